@@ -1,0 +1,1 @@
+"""The core: one control contract for every shape of send. Standard library only."""

@@ -1,0 +1,258 @@
+"""What a send is about to send: text parts and who they are for. Frozen; its repr shows sizes and types, never text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NoReturn, final
+
+from guardrails.errors import ConfigError
+
+EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+DIRECTIONS: Final = ("outbound", "inbound")
+
+
+@final
+class Message:
+    """
+    One message: its text parts and its envelope.
+
+    Args:
+        parts: The texts by path, such as `{"subject": ..., "body": ...}`; a single `str` is the part `"text"`.
+        channel: `"sms"`, `"email"`, `"llm"`, or any name that you use consistently.
+        direction: `"outbound"` or `"inbound"`.
+        recipients: Who receives it, as the send was given them; one `str` is one recipient.
+        sender: Who it is from.
+        conversation: Opaque id of the conversation.
+        tenant: Opaque id of the tenant.
+        actor: Opaque id of whoever (or whatever agent) sends it.
+        metadata: Anything else that controls may need; never recorded.
+
+    Raises:
+        ConfigError: A field has the wrong type.
+
+    >>> Message("hello", channel="sms", recipients="+12125550173")
+    Message(parts={'text': 5 chars}, channel='sms', direction='outbound', recipients=1)
+    """
+
+    __slots__ = (
+        "actor",
+        "channel",
+        "conversation",
+        "direction",
+        "metadata",
+        "parts",
+        "recipients",
+        "sender",
+        "tenant",
+    )
+
+    parts: Mapping[str, str]
+    channel: str
+    direction: str
+    recipients: tuple[str, ...]
+    sender: str | None
+    conversation: str | None
+    tenant: str | None
+    actor: str | None
+    metadata: Mapping[str, Any]
+
+    def __init__(
+        self,
+        parts: str | Mapping[str, str],
+        *,
+        channel: str,
+        direction: str = "outbound",
+        recipients: str | Iterable[str] = (),
+        sender: str | None = None,
+        conversation: str | None = None,
+        tenant: str | None = None,
+        actor: str | None = None,
+        metadata: Mapping[str, Any] = EMPTY,
+    ) -> None:
+        named = {"text": parts} if isinstance(parts, str) else parts
+        if not isinstance(named, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in named.items()):
+            raise ConfigError("Message parts must be a str or a mapping of path to str")
+        people = (recipients,) if isinstance(recipients, str) else tuple(recipients)
+        if not all(isinstance(person, str) for person in people):
+            raise ConfigError("Message recipients must be a str or an iterable of str")
+        if not isinstance(channel, str) or not channel:
+            raise ConfigError("Message channel must be a non-empty str")
+        if direction not in DIRECTIONS:
+            raise ConfigError(f"Message direction must be one of {DIRECTIONS}")
+        for name, value in (("sender", sender), ("conversation", conversation), ("tenant", tenant), ("actor", actor)):
+            if value is not None and not isinstance(value, str):
+                raise ConfigError(f"Message {name} must be a str or None")
+        # An exact copy of each text: a str subclass could answer differently to different readers.
+        exact = {str.__str__(path): str.__str__(text) for path, text in named.items()}
+        _fill(
+            self,
+            MappingProxyType(exact),
+            channel,
+            direction,
+            tuple(str.__str__(person) for person in people),
+            sender,
+            conversation,
+            tenant,
+            actor,
+            MappingProxyType(dict(metadata)),
+        )
+
+    @property
+    def text(self) -> str:
+        """The parts joined by newlines."""
+        return "\n".join(self.parts.values())
+
+    @property
+    def recipient(self) -> str | None:
+        """The only recipient, or the first of several; None without one."""
+        return self.recipients[0] if self.recipients else None
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"Message is frozen; make a new one instead of setting {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"Message is frozen; {name!r} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Message):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in Message.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]  # compared by value, and metadata may hold anything
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_revive, (dict(self.parts), *(getattr(self, name) for name in ENVELOPE), dict(self.metadata)))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{path!r}: {len(text)} chars" for path, text in self.parts.items())
+        return (
+            f"Message(parts={{{sizes}}}, channel={self.channel!r}, direction={self.direction!r}, "
+            f"recipients={len(self.recipients)})"
+        )
+
+
+ENVELOPE: Final = ("channel", "direction", "recipients", "sender", "conversation", "tenant", "actor")
+_SET: Final = tuple(
+    getattr(Message, name).__set__
+    for name in (
+        "parts",
+        "channel",
+        "direction",
+        "recipients",
+        "sender",
+        "conversation",
+        "tenant",
+        "actor",
+        "metadata",
+    )
+)
+(
+    _set_parts,
+    _set_channel,
+    _set_direction,
+    _set_recipients,
+    _set_sender,
+    _set_conversation,
+    _set_tenant,
+    _set_actor,
+    _set_metadata,
+) = _SET
+_new = object.__new__
+
+
+def _fill(
+    message: Message,
+    parts: Mapping[str, str],
+    channel: str,
+    direction: str,
+    recipients: tuple[str, ...],
+    sender: str | None,
+    conversation: str | None,
+    tenant: str | None,
+    actor: str | None,
+    metadata: Mapping[str, Any],
+) -> None:
+    _set_parts(message, parts)
+    _set_channel(message, channel)
+    _set_direction(message, direction)
+    _set_recipients(message, recipients)
+    _set_sender(message, sender)
+    _set_conversation(message, conversation)
+    _set_tenant(message, tenant)
+    _set_actor(message, actor)
+    _set_metadata(message, metadata)
+
+
+def assemble(
+    parts: dict[str, str],
+    channel: str,
+    direction: str,
+    recipients: tuple[str, ...],
+    sender: str | None,
+    conversation: str | None,
+    tenant: str | None,
+    actor: str | None,
+) -> Message:
+    """A message from values that binding has already checked: the send path pays for no second look."""
+    message = _new(Message)
+    _fill(message, MappingProxyType(parts), channel, direction, recipients, sender, conversation, tenant, actor, EMPTY)
+    return message
+
+
+def with_parts(message: Message, parts: Mapping[str, str]) -> Message:
+    """The same envelope around other texts."""
+    other = _new(Message)
+    _fill(
+        other,
+        MappingProxyType(dict(parts)),
+        message.channel,
+        message.direction,
+        message.recipients,
+        message.sender,
+        message.conversation,
+        message.tenant,
+        message.actor,
+        message.metadata,
+    )
+    return other
+
+
+def _revive(
+    parts: dict[str, str],
+    channel: str,
+    direction: str,
+    recipients: tuple[str, ...],
+    sender: str | None,
+    conversation: str | None,
+    tenant: str | None,
+    actor: str | None,
+    metadata: dict[str, Any],
+) -> Message:
+    return Message(
+        parts,
+        channel=channel,
+        direction=direction,
+        recipients=recipients,
+        sender=sender,
+        conversation=conversation,
+        tenant=tenant,
+        actor=actor,
+        metadata=metadata,
+    )
+
+
+class Text:
+    """Marks a parameter as text: `Annotated[str, Text]`."""
+
+
+class Recipient:
+    """Marks a parameter as the recipient: `Annotated[str, Recipient]`."""
+
+
+class Conversation:
+    """Marks a parameter as the conversation id: `Annotated[str, Conversation]`."""
+
+
+class Tenant:
+    """Marks a parameter as the tenant id: `Annotated[str, Tenant]`."""
