@@ -1,4 +1,4 @@
-"""A reply that arrives in pieces: filters rewrite it on its way out, and its end is told once."""
+"""A reply that arrives in pieces, as controls see it: they may add filters and ask to be told of its end."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Stream:
     team's let through. Only streams whose first chunk is a `str` are filtered.
     """
 
-    __slots__ = ("_callbacks", "_filters", "_started", "source")
+    __slots__ = ("_callbacks", "_filters", "_source", "_started")
 
-    def __init__(self, source: object) -> None:
-        self.source = source
+    def __init__(self, source: object, /) -> None:
+        self._source = source
         self._filters: list[Filter] = []
         self._callbacks: list[Callable[[BaseException | None], None]] = []
         self._started = False
@@ -44,37 +44,4 @@ class Stream:
         self._callbacks.append(fn)
 
     def __repr__(self) -> str:
-        return f"Stream({type(self.source).__name__}, {len(self._filters)} filters)"
-
-    @property
-    def filters(self) -> tuple[Filter, ...]:
-        """The filters, innermost first."""
-        return tuple(self._filters)
-
-    def start(self) -> None:
-        """From now on no filter can be added."""
-        self._started = True
-
-    def feed(self, chunk: str) -> str:
-        """One chunk through all filters."""
-        for text_filter in self._filters:
-            if not chunk:
-                break
-            chunk = text_filter.feed(chunk)
-        return chunk
-
-    def flush(self) -> str:
-        """What all filters still held back, each through those after it."""
-        out = ""
-        for text_filter in self._filters:
-            out = (text_filter.feed(out) if out else "") + text_filter.flush()
-        return out
-
-    def drop_filters(self) -> None:
-        """Let the rest pass as it is: the stream is not text."""
-        self._filters.clear()
-
-    def take_callbacks(self) -> list[Callable[[BaseException | None], None]]:
-        """The callbacks, once."""
-        taken, self._callbacks = self._callbacks, []
-        return taken
+        return f"Stream({len(self._filters)} filters)"
