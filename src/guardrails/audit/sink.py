@@ -1,0 +1,46 @@
+"""Where the lines of a stream go. A team implements this to send records somewhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """
+    Takes the lines of one stream after another.
+
+    The writer calls it from one thread at a time, and never again for a stream that failed: after any exception it
+    calls `close`, then `open` with a new stream id. A sink needs no lock, no retry and no deadline of its own; one that
+    hangs makes sends `Unavailable`, and is waited for in the background.
+    """
+
+    def open(self, stream: str, /) -> None:
+        """
+        Be ready for a new stream; forget any former one.
+
+        Called before a stream's first line, after a failure, and in a forked child.
+
+        Args:
+            stream: 32 hex digits.
+        """
+
+    def write(self, lines: Sequence[bytes], /, *, durable: bool) -> None:
+        """
+        Append *lines*, in this order, all or nothing as far as that can be had.
+
+        Returning means accepted: what has been written before may now be acted upon.
+
+        Args:
+            lines: Complete lines of the open stream, each with its newline, exactly as they must be stored.
+            durable: Whether to return only when a power cut could not take them any more.
+
+        Raises:
+            Exception: Anything: the writer gives up this stream, and nobody sends on the strength of these lines.
+        """
+
+    def close(self) -> None:
+        """Let go of the open stream, if there is one. Never called while `write` runs."""
