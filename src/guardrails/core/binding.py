@@ -1,0 +1,434 @@
+"""
+From the arguments of a call to a message, and back.
+
+Compiled at decoration; per call shape (how many positional arguments, which keywords) the places of all roles are
+worked out once and cached, so that a send pays for dict look-ups and not for `Signature.bind`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from guardrails.core.caps import Caps
+from guardrails.core.context import current as current_ids
+from guardrails.core.message import Message, assemble
+from guardrails.core.payload import Place, Walk, put, select
+from guardrails.core.roles import Roles
+from guardrails.core.selectors import Selector
+from guardrails.core.verdict import Coverage
+from guardrails.errors import ControlError, Denied
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+_PLANS: Final = 256  # call shapes remembered per send
+_ABSENT: Final = object()
+_NO_COVERAGE: Final[dict[str, int]] = {}
+
+
+class Binder(Protocol):
+    """The escape hatch: a send whose arguments no selector can describe."""
+
+    def read(self, args: Args, kwargs: Kwargs) -> Message:
+        """The message in these arguments."""
+
+    def write(self, message: Message, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
+        """The arguments with *message* in them."""
+
+
+class Reading:
+    """
+    What one call's arguments say.
+
+    Attributes:
+        message: The message.
+        message_key: The caller's key for repeated attempts.
+        unscanned: Type name to number of values under a selector that are not text.
+        iterators: Text arguments that arrive in pieces, by parameter.
+    """
+
+    __slots__ = ("iterators", "message", "message_key", "places", "plan", "unscanned")
+
+    def __init__(
+        self,
+        message: Message,
+        *,
+        plan: _Plan | None = None,
+        places: Mapping[str, tuple[str, Place]] | None = None,
+        message_key: str | None = None,
+        unscanned: Mapping[str, int] = _NO_COVERAGE,
+        iterators: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.message = message
+        self.plan = plan
+        self.places = places
+        self.message_key = message_key
+        self.unscanned = unscanned
+        self.iterators = iterators
+
+    def coverage(self) -> Coverage:
+        """For the record."""
+        return Coverage(len(self.message.parts), dict(self.unscanned))
+
+
+class Binding(Protocol):
+    """How a guard reads and writes one send's arguments."""
+
+    def read(self, args: Args, kwargs: Kwargs) -> Reading:
+        """The message in a call."""
+
+    def write(self, reading: Reading, message: Message, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
+        """The call's arguments with *message* in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where one argument of a call shape lies: a position, or a keyword."""
+
+    position: int | None = None
+    keyword: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where each root lies in one call shape; a callable each, so that a read is one call."""
+
+    slots: Mapping[str, Any]  # root -> _Slot | tuple of _Slot (*args) | dict of _Slot (**kwargs) | _Default
+    simple_text: tuple[tuple[str, int | str], ...] | None  # (parameter, position or keyword) when nothing is nested
+    simple_recipient: int | str | None
+
+    def fetch(self, root: str, args: Args, kwargs: Kwargs) -> Any:
+        slot = self.slots.get(root, _ABSENT)
+        match slot:
+            case _Slot(position=int(position)):
+                return args[position]
+            case _Slot(keyword=str(keyword)):
+                return kwargs[keyword]
+            case _Default(value):
+                return value
+            case tuple():
+                return args[slot[0].position :] if slot else ()
+            case dict():
+                return {name: kwargs[name] for name in slot}
+            case _:
+                return _ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class _Default:
+    """A parameter that the call left out."""
+
+    value: Any
+
+
+class SelectorBinding:
+    """Reads and writes by selectors."""
+
+    def __init__(
+        self,
+        signature: inspect.Signature,
+        roles: Roles,
+        *,
+        channel: str,
+        direction: str,
+        caps: Caps,
+        strict: bool,
+    ) -> None:
+        self._signature = signature
+        self._roles = roles
+        self._channel = channel
+        self._direction = direction
+        self._caps = caps
+        self._strict = strict
+        self._plans: dict[tuple[Any, ...], _Plan] = {}
+        # A call in which nothing else than one plain text and one plain recipient matters needs no walk.
+        self._plain = (
+            not any(selector.steps for selector in (*roles.text, *roles.recipient))
+            and len(roles.recipient) <= 1
+            and not (roles.conversation or roles.tenant or roles.message_key or roles.sender)
+        )
+
+    def read(self, args: Args, kwargs: Kwargs) -> Reading:
+        """
+        The message in a call.
+
+        Raises:
+            TypeError: The call does not fit the signature.
+            Denied: A cap is exceeded, nothing was selected, or (strict) something is not text.
+            ControlError: A recipient or id has a type that it cannot have.
+        """
+        shape = (len(args), *kwargs)
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._planned(shape, args, kwargs)
+        if self._plain and plan.simple_text is not None:
+            reading = self._read_plain(plan, args, kwargs)
+            if reading is not None:
+                return reading
+        return self._read_any(plan, args, kwargs)
+
+    def _read_plain(self, plan: _Plan, args: Args, kwargs: Kwargs) -> Reading | None:
+        """The common case; None when a value is not a plain str after all."""
+        parts: dict[str, str] = {}
+        length = 0
+        for name, at in plan.simple_text or ():
+            value = args[at] if type(at) is int else kwargs[at]
+            if type(value) is not str:
+                return None
+            parts[name] = value
+            length += len(value)
+        recipients: tuple[str, ...] = ()
+        at_recipient = plan.simple_recipient
+        if at_recipient is not None:
+            person = args[at_recipient] if type(at_recipient) is int else kwargs[at_recipient]
+            if type(person) is not str:
+                return None
+            recipients = (person,)
+        elif self._roles.recipient:
+            return None
+        if length > self._caps.text_characters:
+            return None
+        ids = current_ids.get()
+        message = assemble(
+            parts, self._channel, self._direction, recipients, None, ids.conversation, ids.tenant, ids.actor
+        )
+        return Reading(message, plan=plan)
+
+    def _read_any(self, plan: _Plan, args: Args, kwargs: Kwargs) -> Reading:
+        walk = Walk(self._caps)
+        iterators: dict[str, Any] = {}
+        for selector in self._roles.text:
+            value = plan.fetch(selector.root, args, kwargs)
+            if value is _ABSENT:
+                continue
+            if not selector.steps and is_iterator(value):
+                walk.matched = True
+                iterators[selector.root] = value
+            else:
+                walk.read(selector.root, value, selector.steps)
+        if not walk.matched:
+            sources = ", ".join(repr(selector.source) for selector in self._roles.text)
+            raise Denied(f"no text selector matched: {sources}", control="binding")
+        if self._strict and walk.unscanned:
+            raise Denied(f"strict: not text: {', '.join(sorted(walk.unscanned))}", control="binding")
+        ids = current_ids.get()
+        conversation = self._identifier("conversation", self._roles.conversation, plan, args, kwargs)
+        tenant = self._identifier("tenant", self._roles.tenant, plan, args, kwargs)
+        message = assemble(
+            walk.texts,
+            self._channel,
+            self._direction,
+            self._recipients(plan, args, kwargs),
+            self._sender(plan, args, kwargs),
+            ids.conversation if conversation is None else conversation,
+            ids.tenant if tenant is None else tenant,
+            ids.actor,
+        )
+        return Reading(
+            message,
+            plan=plan,
+            places=walk.places,
+            message_key=self._identifier("message_key", self._roles.message_key, plan, args, kwargs),
+            unscanned=walk.unscanned,
+            iterators=iterators or None,
+        )
+
+    def write(self, reading: Reading, message: Message, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
+        """The call's arguments with *message*'s texts in them; unchanged arguments stay the same objects."""
+        old = reading.message.parts
+        changes: dict[str, list[tuple[Place, str]]] = {}
+        for path, text in message.parts.items():
+            if path not in old or text != old[path]:
+                root, place = (path, ()) if reading.places is None else reading.places[path]
+                changes.setdefault(root, []).append((place, text))
+        if not changes:
+            return args, kwargs
+        plan = reading.plan
+        assert plan is not None  # noqa: S101 - read() of this class always sets it
+        news = {root: put(plan.fetch(root, args, kwargs), below) for root, below in changes.items()}
+        return self._rebuilt(plan, news, args, kwargs)
+
+    def replace_arguments(
+        self, reading: Reading, news: Mapping[str, object], args: Args, kwargs: Kwargs
+    ) -> tuple[Args, Kwargs]:
+        """The call's arguments with some of them replaced whole."""
+        assert reading.plan is not None  # noqa: S101 - read() of this class always sets it
+        return self._rebuilt(reading.plan, news, args, kwargs)
+
+    def _rebuilt(self, plan: _Plan, news: Mapping[str, Any], args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
+        positional, keywords = list(args), dict(kwargs)
+        for root, new in news.items():
+            match plan.slots[root]:
+                case _Slot(position=int(position)):
+                    positional[position] = new
+                case _Slot(keyword=str(keyword)):
+                    keywords[keyword] = new
+                case tuple() as slots:
+                    positional[slots[0].position :] = new
+                case dict():
+                    keywords.update(new)
+                case _:  # the call left it out: say it now
+                    if self._signature.parameters[root].kind is not inspect.Parameter.POSITIONAL_ONLY:
+                        keywords[root] = new
+                        continue
+                    bound = self._signature.bind(*positional, **keywords)
+                    bound.apply_defaults()
+                    bound.arguments[root] = new
+                    positional, keywords = list(bound.args), dict(bound.kwargs)
+        return tuple(positional), keywords
+
+    def _planned(self, shape: tuple[Any, ...], args: Args, kwargs: Kwargs) -> _Plan:
+        slots = [_Slot(position=number) for number in range(len(args))]
+        bound = self._signature.bind(*slots, **{name: _Slot(keyword=name) for name in kwargs}).arguments
+        extra = next(
+            (p.name for p in self._signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD), None
+        )
+        found: dict[str, Any] = {}
+        for root in self._roles.roots():
+            parameter = self._signature.parameters.get(root)
+            if root in bound:
+                found[root] = bound[root]
+            elif parameter is not None and parameter.default is not inspect.Parameter.empty:
+                found[root] = _Default(parameter.default)
+            elif extra is not None and root in bound.get(extra, {}):
+                found[root] = bound[extra][root]
+        plan = _Plan(found, _simple(self._roles.text, found), _one(_simple(self._roles.recipient, found)))
+        if len(self._plans) < _PLANS:
+            self._plans[shape] = plan
+        return plan
+
+    def _recipients(self, plan: _Plan, args: Args, kwargs: Kwargs) -> tuple[str, ...]:
+        people: list[str] = []
+        for selector in self._roles.recipient:
+            for value in _values(selector, plan, args, kwargs):
+                if isinstance(value, str):
+                    people.append(str.__str__(value))
+                elif isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+                    people += [str.__str__(one) for one in value]
+                elif value is not None:
+                    raise ControlError(
+                        f"recipient {selector.source!r} must be a str or a list of str, not {type(value).__name__}",
+                        control="binding",
+                    )
+        if len(people) > self._caps.recipients:
+            raise Denied(f"more than {self._caps.recipients} recipients", control="caps")
+        return tuple(people)
+
+    def _sender(self, plan: _Plan, args: Args, kwargs: Kwargs) -> str | None:
+        for selector in self._roles.sender:
+            for value in _values(selector, plan, args, kwargs):
+                if isinstance(value, str):
+                    return str.__str__(value)
+        return None
+
+    def _identifier(
+        self, role: str, selectors: tuple[Selector, ...], plan: _Plan, args: Args, kwargs: Kwargs
+    ) -> str | None:
+        for selector in selectors:
+            for value in _values(selector, plan, args, kwargs):
+                if value is None:
+                    continue
+                if isinstance(value, bool) or not isinstance(value, str | int | UUID):
+                    raise ControlError(
+                        f"{role} {selector.source!r} must be a str, int or UUID, not {type(value).__name__}",
+                        control="binding",
+                    )
+                text = str.__str__(value) if isinstance(value, str) else str(value)
+                if len(text) > self._caps.id_characters:
+                    raise Denied(f"a {role} of more than {self._caps.id_characters} characters", control="caps")
+                return text
+        return None
+
+
+def _values(selector: Selector, plan: _Plan, args: Args, kwargs: Kwargs) -> list[object]:
+    value = plan.fetch(selector.root, args, kwargs)
+    return [] if value is _ABSENT else select(value, selector.steps)
+
+
+def _simple(selectors: tuple[Selector, ...], slots: Mapping[str, Any]) -> tuple[tuple[str, int | str], ...] | None:
+    """Positions or keywords of all *selectors*, if each is one plain argument of this call."""
+    places: list[tuple[str, int | str]] = []
+    for selector in selectors:
+        slot = slots.get(selector.root)
+        if selector.steps or not isinstance(slot, _Slot):
+            return None
+        places.append((selector.root, slot.keyword if slot.position is None else slot.position))  # type: ignore[arg-type]  # one of the two is set
+    return tuple(places)
+
+
+def _one(places: tuple[tuple[str, int | str], ...] | None) -> int | str | None:
+    return places[0][1] if places else None
+
+
+def is_iterator(value: object) -> bool:
+    """Whether a text argument arrives in pieces."""
+    return hasattr(type(value), "__next__") or hasattr(type(value), "__anext__")
+
+
+class CustomBinding:
+    """Reads and writes by a user's `Binder`."""
+
+    def __init__(self, binder: Binder, *, caps: Caps) -> None:
+        self._binder = binder
+        self._caps = caps
+
+    def read(self, args: Args, kwargs: Kwargs) -> Reading:
+        """The message that the binder finds."""
+        message = self._binder.read(args, kwargs)
+        if not isinstance(message, Message):
+            raise ControlError(f"bind.read must return a Message, not {type(message).__name__}", control="binding")
+        return Reading(checked(message, self._caps))
+
+    def write(self, reading: Reading, message: Message, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:  # noqa: ARG002
+        """The arguments that the binder makes."""
+        written = self._binder.write(message, args, kwargs)
+        match written:
+            case (tuple() as new_args, dict() as new_kwargs):
+                return new_args, new_kwargs
+            case _:
+                raise ControlError("bind.write must return (args tuple, kwargs dict)", control="binding")
+
+
+class MessageBinding:
+    """For `run`: the only argument is the message."""
+
+    def __init__(self, *, caps: Caps) -> None:
+        self._caps = caps
+
+    def read(self, args: Args, kwargs: Kwargs) -> Reading:  # noqa: ARG002
+        """The message itself."""
+        (message,) = args
+        return Reading(checked(message, self._caps))
+
+    def write(self, reading: Reading, message: Message, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:  # noqa: ARG002
+        """The sealed message itself."""
+        return (message,), kwargs
+
+
+def checked(message: Message, caps: Caps) -> Message:
+    """*message* within the caps, with the context's ids where it has none of its own."""
+    if sum(map(len, message.parts.values())) > caps.text_characters:
+        raise Denied(f"more than {caps.text_characters} characters of text", control="caps")
+    if len(message.parts) > caps.parts:
+        raise Denied(f"more than {caps.parts} text parts", control="caps")
+    if len(message.recipients) > caps.recipients:
+        raise Denied(f"more than {caps.recipients} recipients", control="caps")
+    for role in ("conversation", "tenant", "actor"):
+        if len(getattr(message, role) or "") > caps.id_characters:
+            raise Denied(f"a {role} of more than {caps.id_characters} characters", control="caps")
+    ids = current_ids.get()
+    return Message(
+        message.parts,
+        channel=message.channel,
+        direction=message.direction,
+        recipients=message.recipients,
+        sender=message.sender,
+        conversation=ids.conversation if message.conversation is None else message.conversation,
+        tenant=ids.tenant if message.tenant is None else message.tenant,
+        actor=ids.actor if message.actor is None else message.actor,
+        metadata=message.metadata,
+    )
