@@ -1,0 +1,285 @@
+"""
+Keys: one master key, and HMAC sub-keys per purpose and tenant.
+
+Rules of this file:
+- No secret is in a repr, an exception or a log line, and none is in the locals of a frame that raises.
+- Nothing is read, created or derived before the first use; nothing is ever sent anywhere.
+- There are no locks: each step is one atomic dict operation or one atomic file operation, so a fork finds nothing held.
+- A key that cannot be trusted (wrong length, readable by others, foreign content) is refused, never repaired.
+
+Sources: RFC 5869 (HKDF), RFC 2104 (HMAC).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, final
+
+from guardrails.keys.file import embedded_key, embedded_path
+from guardrails.errors import ConfigError, Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY_BYTES: Final = 32
+ENVIRONMENT: Final = "GUARDRAILS_KEY"
+_DIGESTERS: Final = 4_096  # kept per Keys; each is one derivation (about 20 us) when it has to be made again
+_HOW_TO: Final = "write 32 random bytes in hex or base64, such as the output of `openssl rand -hex 32`"
+
+Material: TypeAlias = bytes | Sequence[bytes]
+
+
+@final
+class Digester:
+    """
+    HMAC-SHA256 under one sub-key; old keys only for readers.
+
+    Attributes:
+        key_id: 12 hex digits that name the newest sub-key; derived from it, and not secret.
+    """
+
+    __slots__ = ("_key", "_old", "key_id")
+
+    def __init__(self, derived: Sequence[bytes], /) -> None:
+        self._key, *old = derived
+        self._old = tuple(old)
+        self.key_id: str = _key_id(self._key)
+
+    def digest(self, data: str | bytes) -> bytes:
+        """32 bytes under the newest key. Text is taken as UTF-8; any `str` has a digest."""
+        return hmac.digest(self._key, data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"), "sha256")
+
+    def label(self, data: str | bytes) -> str:
+        """How a digest stands in records: `hmac-sha256:<key id>:<base64url without padding>`."""
+        return _label(self.key_id, self.digest(data))
+
+    def all_labels(self, data: str | bytes) -> tuple[str, ...]:
+        """The labels under every key, newest first: what a reader looks for while keys rotate."""
+        exact = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
+        keys = (self._key, *self._old)
+        return tuple(_label(_key_id(key), hmac.digest(key, exact, "sha256")) for key in keys)
+
+    def __repr__(self) -> str:
+        return f"Digester(key_id={self.key_id!r}, keys={1 + len(self._old)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Digester holds a secret and cannot be copied or pickled; make it from Keys where it is used")
+
+
+@final
+class Keys:
+    """
+    The master key, and what is derived from it.
+
+    Args:
+        master: 32 bytes; several, newest first, while keys rotate; or a callable that returns either and is asked once,
+            at first use.
+
+    Raises:
+        ConfigError: The key material is not 32 bytes each.
+
+    >>> Keys.ephemeral().digester("audit") is None
+    False
+    """
+
+    __slots__ = ("__weakref__", "_digesters", "_embedded", "_masters", "_source", "ephemeral_only")
+
+    ephemeral_only: bool  # True: random, gone with this process
+
+    def __init__(self, master: Material | Callable[[], Material]) -> None:
+        self._digesters: dict[tuple[str, str | None], Digester] = {}
+        self._masters: dict[None, tuple[bytes, ...]] = {}  # empty until first use; filled by one atomic setdefault
+        self._embedded = False
+        self.ephemeral_only = False
+        self._source: Callable[[], Material] | None = master if callable(master) else None
+        if not callable(master):
+            checked = _checked(master)
+            del master
+            if checked is None:
+                raise ConfigError(f"Keys: every key must be exactly {KEY_BYTES} bytes, and there must be one; {_HOW_TO}")
+            self._masters[None] = checked
+
+    @classmethod
+    def from_text(cls, text: str) -> Keys:
+        """
+        A key as people write it.
+
+        Args:
+            text: 32 bytes in hex or base64 (either alphabet, padding optional).
+
+        Raises:
+            ConfigError: It is something else. The value is never shown.
+        """
+        key = _decoded(text)
+        del text
+        if key is None:
+            raise ConfigError(f"Keys.from_text: that is not a key of {KEY_BYTES} bytes; {_HOW_TO}")
+        return cls(key)
+
+    @classmethod
+    def ephemeral(cls) -> Keys:
+        """A random key that lives as long as this process (and its forks)."""
+        keys = cls(secrets.token_bytes(KEY_BYTES))
+        keys.ephemeral_only = True
+        return keys
+
+    @classmethod
+    def default(cls) -> Keys:
+        """
+        The key of this machine, looked up at first use: `GUARDRAILS_KEY`, else a file that is created on first use.
+
+        The file lies under `$GUARDRAILS_HOME` or the user's state folder, and only its owner can read it.
+        """
+        keys = cls(_from_environment)
+        keys._embedded = True  # noqa: SLF001 - same class
+        return keys
+
+    @property
+    def auto_created(self) -> bool:
+        """True when the key comes, or would come, from the embedded file rather than from somebody who chose it."""
+        if not self._embedded:
+            return False
+        if not self._masters:
+            return ENVIRONMENT not in os.environ
+        return self._source is embedded_key
+
+    def digester(self, purpose: str, tenant: str | None = None) -> Digester:
+        """
+        The HMAC for one purpose (and one tenant).
+
+        Args:
+            purpose: What it is for, such as `"audit/recipient"`; different purposes cannot be joined.
+            tenant: Whose data; None for data that belongs to no tenant.
+
+        Raises:
+            ConfigError: The key in the environment or in the embedded file is not usable.
+            Unavailable: The key provider raised.
+        """
+        known = self._digesters.get((purpose, tenant))
+        if known is not None:
+            return known
+        made = Digester([_derived(master, purpose, tenant) for master in self._resolved()])
+        if len(self._digesters) >= _DIGESTERS:
+            self._digesters.clear()
+        return self._digesters.setdefault((purpose, tenant), made)
+
+    def require_production(self) -> None:
+        """
+        Refuse a key that nobody chose.
+
+        Raises:
+            ConfigError: The embedded file would be used, or the key ends with this process.
+        """
+        if self.auto_created:
+            raise ConfigError(f"production needs a key of yours: set {ENVIRONMENT} or pass keys=; {_HOW_TO}")
+        if self.ephemeral_only:
+            raise ConfigError("production needs a key that outlives the process; Keys.ephemeral() does not")
+
+    def refuse_inside(self, folder: str | os.PathLike[str]) -> None:
+        """
+        Refuse a key file that lies beside what it protects.
+
+        Args:
+            folder: The audit folder.
+
+        Raises:
+            ConfigError: The embedded key file lies (or would lie) inside *folder*.
+        """
+        if self.auto_created and _lies_inside(embedded_path(), folder):
+            raise ConfigError(
+                "the key file lies inside the audit folder, where whoever can copy the log can copy the key; "
+                f"set GUARDRAILS_HOME to another folder, or set {ENVIRONMENT}"
+            )
+
+    def _resolved(self) -> tuple[bytes, ...]:
+        masters = self._masters.get(None)
+        if masters is not None:
+            return masters
+        source = self._source
+        if self._embedded:
+            # Fixed here, so that `auto_created` keeps telling the truth when the environment changes later.
+            source = self._source = _from_environment if ENVIRONMENT in os.environ else embedded_key
+        return self._masters.setdefault(None, _asked(source))
+
+    def __repr__(self) -> str:
+        kind = "ephemeral" if self.ephemeral_only else "default" if self._embedded else "given"
+        return f"Keys({kind})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Keys hold secrets and cannot be copied or pickled; make them where they are used")
+
+
+def _asked(source: Callable[[], Material] | None) -> tuple[bytes, ...]:
+    """What a provider answers; its own errors may quote anything, so only their class is told."""
+    failed = "no source"
+    try:
+        checked = _checked(source()) if source is not None else None
+    except ConfigError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever a provider raises, there is no key: fail closed
+        failed, checked = type(exc).__name__, None
+    else:
+        if checked is None:
+            raise ConfigError(f"the key provider must return {KEY_BYTES} bytes, or several of them, newest first")
+    if checked is None:
+        raise Unavailable(f"the key provider failed ({failed}); nothing can be digested without a key")
+    return checked
+
+
+def _from_environment() -> bytes:
+    key = _decoded(os.environ.get(ENVIRONMENT, ""))
+    if key is None:
+        raise ConfigError(f"{ENVIRONMENT} is set, but is not a key of {KEY_BYTES} bytes; {_HOW_TO}")
+    return key
+
+
+def _checked(material: object) -> tuple[bytes, ...] | None:
+    """The keys, or None: the caller raises, with nothing secret left in its frame."""
+    several = (material,) if isinstance(material, bytes) else material
+    if not isinstance(several, (list, tuple)) or not several:
+        return None
+    if not all(isinstance(key, bytes) and len(key) == KEY_BYTES for key in several):
+        return None
+    return tuple(bytes(key) for key in several)
+
+
+def _decoded(text: object) -> bytes | None:
+    if not isinstance(text, str):
+        return None
+    text = text.strip()
+    try:
+        if len(text) == 2 * KEY_BYTES:
+            return bytes.fromhex(text)
+        unpadded = text.rstrip("=").replace("-", "+").replace("_", "/")
+        key = base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
+def _derived(master: bytes, purpose: str, tenant: str | None) -> bytes:
+    """HKDF-SHA256; the lengths in `info` keep (purpose, tenant) pairs apart, and no tenant apart from an empty one."""
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - heavy, and not needed at import
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
+    named = purpose.encode("utf-8", "surrogatepass")
+    owner = b"" if tenant is None else b"t" + tenant.encode("utf-8", "surrogatepass")
+    info = b"platform-guardrails/keys/1" + len(named).to_bytes(4, "big") + named + owner
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(master)
+
+
+def _key_id(key: bytes) -> str:
+    return hmac.digest(key, b"platform-guardrails/key-id/1", "sha256")[:6].hex()
+
+
+def _label(key_id: str, digest: bytes) -> str:
+    return f"hmac-sha256:{key_id}:{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
+def _lies_inside(path: Path, folder: str | os.PathLike[str]) -> bool:
+    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), ""))
