@@ -1,0 +1,78 @@
+# One entrance. `make` lists the targets; every one of them works on a machine that has only Python, make and git.
+# An argument for a target goes into its variable: make demo DEMO="--count 20", make test TEST="tests/cli -k demo".
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check fmt types imports docs bench wheel ci clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO ?=
+TEST ?=
+BENCH ?=
+# Tests share nothing, so they run in two processes; WORKERS=0 runs them in this one (for a debugger).
+WORKERS ?= 2
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## build .venv with every extra and the development tools
+
+# Keyed to pyproject.toml: a second run is instant. An existing .venv is completed, not replaced.
+$(STAMP): pyproject.toml
+	@python="$${PYTHON:-}"; \
+	for candidate in $${python:-python3 python3.13 python3.12 python3.11}; do \
+	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+	    echo "make install: needs Python 3.11 or newer; found $$(python3 --version 2>&1 || echo none)." \
+	         "Install one, or name it: make install PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	fi; \
+	if [ ! -x $(BIN)/python ]; then echo "creating $(VENV) with $$("$$found" --version)"; "$$found" -m venv $(VENV); fi
+	@echo "installing platform-guardrails and its tools into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## send a sample conversation through a guard and show what happened
+	@$(BIN)/python -m guardrails demo $(DEMO)
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest -n $(WORKERS) $(TEST)
+
+check: $(STAMP) ## formatting, lint, types, import floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory types imports
+
+fmt: $(STAMP) ## format, and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(STAMP) ## mypy strict, pyright, and that the public names are fully typed
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/pyright --verifytypes guardrails --ignoreexternal
+
+imports: $(STAMP) ## the floors: what may import what
+	$(BIN)/lint-imports --no-cache
+
+docs: $(STAMP) ## run every example of the documentation
+	$(BIN)/python -m pytest -n 0 -p no:randomly tests/docs $(TEST)
+
+bench: $(STAMP) ## measure the cost per call against the bare function
+	$(BIN)/python bench/run.py $(BENCH)
+
+wheel: $(STAMP) ## build the wheel and run the tests against it in a clean venv
+	$(BIN)/python tests/packaging/against_wheel.py
+
+ci: $(STAMP) ## everything that has to hold before a merge
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory test TEST="--cov --cov-report=term"
+	@$(MAKE) --no-print-directory wheel
+
+clean: ## remove what was built; the .venv stays
+	rm -rf build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

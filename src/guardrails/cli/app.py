@@ -1,0 +1,41 @@
+"""The commands and their options. What a command does is imported when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from guardrails.cli.audit import app as audit_app
+from guardrails.cli.demo import demo
+from guardrails.cli.usage import UsageError
+
+app = typer.Typer(
+    name="guardrails",
+    help="One guard around every function that sends a message: PII masking, rate limiting, audit logging.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with locals would print what messages hold.
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(audit_app, name="audit")
+app.command()(demo)
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001 - the shape of a typer callback
+    if value:
+        from guardrails import __version__  # noqa: PLC0415
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # noqa: FBT002 - a command line flag
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    del version
