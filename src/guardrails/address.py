@@ -33,9 +33,9 @@ _URI: Final = re.compile(r"(?:tel|sms|smsto|mmsto|mms|callto|mailto)\s*:", re.IG
 _PHONE: Final = re.compile(r"[+(]*\d[\d\s().\-/+]*(?:(?:;ext=|ext\.?|x|#)\s*\d{1,7})?(?:;[a-z\d\-]+=[^;]*)*", re.IGNORECASE)
 _VANITY: Final = re.compile(r"\+\d[\dA-Za-z\s().\-]*")
 _DASHES: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc", "-"))
-_INVISIBLE: Final = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0"
-) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+_INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0") | frozenset(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
 _COMMENT: Final = re.compile(r"\([^()]*\)")
 _QUOTED_LOCAL: Final = re.compile(r'"([^"\\\s@]+)"')
 _LOCAL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,256}")

@@ -18,13 +18,11 @@ import hmac
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, final
+from pathlib import Path
+from typing import Final, NoReturn, TypeAlias, final
 
-from guardrails.keys.file import embedded_key, embedded_path
 from guardrails.errors import ConfigError, Unavailable
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from guardrails.keys.file import embedded_key, embedded_path
 
 KEY_BYTES: Final = 32
 ENVIRONMENT: Final = "GUARDRAILS_KEY"
@@ -136,7 +134,7 @@ class Keys:
         The file lies under `$GUARDRAILS_HOME` or the user's state folder, and only its owner can read it.
         """
         keys = cls(_from_environment)
-        keys._embedded = True  # noqa: SLF001 - same class
+        keys._embedded = True
         return keys
 
     @property
@@ -282,4 +280,4 @@ def _label(key_id: str, digest: bytes) -> str:
 
 
 def _lies_inside(path: Path, folder: str | os.PathLike[str]) -> bool:
-    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), ""))
+    return Path(folder).resolve() in path.resolve().parents
