@@ -1,0 +1,163 @@
+"""The two ways to detect: Presidio's recognizers one by one, or an `AnalyzerEngine` that the user brings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from guardrails.errors import ConfigError
+from guardrails.pii.failures import SpeakableError
+from guardrails.pii.registry import check_names, pattern_engine
+from guardrails.pii.spans import Span
+
+if TYPE_CHECKING:
+    from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerResult
+
+WARM_UP: Final = (
+    "Ann, +1 212 555 0173 or 030 123456, ann@example.com, https://example.com/a, 4242 4242 4242 4242, "
+    "GB82 WEST 1234 5698 7654 32, 078-05-1120, 192.0.2.1, 2001:db8::1, 00:00:5E:00:53:01"
+)
+
+
+class Detector(Protocol):
+    """Looks at one window of text."""
+
+    @property
+    def engine(self) -> AnalyzerEngine:
+        """The engine with the same registry; `engine.analyze(window)` is what `spans` is compared with."""
+
+    @property
+    def entities(self) -> frozenset[str]:
+        """What can be found."""
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether the text is looked at again with what was found replaced, until nothing more is found."""
+
+    def spans(self, text: str, /) -> list[Span]:
+        """What is found in *text*, overlaps and all."""
+
+
+class PatternDetector:
+    """
+    Presidio's pattern recognizers without an NLP model; the results are those of `engine.analyze`.
+
+    Args:
+        entities: What to look for; None for the default set.
+        floors: Least score per entity, for those that differ from the engine's.
+        floor: Least score of the others; None for the engine's.
+        language: The language to register the recognizers under.
+    """
+
+    looks_again = True
+
+    def __init__(
+        self, entities: Sequence[str] | None, floors: Mapping[str, float], floor: float | None, *, language: str
+    ) -> None:
+        self.engine = pattern_engine(entities, language=language)
+        self._recognizers: tuple[EntityRecognizer, ...] = tuple(self.engine.registry.recognizers)
+        self._names = [entity for recognizer in self._recognizers for entity in recognizer.supported_entities]
+        self._nothing = self.engine.nlp_engine.process_text("", language)  # no NLP: the same artifacts for every text
+        self.entities = frozenset(self._names)
+        check_names(floors, self.entities, argument="thresholds")
+        if floor is not None:
+            self.engine.default_score_threshold = floor
+        default = self.engine.default_score_threshold
+        for recognizer in self._recognizers:
+            own = {entity: floors[entity] for entity in recognizer.supported_entities if entity in floors}
+            recognizer.score_thresholds = own
+        self._floors = {entity: floors.get(entity, default) for entity in self._names}
+
+    def spans(self, text: str, /) -> list[Span]:
+        """What is found in *text*, overlaps and all."""
+        found: list[RecognizerResult] = []
+        for recognizer in self._recognizers:
+            results = recognizer.analyze(text, self._names, self._nothing)
+            if results:
+                found += results
+        if not found:
+            return []
+        floors = self._floors
+        return _distinct([result for result in found if result.score >= floors[result.entity_type]])
+
+
+class EngineDetector:
+    """
+    A user's engine, exactly as `engine.analyze(window, language=...)` answers.
+
+    Args:
+        engine: The engine.
+        entities: Narrows what it looks for; None for all that it knows.
+        floors: Least score per entity.
+        floor: Least score of the others; None for what the engine and its recognizers say.
+        language: Passed to the engine.
+    """
+
+    looks_again = False  # "exactly": a second look could find what the engine alone does not
+
+    def __init__(
+        self,
+        engine: AnalyzerEngine,
+        entities: Sequence[str] | None,
+        floors: Mapping[str, float],
+        floor: float | None,
+        *,
+        language: str,
+    ) -> None:
+        from presidio_analyzer import AnalyzerEngine  # noqa: PLC0415 - loads spaCy; the caller has it already
+
+        if not isinstance(engine, AnalyzerEngine):
+            raise ConfigError(f"MaskPII(analyzer=...) takes a presidio AnalyzerEngine, not {type(engine).__name__}")
+        if language not in engine.supported_languages:
+            raise ConfigError(
+                f"MaskPII(language={language!r}): the analyzer supports {', '.join(map(str, engine.supported_languages))}"
+            )
+        known = frozenset(engine.get_supported_entities(language))
+        if entities is not None:
+            check_names(entities, known, argument="entities")
+        check_names(floors, known, argument="thresholds")
+        self.engine = engine
+        self.entities = known if entities is None else frozenset(entities)
+        self._wanted = None if entities is None else list(entities)
+        self._language = language
+        self._floors = floors
+        self._floor = floor
+
+    def spans(self, text: str, /) -> list[Span]:
+        """What is found in *text*, overlaps and all."""
+        if not self._floors and self._floor is None:
+            return _as_spans(self.engine.analyze(text, language=self._language, entities=self._wanted))
+        # The engine's own floors must not hide what ours lets through: everything first, then ours.
+        found = self.engine.analyze(text, language=self._language, entities=self._wanted, score_threshold=0.0)
+        default = self.engine.default_score_threshold if self._floor is None else self._floor
+        return _as_spans(result for result in found if result.score >= self._floors.get(result.entity_type, default))
+
+
+def _distinct(found: list[RecognizerResult]) -> list[Span]:
+    from presidio_analyzer import EntityRecognizer  # noqa: PLC0415 - loaded long ago
+
+    return _as_spans(EntityRecognizer.remove_duplicates(found))
+
+
+def _as_spans(found: Iterable[RecognizerResult]) -> list[Span]:
+    return [Span(result.start, result.end, result.entity_type, result.score) for result in found]
+
+
+def on_time(detector: Detector) -> Callable[[str], list[Span]]:
+    """
+    *detector*'s `spans`, refused when it took so long that Presidio may have skipped a pattern.
+
+    Presidio gives each regular expression `REGEX_TIMEOUT_SECONDS` (60, or what the environment says) and then goes on
+    without it. Nothing that took less can have skipped one; what took as long is not to be trusted.
+    """
+    from presidio_analyzer import pattern_recognizer  # noqa: PLC0415
+
+    def spans(text: str, /) -> list[Span]:
+        begun = time.monotonic()
+        found = detector.spans(text)
+        if time.monotonic() - begun >= pattern_recognizer.REGEX_TIMEOUT_SECONDS:
+            raise SpeakableError("detection took so long that a recognizer may have skipped a pattern")
+        return found
+
+    return spans

@@ -1,0 +1,28 @@
+"""What may be said about a failure: names of classes, never the text of an error that somebody else wrote."""
+
+from __future__ import annotations
+
+from traceback import walk_tb
+
+
+class SpeakableError(Exception):
+    """Raised inside of detection and masking, with words of ours that hold no message text; never leaves this package."""
+
+
+def what_failed(error: Exception) -> str:
+    """
+    Which recognizer raised what.
+
+    >>> what_failed(ValueError("ann@example.com is odd"))
+    'detection raised ValueError'
+    """
+    if isinstance(error, SpeakableError):
+        return str(error)
+    from presidio_analyzer import EntityRecognizer  # noqa: PLC0415 - loaded when a control was built
+
+    kind = type(error).__name__
+    for frame, _ in walk_tb(error.__traceback__):
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, EntityRecognizer):
+            return f"recognizer {type(owner).__name__} raised {kind}"
+    return f"detection raised {kind}"

@@ -1,0 +1,200 @@
+"""The control that masks personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Final, final
+
+from guardrails.core.verdict import Finding
+from guardrails.errors import ConfigError, ControlError
+from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDetector, on_time
+from guardrails.pii.failures import SpeakableError, what_failed
+from guardrails.pii.offline import use_bundled_suffixes
+from guardrails.pii.operators import DEFAULT, OperatorLike, operators_for
+from guardrails.pii.reader import Examiner
+from guardrails.pii.stream import MaskFilter, Masking
+
+if TYPE_CHECKING:
+    from presidio_analyzer import AnalyzerEngine
+
+    from guardrails.core.call import Call
+    from guardrails.core.control import Forward, Io, Reply
+
+_NAMES: Final = ("off",)
+
+
+@final
+class MaskPII:
+    """
+    Masks personal data in what is sent and in what comes back.
+
+    In this version plain `MaskPII()` means `names="off"`: it finds what has a pattern (phone numbers, e-mail addresses,
+    cards, IBANs, US social security numbers, IP and MAC addresses, web addresses) and no names and no postal addresses.
+
+    Detection is Presidio's, without an NLP model, a download or a network: on construction the process-wide extractor of
+    tldextract (`tldextract.extract`) is set to the list of public suffixes that ships with it, also for an `analyzer` of
+    yours, because Presidio's e-mail recognizer would fetch that list.
+
+    Text is looked at in segments (sentences, at most 2,000 characters at once), so that a stream and a whole text give the
+    same result; see `guardrails.pii.sentences`. Masking a masked text again changes nothing with the default operator.
+
+    Args:
+        entities: Presidio entity names to look for; None for the default set, or for all that `analyzer` knows.
+        names: `"off"`.
+        operators: Entity name (or `"DEFAULT"`) to `"replace"` (the default: `<ENTITY_NAME>`), `"partial"`, `Replace(...)`,
+            `Partial(...)`, or an `OperatorConfig` or `Operator` of presidio-anonymizer.
+        thresholds: Least score (0 to 1) to count as found: one number, or entity name (or `"DEFAULT"`) to number.
+            Default 0.35; with `analyzer`, what the engine says. With `analyzer`, thresholds replace its recognizers' own.
+        analyzer: A Presidio `AnalyzerEngine` to use instead, exactly as it is.
+        allow: Exact strings (case matters) that are never masked; a finding that reaches beyond one is masked.
+        language: Presidio language code of the text.
+        name: Stands in records and errors.
+
+    Raises:
+        ConfigError: An argument is wrong; says which and what to write.
+
+    >>> MaskPII().mask("Call +1 212 555 0173 or write to ann@example.com")[0]
+    'Call <PHONE_NUMBER> or write to <EMAIL_ADDRESS>'
+    """
+
+    kind: ClassVar[str] = "mask"
+
+    def __init__(
+        self,
+        *,
+        entities: Sequence[str] | None = None,
+        names: str = "off",
+        operators: Mapping[str, OperatorLike] | None = None,
+        thresholds: float | Mapping[str, float] | None = None,
+        analyzer: AnalyzerEngine | None = None,
+        allow: Sequence[str] = (),
+        language: str = "en",
+        name: str = "mask_pii",
+    ) -> None:
+        if names not in _NAMES:
+            raise ConfigError(
+                f'MaskPII(names={names!r}) is not in this version; use names="off", which finds patterns only'
+            )
+        if entities is not None and not (_is_list_of_words(entities) and entities):
+            raise ConfigError("MaskPII(entities=...) takes a list of at least one entity name")
+        if not _is_list_of_words(allow):
+            raise ConfigError("MaskPII(allow=...) takes a list of non-empty str")
+        floor, floors = _floors(thresholds)
+        use_bundled_suffixes()
+        self.name = name
+        self._detector: Detector = (
+            PatternDetector(entities, floors, floor, language=language)
+            if analyzer is None
+            else EngineDetector(analyzer, entities, floors, floor, language=language)
+        )
+        self._operators = operators_for(operators, self._detector.entities)
+        self._plain = operators_for(None, self._detector.entities)  # finding applies no operator that could have effects
+        self._allow = tuple(allow)
+        self._language = language
+        self._examiner = Examiner(
+            on_time(self._detector),
+            self._detector.entities,
+            looks_again=self._detector.looks_again,
+            allow=self._allow,
+        )
+        self.open()
+
+    def open(self) -> None:
+        """Load now what would be loaded under the first message, and make sure again that nothing is fetched."""
+        use_bundled_suffixes()
+        self.find(WARM_UP)
+
+    @property
+    def analyzer(self) -> AnalyzerEngine:
+        """The Presidio engine with the same recognizers and thresholds: `analyze(segment)` finds what this control finds."""
+        return self._detector.engine
+
+    @property
+    def entities(self) -> frozenset[str]:
+        """What this control can find."""
+        return self._detector.entities
+
+    def find(self, text: str, /) -> list[Finding]:
+        """
+        What is found in *text*: in order, without overlaps, as code points of *text*.
+
+        Raises:
+            ControlError: Detection failed; the error names the recognizer and holds no text.
+        """
+        masking = Masking(self._examiner, self._plain)
+        try:
+            masking.feed(_exact(text))
+            masking.flush()
+        except Exception as error:  # noqa: BLE001 - re-raised below, without text
+            failure = self._failed(error)
+        else:
+            return [Finding(found.type, found.start, found.end, found.score) for found in masking.findings]
+        del text, masking  # no frame of the error holds text
+        raise failure
+
+    def mask(self, text: str, /) -> tuple[str, list[Finding]]:
+        """
+        The masked text, and what was found, each finding with the place of its replacement in `placed`.
+
+        Text outside of findings is unchanged.
+
+        Raises:
+            ControlError: Detection or an operator failed; the error says which and holds no text.
+        """
+        masking = self._masking()
+        try:
+            masked = masking.feed(_exact(text)) + masking.flush()
+        except Exception as error:  # noqa: BLE001 - re-raised below, without text
+            failure = self._failed(error)
+        else:
+            return masked, masking.findings
+        del text, masking
+        raise failure
+
+    def filter(self) -> MaskFilter:
+        """A fresh filter that masks a stream, however it is cut; holds back at most one segment."""
+        return MaskFilter(self._masking, self._failed)
+
+    async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
+        """Forward the call with every part masked, and mask the reply as the call says."""
+        masked = await call.masked(self, io)
+        reply = await forward(masked)
+        return await call.masked_reply(reply, self, io)
+
+    def _masking(self) -> Masking:
+        return Masking(self._examiner, self._operators)
+
+    def _failed(self, error: Exception) -> ControlError:
+        return ControlError(f"{self.name}: {what_failed(error)}; the text was refused", control=self.name)
+
+    def __repr__(self) -> str:
+        return (
+            f"MaskPII(entities={sorted(self.entities)}, names='off', operators={self._operators!r}, "
+            f"allow={len(self._allow)} strings, language={self._language!r}, name={self.name!r})"
+        )
+
+
+def _is_list_of_words(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str) and all(isinstance(w, str) and w for w in value)
+
+
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _exact(text: str) -> str:
+    """*text* as a plain str: a subclass could answer differently to different readers."""
+    if not isinstance(text, str):
+        raise SpeakableError(f"text must be a str, not {type(text).__name__}")
+    return str.__str__(text)
+
+
+def _floors(thresholds: float | Mapping[str, float] | None) -> tuple[float | None, dict[str, float]]:
+    """Least score of all entities (None: not given) and of single ones."""
+    if thresholds is None:
+        return None, {}
+    floors = dict(thresholds) if isinstance(thresholds, Mapping) else {DEFAULT: thresholds}
+    for entity, floor in floors.items():
+        if not _is_score(floor):
+            raise ConfigError(f"MaskPII(thresholds={{{entity!r}: ...}}): a threshold is a number from 0 to 1")
+    return floors.pop(DEFAULT, None), floors

@@ -1,0 +1,160 @@
+"""
+Reads a text that arrives in chunks and says what is in it, and up to where that is settled.
+
+1. What is said depends on the text alone, not on the chunks.
+2. What is settled is never taken back: a window decides only about what it owns.
+3. A finding that reaches the edge of its window goes on to the next whitespace.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from guardrails.pii.failures import SpeakableError
+from guardrails.pii.spans import Span, View, tokens, union, within
+from guardrails.pii.windows import STRIDE, WINDOW, Cutter, Window
+
+_SPACE: Final = re.compile(r"\s")
+MOST_LOOKS: Final = 64
+
+
+@final
+class Examiner:
+    """
+    Looks at one window, and again with what was found replaced, until nothing more is found.
+
+    Without the second look, what stands between two findings could be found by whoever reads the masked text.
+
+    Args:
+        spans: Detection in one text, overlaps and all.
+        entities: Whose placeholders are left alone.
+        looks_again: Whether to look again.
+        allow: Exact strings; what lies inside of one is not found.
+    """
+
+    __slots__ = ("_allow", "_entities", "_spans", "looks_again")
+
+    def __init__(
+        self,
+        spans: Callable[[str], list[Span]],
+        entities: frozenset[str],
+        *,
+        looks_again: bool,
+        allow: Sequence[str],
+    ) -> None:
+        self._spans = spans
+        self._entities = entities
+        self._allow = tuple(allow)
+        self.looks_again = looks_again
+
+    def examine(self, text: str, known: Sequence[Span]) -> list[Span]:
+        """
+        Non-overlapping findings in *text*, in order, none of them in *known*.
+
+        Raises:
+            SpeakableError: Something more is found each time.
+        """
+        atoms = [*known, *tokens(text, self._entities)]
+        allowed = self._allowed(text)
+        found: list[Span] = []
+        for _ in range(MOST_LOOKS):
+            if atoms:
+                view = View(text, atoms)
+                fresh = view.back(self._spans(view.text))
+            else:
+                fresh = self._spans(text)
+            if allowed and fresh:
+                spared = set(within(fresh, allowed))
+                fresh = [span for span in fresh if span not in spared]
+            if not fresh:
+                break
+            new = union(fresh)
+            found += new
+            atoms += new
+            if not self.looks_again:
+                break
+        else:
+            raise SpeakableError(f"detection found something more in each of {MOST_LOOKS} looks at one segment")
+        found.sort()
+        return found
+
+    def _allowed(self, text: str) -> list[tuple[int, int]]:
+        places: list[tuple[int, int]] = []
+        for word in self._allow:
+            at = text.find(word)
+            while at >= 0:
+                places.append((at, at + len(word)))
+                at = text.find(word, at + 1)
+        return places
+
+
+@final
+class Reader:
+    """
+    Findings of one text after the other.
+
+    Args:
+        examiner: Looks at windows.
+    """
+
+    __slots__ = ("_cutter", "_examiner", "_open", "_pending", "_recent", "settled")
+
+    def __init__(self, examiner: Examiner) -> None:
+        self._examiner = examiner
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget the text; the next chunk begins another."""
+        self._cutter = Cutter()
+        self._recent: list[Span] = []  # settled, and still in sight of the segment's next window
+        self._pending: Span | None = None  # reaches beyond what its window owns
+        self._open = False  # and perhaps beyond what its window shows
+        self.settled = 0  # up to here, all findings are out
+
+    def feed(self, chunk: str) -> list[Span]:
+        """What is settled now that *chunk* has arrived, in order; also sets `settled`."""
+        return [span for window in self._cutter.feed(chunk) for span in self._read(window)]
+
+    def flush(self) -> list[Span]:
+        """What was still unsure. The text ends here; call `start_over` before the next."""
+        return [span for window in self._cutter.flush() for span in self._read(window)]
+
+    def _read(self, window: Window) -> list[Span]:
+        if window.last and window.start == window.owns_from:  # a short segment: most texts
+            self.settled = window.owns_to
+            return [span.moved(window.start) for span in self._examiner.examine(window.text, ())]
+        spans = [] if self._pending is None else [self._extended(self._pending, window)]
+        known = [span.moved(-window.start) for span in (*self._recent, *spans)] if self._examiner.looks_again else ()
+        for relative in self._examiner.examine(window.text, known):
+            span = relative.moved(window.start)
+            begin = max(span.start, window.owns_from)
+            if begin < span.end and begin < window.owns_to:
+                spans.append(span._replace(start=begin))
+        return self._settle(union(spans), window)
+
+    def _extended(self, span: Span, window: Window) -> Span:
+        """What reached the edge of the last window, up to the next whitespace."""
+        if not self._open:
+            return span
+        space = _SPACE.search(window.text, span.end - window.start)
+        return span._replace(end=window.end if space is None else window.start + space.start())
+
+    def _settle(self, spans: list[Span], window: Window) -> list[Span]:
+        self._pending = None
+        self._open = False
+        self.settled = window.owns_to
+        if window.last:
+            self._recent = []
+            return spans
+        if spans and spans[-1].end > window.owns_to:
+            self._open = spans[-1].end == window.end
+            self._pending = spans.pop()
+            if self._pending.end - self._pending.start > WINDOW:  # bounded: one endless value becomes several
+                spans.append(self._pending._replace(end=window.owns_to))
+                self._pending = self._pending._replace(start=window.owns_to)
+            self.settled = self._pending.start
+        in_sight = window.start + STRIDE
+        self._recent = [span for span in (*self._recent, *spans) if span.end > in_sight]
+        return spans

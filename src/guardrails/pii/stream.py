@@ -1,0 +1,129 @@
+"""Masks a text that arrives in chunks, and a whole text as one chunk: the same code, so the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import final
+
+from guardrails.core.verdict import Finding
+from guardrails.errors import ControlError
+from guardrails.pii.failures import SpeakableError
+from guardrails.pii.operators import Operator
+from guardrails.pii.reader import Examiner, Reader
+from guardrails.pii.spans import Span
+
+
+@final
+class Masking:
+    """
+    One text on its way through; raises whatever detection or an operator raises.
+
+    Args:
+        examiner: Detects.
+        operators: Operator of each entity.
+    """
+
+    __slots__ = ("_held", "_held_from", "_operators", "_placed", "_reader", "findings")
+
+    def __init__(self, examiner: Examiner, operators: Mapping[str, Operator]) -> None:
+        self._reader = Reader(examiner)
+        self._operators = operators
+        self._held = ""
+        self._held_from = 0
+        self._placed = 0
+        self.findings: list[Finding] = []
+
+    def feed(self, chunk: str) -> str:
+        """What may leave now that *chunk* has arrived."""
+        self._held += chunk
+        return self._release(self._reader.feed(chunk))
+
+    def flush(self) -> str:
+        """The rest."""
+        return self._release(self._reader.flush())
+
+    def _release(self, spans: list[Span]) -> str:
+        held, held_from = self._held, self._held_from
+        released: list[str] = []
+        position = held_from
+        placed = self._placed
+        for span in spans:
+            masked = self._masked(span, held[span.start - held_from : span.end - held_from])
+            before = held[position - held_from : span.start - held_from]
+            released += (before, masked)
+            start = placed + len(before)
+            placed = start + len(masked)
+            self.findings.append(Finding(span.type, span.start, span.end, span.score, (start, placed)))
+            position = span.end
+        settled = max(self._reader.settled, position)
+        released.append(held[position - held_from : settled - held_from])
+        self._placed = placed + len(released[-1])
+        self._held = held[settled - held_from :]
+        self._held_from = settled
+        return "".join(released)
+
+    def _masked(self, span: Span, value: str) -> str:
+        operator = self._operators[span.type]
+        try:
+            return operator.apply(span.type, value)
+        except SpeakableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - users' operators raise anything; re-raised below, without the value
+            kind = type(error).__name__
+        raise SpeakableError(f"operator for {span.type} raised {kind}")
+
+
+@final
+class MaskFilter:
+    """
+    Masks a stream of text: joined, its output is the mask of the joined input, however that was cut.
+
+    Args:
+        begin: Makes the masking of one text.
+        failed: Makes the error that is raised when a masking raised.
+    """
+
+    __slots__ = ("_begin", "_failed", "_masking")
+
+    def __init__(self, begin: Callable[[], Masking], failed: Callable[[Exception], ControlError]) -> None:
+        self._begin = begin
+        self._failed = failed
+        self._masking = begin()
+
+    def feed(self, chunk: str, /) -> str:
+        """
+        What may leave now that *chunk* has arrived.
+
+        Raises:
+            ControlError: Detection or an operator failed; what was held back is gone.
+        """
+        try:
+            ready = self._masking.feed(chunk)
+            self._masking.findings.clear()
+        except Exception as error:  # noqa: BLE001 - re-raised below, without text
+            failure = self._failed(error)
+        else:
+            return ready
+        del chunk  # no frame of the error holds text
+        self._masking = self._begin()
+        raise failure
+
+    def flush(self) -> str:
+        """
+        What was still held back. Ready for the next text.
+
+        Raises:
+            ControlError: Detection or an operator failed; what was held back is gone.
+        """
+        try:
+            ready = self._masking.flush()
+        except Exception as error:  # noqa: BLE001 - re-raised below, without text
+            failure = self._failed(error)
+        else:
+            self._masking = self._begin()
+            return ready
+        self._masking = self._begin()
+        raise failure
+
+    def __repr__(self) -> str:
+        return "MaskFilter()"
