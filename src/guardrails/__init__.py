@@ -1,4 +1,13 @@
-"""One guard around every function that sends a message: PII masking, rate limiting, audit logging."""
+"""
+One guard around every function that sends a message: PII masking, rate limiting, audit logging.
+
+    guard = Guard(AuditLog("audit/"), RateLimit("5/minute", per="recipient"), MaskPII(), channel="sms")
+
+    @guard
+    def send(to: str, body: str) -> str: ...
+
+The front door is lazy: a name loads what it needs when it is first asked for, and not before.
+"""
 
 from __future__ import annotations
 
@@ -6,3 +15,107 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from guardrails.audit import AuditLog
+    from guardrails.core.call import Call
+    from guardrails.core.caps import Caps
+    from guardrails.core.checks import check, monitor
+    from guardrails.core.context import context
+    from guardrails.core.control import Control, Outcome, Sealed, Step
+    from guardrails.core.guard import Guard
+    from guardrails.core.message import Conversation, Message, Recipient, Tenant, Text
+    from guardrails.core.preview import Decision
+    from guardrails.core.stream import Stream
+    from guardrails.core.verdict import Allow, Coverage, Defer, Deny, Finding, Rewrite
+    from guardrails.errors import (
+        Blocked,
+        ConfigError,
+        ControlError,
+        Deferred,
+        Denied,
+        GuardrailsError,
+        RateLimited,
+        Unavailable,
+    )
+    from guardrails.pii import MaskPII
+    from guardrails.ratelimit import Limit, RateLimit
+
+_WHERE = {
+    "guardrails.audit": ("AuditLog",),
+    "guardrails.core.call": ("Call",),
+    "guardrails.core.caps": ("Caps",),
+    "guardrails.core.checks": ("check", "monitor"),
+    "guardrails.core.context": ("context",),
+    "guardrails.core.control": ("Control", "Outcome", "Sealed", "Step"),
+    "guardrails.core.guard": ("Guard",),
+    "guardrails.core.message": ("Conversation", "Message", "Recipient", "Tenant", "Text"),
+    "guardrails.core.preview": ("Decision",),
+    "guardrails.core.stream": ("Stream",),
+    "guardrails.core.verdict": ("Allow", "Coverage", "Defer", "Deny", "Finding", "Rewrite"),
+    "guardrails.errors": (
+        "Blocked",
+        "ConfigError",
+        "ControlError",
+        "Deferred",
+        "Denied",
+        "GuardrailsError",
+        "RateLimited",
+        "Unavailable",
+    ),
+    "guardrails.pii": ("MaskPII",),
+    "guardrails.ratelimit": ("Limit", "RateLimit"),
+}
+_HOME = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [  # noqa: PLE0604 - every name is in _HOME; a test compares the two
+    "Allow",
+    "AuditLog",
+    "Blocked",
+    "Call",
+    "Caps",
+    "ConfigError",
+    "Control",
+    "ControlError",
+    "Conversation",
+    "Coverage",
+    "Decision",
+    "Defer",
+    "Deferred",
+    "Denied",
+    "Deny",
+    "Finding",
+    "Guard",
+    "GuardrailsError",
+    "Limit",
+    "MaskPII",
+    "Message",
+    "Outcome",
+    "RateLimit",
+    "RateLimited",
+    "Recipient",
+    "Rewrite",
+    "Sealed",
+    "Step",
+    "Stream",
+    "Tenant",
+    "Text",
+    "Unavailable",
+    "__version__",
+    "check",
+    "context",
+    "monitor",
+]
+
+
+def __getattr__(name: str) -> object:
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module 'guardrails' has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

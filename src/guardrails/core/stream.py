@@ -20,11 +20,12 @@ class Stream:
     team's let through. Only streams whose first chunk is a `str` are filtered.
     """
 
-    __slots__ = ("_callbacks", "_filters", "_source", "_started")
+    __slots__ = ("_callbacks", "_filters", "_owner", "_source", "_started")
 
-    def __init__(self, source: object, /) -> None:
+    def __init__(self, source: object, owner: Callable[[], object] = lambda: None, /) -> None:
         self._source = source
-        self._filters: list[Filter] = []
+        self._owner = owner  # whose control adds a filter
+        self._filters: list[tuple[Filter, object]] = []
         self._callbacks: list[Callable[[BaseException | None], None]] = []
         self._started = False
 
@@ -37,7 +38,7 @@ class Stream:
         """
         if self._started:
             raise ControlError("add_filter: the stream has already started")
-        self._filters.append(text_filter)
+        self._filters.append((text_filter, self._owner()))
 
     def on_close(self, fn: Callable[[BaseException | None], None]) -> None:
         """Call *fn* once when the stream ends: with None, or with what ended it. It must not wait."""

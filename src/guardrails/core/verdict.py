@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,8 @@ class Finding:
     placed: tuple[int, int] | None = None
 
 
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
 # What a note may say; the names stand in audit records.
 VERDICTS: Final = ("allow", "mask", "rewrite", "deny", "defer", "error", "shadow_deny", "shadow_error")
 
@@ -96,8 +98,7 @@ class Coverage:
     unscanned: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """
     What one control decided about one message, for the record. Holds types and counts, never text.
 
@@ -115,11 +116,11 @@ class Note:
     control: str
     layer: str
     verdict: str
-    findings: Mapping[str, Sequence[Finding]] = field(default_factory=lambda: MappingProxyType({}))
+    findings: Mapping[str, Sequence[Finding]] = NOTHING
     coverage: Coverage | None = None
     monitored: bool = False
     duration_seconds: float | None = None
-    detail: Mapping[str, str | int | bool | None] = field(default_factory=lambda: MappingProxyType({}))
+    detail: Mapping[str, str | int | bool | None] = NOTHING
 
     def counts(self) -> dict[str, int]:
         """Entity type to number of findings."""

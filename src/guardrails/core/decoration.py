@@ -1,0 +1,179 @@
+"""What `@guard(...)` checks and compiles, once, so that mistakes show at import and not at the first message."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from guardrails.core.binding import Binder, Binding, CustomBinding, SelectorBinding
+from guardrails.core.caps import Caps
+from guardrails.core.plan import Plan
+from guardrails.core.roles import CONVENTIONAL, Convention, Roles, roles_of, signature_of
+from guardrails.core.shapes import shape_of
+from guardrails.core.stack import Stack
+from guardrails.core.wrapping import Live, wrapper_for
+from guardrails.errors import ConfigError
+
+REPLIES: Final = ("auto", "mask", "pass")
+STREAMS: Final = ("collect", "cut")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoration:
+    """The options of one decoration; `Guard.wrap` explains them."""
+
+    text: str | Sequence[str] | Convention = CONVENTIONAL
+    recipient: str | Sequence[str] | None | Convention = CONVENTIONAL
+    conversation: str | None | Convention = CONVENTIONAL
+    tenant: str | None | Convention = CONVENTIONAL
+    message_key: str | None = None
+    reply: str = "auto"
+    shape: str | None = None
+    stream: str = "collect"
+    bind: Binder | None = None
+    channel: str | None = None
+
+
+def decorate(
+    send: Any,
+    options: Decoration,
+    *,
+    stack: Stack,
+    ready: Callable[[], None],
+    channel: str,
+    direction: str,
+    caps: Caps,
+    strict: bool,
+) -> Any:
+    """
+    The guarded twin of *send*.
+
+    Raises:
+        ConfigError: It cannot be guarded as asked.
+    """
+    if isinstance(send, staticmethod | classmethod):
+        inner = decorate(
+            send.__func__,
+            options,
+            stack=stack,
+            ready=ready,
+            channel=channel,
+            direction=direction,
+            caps=caps,
+            strict=strict,
+        )
+        return type(send)(inner)
+    if isinstance(send, type):
+        raise ConfigError(f"@guard on the class {send.__name__}: decorate its methods that send")
+    if not callable(send):
+        raise ConfigError(f"@guard goes above a function, not a {type(send).__name__}")
+    check_reply(options.reply, stack)
+    if options.stream not in STREAMS:
+        raise ConfigError(f"stream must be one of {', '.join(STREAMS)}")
+    if options.channel is not None and (not isinstance(options.channel, str) or not options.channel):
+        raise ConfigError("channel must be a non-empty str")
+    shape = shape_of(send, options.shape)
+    _check_async_only(stack, awaits=shape.awaits)
+    channel = options.channel or channel
+    required = dict(required_by(stack))
+    binding: Binding
+    signature: inspect.Signature | None
+    if options.bind is not None:
+        binding, signature = _custom(send, options, caps=caps)
+    else:
+        signature = signature_of(send)
+        roles = roles_of(send, signature, _role_options(options))
+        if "recipient" in required and not roles.recipient:
+            raise ConfigError(
+                f"{required['recipient']} needs a recipient, and {operation_of(send)} names none; "
+                f'write @guard(recipient="..."). The parameters are: {", ".join(signature.parameters)}'
+            )
+        if roles.tenant:
+            required.setdefault("tenant", "this guard")
+        _check_direct_iterators(options, roles)
+        binding = SelectorBinding(
+            signature, roles, channel=channel, direction=direction, caps=caps, strict=strict
+        )
+    plan = Plan(
+        send=send,
+        shape=shape,
+        stack=stack,
+        binding=binding,
+        reply=options.reply,
+        operation=operation_of(send),
+        channel=channel,
+        direction=direction,
+        caps=caps,
+        cuts=options.stream == "cut",
+        required=tuple(required.items()),
+        ready=ready,
+        acting=stack.acting,
+    )
+    return wrapper_for(Live(plan), signature)
+
+
+def check_reply(reply: str, stack: Stack) -> None:
+    """
+    Whether *reply* can be obeyed by *stack*.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if reply not in REPLIES:
+        raise ConfigError(f"reply must be one of {', '.join(REPLIES)}")
+    if reply == "mask" and stack.mask is None:
+        raise ConfigError('reply="mask" needs a mask control, such as MaskPII(), in the guard')
+
+
+def operation_of(send: Any) -> str:
+    """`module:qualname` of a send, for records."""
+    while hasattr(send, "func") and not hasattr(send, "__qualname__"):
+        send = send.func
+    named = send if hasattr(send, "__qualname__") else type(send)
+    return f"{getattr(named, '__module__', None) or '?'}:{named.__qualname__}"
+
+
+def required_by(stack: Stack) -> tuple[tuple[str, str], ...]:
+    """Roles that a call must have, each with the names of the controls that need it."""
+    return tuple((need, ", ".join(slot.name for slot in stack.slots if need in slot.needs)) for need in stack.needs)
+
+
+def _check_async_only(stack: Stack, *, awaits: bool) -> None:
+    if awaits:
+        return
+    for slot in stack.slots:
+        if slot.async_only:
+            raise ConfigError(f"{slot.name} needs an event loop, and cannot guard a sync send")
+
+
+def _custom(
+    send: Any, options: Decoration, *, caps: Caps
+) -> tuple[Binding, inspect.Signature | None]:
+    given = [name for name in _role_options(options) if getattr(options, name) not in (CONVENTIONAL, None)]
+    if given:
+        raise ConfigError(f"bind= replaces selectors; leave out {', '.join(given)}")
+    binder = options.bind() if isinstance(options.bind, type) else options.bind
+    if not (callable(getattr(binder, "read", None)) and callable(getattr(binder, "write", None))):
+        raise ConfigError("bind= takes an object with read(args, kwargs) and write(message, args, kwargs)")
+    try:
+        signature = inspect.signature(send)
+    except (ValueError, TypeError):
+        signature = None
+    return CustomBinding(binder, caps=caps), signature
+
+
+def _role_options(options: Decoration) -> dict[str, Any]:
+    return {
+        "text": options.text,
+        "recipient": options.recipient,
+        "conversation": options.conversation,
+        "tenant": options.tenant,
+        "message_key": options.message_key,
+    }
+
+
+def _check_direct_iterators(options: Decoration, roles: Roles) -> None:
+    if options.stream == "cut" and any(selector.steps for selector in roles.text):
+        raise ConfigError('stream="cut" works for text parameters themselves, not for selectors into them')

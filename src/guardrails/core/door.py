@@ -1,0 +1,309 @@
+"""
+The last point before the send: seal the text, then spend and record, then send.
+
+Rules:
+1. Everything that can fail without consuming (sealing, writing the arguments back) comes first.
+2. Steps are committed in the order of their phase, then as registered; those of one type, phase and store together.
+3. When one fails, or somebody cancels, every step whose commit was entered is undone in reverse order, whatever happens
+   meanwhile, and the refusal is final.
+4. After the last commit nothing waits: the send is entered at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from guardrails.core import drive, seal
+from guardrails.core.control import DEADLINE_SECONDS, PHASES, Sealed, Step
+from guardrails.core.journey import PREVIEWED
+from guardrails.core.message import Message, with_parts
+from guardrails.core.nesting import Marker, sending
+from guardrails.core.pieces import in_pieces
+from guardrails.core.refusal import crashed, fate, is_cancellation, overran, rebuilt
+from guardrails.core.shapes import Shape
+from guardrails.core.stream import Stream
+from guardrails.errors import ControlError, Denied, GuardrailsError
+
+if TYPE_CHECKING:
+    from guardrails.core.call import Call
+    from guardrails.core.control import Masker
+    from guardrails.core.journey import Journey
+
+_log: Final = logging.getLogger("guardrails")
+_monotonic: Final = time.monotonic
+
+
+class StopCarrier(RuntimeError):
+    """Carries a StopIteration that a plain send raised out of coroutines, which would turn it into something else."""
+
+    def __init__(self, stop: StopIteration) -> None:
+        super().__init__("the send raised StopIteration")
+        self.stop = stop
+
+
+async def through_the_door(journey: Journey, call: Call) -> Any:
+    """Seal, commit, send. What comes back is the send's result, or a `Stream` of it."""
+    journey.at_door_closed = True
+    failure: BaseException | None = None
+    try:
+        await _seal(journey, call)
+        if journey.dry_run:
+            return PREVIEWED
+        arguments = _arguments(journey)
+        if journey.steps:
+            await _commit(journey)
+    except BaseException as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
+        failure = error
+    if failure is not None:
+        if isinstance(failure, Exception):
+            journey.refusal = failure = _judged(journey, failure)
+        raise failure
+    reply = await _send(journey, *arguments)
+    masker = journey.plan.stack.masker
+    if masker is not None and _mask_acts(journey):
+        journey.turn = journey.hops[-1] if journey.hops else None
+        journey.reply_notes_from = len(journey.notes or ())
+        return await _reply_masked(journey, masker, reply)
+    return reply
+
+
+async def _reply_masked(journey: Journey, masker: Masker, reply: Any) -> Any:
+    """The reply as the controls inside the mask control may see it."""
+    try:
+        return await journey.mask_reply(reply, masker, journey.io)
+    except Exception as caught:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
+        error = caught
+    slot = journey.plan.stack.mask
+    assert slot is not None  # noqa: S101 - it is where the masker came from
+    if isinstance(error, GuardrailsError):
+        raise rebuilt(error, name=slot.name, where=slot.where, sent=journey.sent, clean=journey.clean)
+    raise crashed(error, name=slot.name, where=slot.where, sent=journey.sent, after_send=fate(journey.sent))
+
+
+def _mask_acts(journey: Journey) -> bool:
+    slot = journey.plan.stack.mask
+    return slot is not None and any(hop.slot is slot for hop in journey.hops)
+
+
+async def _seal(journey: Journey, call: Call) -> None:
+    """Mask what changed after the mask control; decide what the payload is."""
+    final, masker, slot = call.message, journey.plan.stack.masker, journey.plan.stack.mask
+    before = journey.masked_parts
+    if masker is None or slot is None or before is None:
+        journey.sealed_message = journey.payload = final
+        return
+    sealed = dict(final.parts)
+    found: dict[str, Sequence[Any]] = {}
+    for path in seal.changed(final.parts, before):
+        sealed[path], findings = await journey.mask_text(masker, sealed[path], journey.atoms, journey.io)
+        if findings:
+            found[path] = findings
+            journey.atoms |= seal.atoms_in(sealed[path], findings)
+    if found:
+        journey.note("mask", findings=found, detail={"seal": True}, by=journey._mask_hop())  # noqa: SLF001 - core's own
+        journey.findings = {
+            path: (*journey.findings.get(path, ()), *found.get(path, ())) for path in {**journey.findings, **found}
+        }
+    journey.sealed_message = final if sealed == final.parts else with_parts(final, sealed)
+    journey.payload = journey.sealed_message
+    if slot.monitored:
+        journey.payload = _unmasked(journey, final)
+
+
+def _unmasked(journey: Journey, final: Message) -> Message:
+    """Under `monitor` the payload is the original, but for parts that a later control rewrote."""
+    before, raw = journey.masked_parts or {}, journey.raw_parts or {}
+    return with_parts(
+        final, {path: raw.get(path, text) if before.get(path) == text else text for path, text in final.parts.items()}
+    )
+
+
+def _arguments(journey: Journey) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    reading, payload = journey.reading, journey.payload
+    assert reading is not None and payload is not None  # noqa: S101, PT018 - set before the first control ran
+    args, kwargs = journey.plan.binding.write(reading, payload, journey.args, journey.kwargs)
+    if reading.iterators:
+        return in_pieces(journey, reading, payload, args, kwargs)
+    return args, kwargs
+
+
+class _StepTurn:
+    """A door step's own time."""
+
+    __slots__ = ("cancels", "deadline_seconds", "name", "scope", "since", "slot", "timed_out", "used", "where")
+
+    def __init__(self, hop: Any, step: Step) -> None:
+        self.slot = hop.slot
+        self.name: str = hop.name
+        self.where: str = hop.slot.where
+        self.deadline_seconds = float(getattr(step, "deadline_seconds", DEADLINE_SECONDS))
+        self.since = _monotonic()
+        self.used = 0.0
+        self.timed_out = False
+        self.cancels = 0
+        self.scope: Any = None
+
+    def remaining(self) -> float:
+        """Seconds that are left."""
+        return self.deadline_seconds - (_monotonic() - self.since)
+
+
+async def _commit(journey: Journey) -> None:
+    sealed = journey.so_far()
+    entered: list[Step] = []
+    error: BaseException | None = None
+    for group in _groups(journey.steps or []):
+        hop, first = group[0]
+        entered += [step for _, step in group]
+        turn = journey.turn = _StepTurn(hop, first)
+        error = await _commit_group(journey, turn, first, [step for _, step in group[1:]], sealed)
+        journey.turn = None
+        if error is not None and hop.slot.monitored and isinstance(error, Exception):
+            # It only watches: say what it would have done, and go on without it.
+            journey.note("shadow_deny" if isinstance(error, Denied) else "shadow_error", by=hop)
+            await _undo(journey, [step for _, step in group])
+            entered = entered[: -len(group)]
+            sealed, error = journey.so_far(), None
+        if error is not None:
+            break
+    if error is None:
+        journey.committed = entered
+        return
+    await _undo(journey, entered)
+    raise error
+
+
+async def _commit_group(
+    journey: Journey, turn: _StepTurn, first: Step, peers: Sequence[Step], sealed: Sealed
+) -> BaseException | None:
+    """Commit one group; what went wrong is returned, so that nothing raw is chained to it."""
+    try:
+        coroutine = first.commit(sealed, peers, journey.io)  # type: ignore[arg-type]  # Ports is every Io
+        if journey.io.scoped:
+            await drive.within_scope(turn, coroutine)
+        else:
+            await coroutine
+    except BaseException as caught:  # noqa: BLE001 - judged by the caller
+        error: BaseException | None = caught
+    else:
+        error = None
+    late = turn.timed_out or turn.remaining() < 0
+    if late and turn.cancels and drive.take_back(turn) and error is not None and is_cancellation(error):
+        return error
+    if late and (error is None or not isinstance(error, GuardrailsError)):
+        return overran(
+            name=turn.name,
+            where=turn.where,
+            deadline_seconds=turn.deadline_seconds,
+            sent=False,
+            after_send=fate(sent=False),
+        )
+    if isinstance(error, GuardrailsError):
+        return rebuilt(error, name=turn.name, where=turn.where, sent=False, clean=journey.clean)
+    if isinstance(error, Exception):
+        return crashed(error, name=turn.name, where=turn.where, sent=False, after_send=fate(sent=False))
+    return error
+
+
+def _groups(steps: Sequence[tuple[Any, Step]]) -> list[list[tuple[Any, Step]]]:
+    if len(steps) == 1:
+        return [list(steps)]
+    order = {phase: number for number, phase in enumerate(PHASES)}
+    groups: dict[tuple[Any, ...], list[tuple[Any, Step]]] = {}
+    for hop, step in sorted(steps, key=lambda pair: order[pair[1].phase]):
+        # A watching control's steps stay by themselves: their refusal must not be the others'.
+        own = id(step) if hop.slot.monitored else None
+        groups.setdefault((order[step.phase], type(step), step.store, own), []).append((hop, step))
+    return list(groups.values())
+
+
+async def _undo(journey: Journey, entered: Sequence[Step]) -> None:
+    interrupted: BaseException | None = None
+    for step in reversed(entered):
+        try:
+            await drive.shielded(lambda step=step: step.undo(journey.io), journey.io)  # type: ignore[misc]  # bound now
+        except Exception as error:  # noqa: BLE001 - the refusal stands; at most one unit is lost, and that is said
+            _log.error("guardrails: undo of %s failed with %s", type(step).__name__, type(error).__name__)
+            journey.note("error", detail={"undo": type(step).__name__, "error": type(error).__name__})
+        except BaseException as error:  # noqa: BLE001 - somebody stopped waiting: the other steps are undone first
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
+
+
+def _judged(journey: Journey, failure: Exception) -> Exception:
+    """A failure at the door, as the caller may see it."""
+    if isinstance(failure, GuardrailsError):
+        if failure.control is None:
+            slot = journey.plan.stack.mask
+            failure = rebuilt(
+                failure,
+                name="core" if slot is None else slot.name,
+                where="" if slot is None else slot.where,
+                sent=False,
+                clean=journey.clean,
+            )
+        return failure
+    slot = journey.plan.stack.mask
+    if journey.payload is None and slot is not None:
+        return crashed(failure, name=slot.name, where=slot.where, sent=False, after_send=fate(sent=False))
+    return crashed(failure, name="binding", where=journey.plan.operation, sent=False, after_send=fate(sent=False))
+
+
+async def _send(journey: Journey, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Enter the send: same thread, same task."""
+    plan = journey.plan
+    payload = journey.payload
+    assert payload is not None  # noqa: S101 - set by _seal
+    journey.args, journey.kwargs = (), {}
+    marker = journey.marker = Marker(payload, plan.acting + journey.inherited, journey.atoms)
+    starts_later = plan.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
+    token = sending.set(marker)
+    journey.started = _monotonic()
+    if not starts_later:
+        journey.sent = None
+    try:
+        result = plan.send(*args, **kwargs)
+        if plan.shape is Shape.ASYNC and inspect.isawaitable(result):
+            result = await result
+    except StopIteration as stop:
+        journey.send_error = stop
+        raise StopCarrier(stop) from None
+    except BaseException as error:
+        journey.send_error = error
+        if isinstance(error, GuardrailsError):
+            error.sent = None
+        raise
+    finally:
+        unmark(token)
+    if not starts_later:
+        if plan.shape is Shape.SYNC and inspect.isawaitable(result):
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+            journey.send_error = ControlError(
+                f"{plan.operation} looks like a plain function but returned an awaitable; "
+                'decorate it with shape="async"',
+                sent=None,
+            )
+            raise journey.send_error
+        journey.sent = True
+    if starts_later or hasattr(type(result), "__next__") or hasattr(type(result), "__anext__"):
+        journey.stream = Stream(result, lambda: journey.turn)
+        return journey.stream
+    if journey.refusal is not None:  # a text argument was cut while the send consumed it
+        raise journey.refusal
+    return result
+
+
+def unmark(token: Any) -> None:
+    """Take the marker off again."""
+    try:
+        sending.reset(token)
+    except ValueError:
+        # The coroutine was closed from another context (a collector, a dying loop): there the marker was never set.
+        _log.debug("guardrails: a send was closed from another context")

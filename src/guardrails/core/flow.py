@@ -1,0 +1,382 @@
+"""
+A guarded stream on its way to the caller, for sync and async consumers.
+
+Rules:
+1. The first chunk decides: a stream of str goes through the filters; any other passes in "auto" and "pass", and is a
+   `ControlError` in "mask".
+2. What a filter holds back is flushed before a chunk that is not text, and at the end.
+3. Closing, collecting, exhausting or failing: the outcome is written exactly once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+
+from guardrails.core.door import unmark
+from guardrails.core.journey import close_callbacks
+from guardrails.core.nesting import sending
+from guardrails.core.refusal import bare, crashed, fate, is_cancellation, rebuilt, without_our_frames
+from guardrails.core.shapes import Shape
+from guardrails.errors import ControlError, GuardrailsError
+
+if TYPE_CHECKING:
+    from guardrails.core.journey import Journey
+    from guardrails.core.stream import Stream
+
+_log: Final = logging.getLogger("guardrails")
+
+
+class Flow:
+    """What both kinds of guarded stream share; knows nothing of waiting."""
+
+    __slots__ = ("_decided", "_filters", "_journey", "_ready", "_stream", "ended", "source", "value")
+
+    def __init__(self, journey: Journey, stream: Stream) -> None:
+        self._journey = journey
+        self._stream = stream
+        self._filters = stream._filters  # noqa: SLF001 - core's own
+        self._ready: deque[Any] = deque()
+        self._decided = False
+        self.source: Any = stream._source  # noqa: SLF001 - core's own
+        self.ended = False
+        self.value: Any = None  # what a generator returned
+        journey.cut_characters = journey.cut_characters or 0
+
+    @property
+    def filtered(self) -> bool:
+        """Whether text is rewritten on its way."""
+        return bool(self._filters)
+
+    def ready(self) -> bool:
+        """Whether something can be handed out."""
+        return bool(self._ready)
+
+    def take(self) -> Any:
+        """The next thing to hand out."""
+        out = self._ready.popleft()
+        if isinstance(out, str):
+            self._journey.cut_characters = (self._journey.cut_characters or 0) + len(out)
+        return out
+
+    def enter(self) -> Any:
+        """Before each `next`: the send runs again."""
+        self._stream._started = True  # noqa: SLF001 - core's own
+        if self._journey.sent is False:
+            self._journey.sent = None
+        return sending.set(self._journey.marker)
+
+    def feed(self, chunk: Any) -> None:
+        """One chunk of the source."""
+        if not self._decided:
+            self._decided = True
+            if not isinstance(chunk, str):
+                if self._journey.plan.reply == "mask":
+                    raise ControlError(
+                        f'reply="mask" needs a stream of str, not of {type(chunk).__name__}',
+                        sent=True,
+                        control="core",
+                    )
+                self._filters.clear()
+        if not isinstance(chunk, str):
+            self._put(self._flushed())
+            self._ready.append(chunk)
+        elif self._filters:
+            self._put(self._fed(chunk))
+        else:
+            self._ready.append(chunk)
+
+    def exhausted(self, value: Any = None) -> None:
+        """The source has ended by itself."""
+        self._put(self._flushed())
+        self.value = value
+        self._journey.sent = True
+        self._close(None)
+
+    def failed(self, error: BaseException) -> BaseException:
+        """The source, a filter or the consumer ended it; returns what the caller shall see."""
+        journey = self._journey
+        if isinstance(error, GuardrailsError) and error.control is None and error.sent is not None:
+            error.sent = journey.sent
+        if self.ended:
+            return error
+        self._ready.clear()
+        self._close(error)
+        return error
+
+    def source_failed(self, error: BaseException) -> BaseException:
+        """The send itself raised while it streamed."""
+        self._journey.send_error = error
+        if isinstance(error, GuardrailsError):
+            error.sent = None
+        return self.failed(error)
+
+    def abandoned(self) -> None:
+        """The consumer closed or dropped it before its end."""
+        if self.ended:
+            return
+        started = self._journey.sent is not False or self._decided
+        self._ready.clear()
+        self._close(GeneratorExit(), result="cut" if started else "abandoned")
+
+    def _close(self, error: BaseException | None, *, result: str | None = None) -> None:
+        self.ended = True
+        if result is None and error is not None and self._journey.send_error is None:
+            result = "cancelled" if is_cancellation(error) else "cut"
+        close_callbacks(self._stream._callbacks, error)  # noqa: SLF001 - core's own
+        self._stream._callbacks = []  # noqa: SLF001 - core's own
+        if error is None:
+            # The tail is handed out after the outcome is written; it counts as released.
+            tail = sum(len(out) for out in self._ready if isinstance(out, str))
+            self._journey.cut_characters = (self._journey.cut_characters or 0) + tail
+        self._journey.settle(error, result=result)
+        self._journey.forget()
+
+    def _put(self, text: str) -> None:
+        if text:
+            self._ready.append(text)
+
+    def _fed(self, text: str) -> str:
+        for text_filter, owner in self._filters:
+            if not text:
+                break
+            text = self._act(text_filter.feed, owner, text)
+        return text
+
+    def _flushed(self) -> str:
+        out = ""
+        for text_filter, owner in self._filters:
+            out = (self._act(text_filter.feed, owner, out) if out else "") + self._act(text_filter.flush, owner)
+        return out
+
+    def _act(self, act: Any, owner: Any, *text: str) -> str:
+        failure: Exception | None = None
+        out: Any = None
+        try:
+            out = act(*text)
+        except Exception as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
+            failure = error
+        if failure is None and isinstance(out, str):
+            return out
+        slot = self._journey.plan.stack.mask if owner == "mask" else getattr(owner, "slot", None)
+        name, where = (slot.name, slot.where) if slot is not None else ("a filter", "")
+        if isinstance(failure, GuardrailsError):
+            raise rebuilt(failure, name=name, where=where, sent=True, clean=self._journey.clean)
+        if failure is not None:
+            raise crashed(failure, name=name, where=where, sent=True, after_send=fate(sent=True))
+        raise ControlError(
+            f"the filter of control {name!r} returned {type(out).__name__}, not str; {fate(sent=True)}",
+            sent=True,
+            control=name,
+            where=where,
+        )
+
+
+class _GuardedBase:
+    """What a caller holds instead of the iterator that the send returned."""
+
+    __slots__ = ("__weakref__", "_flow")
+
+    def __init__(self, journey: Journey, stream: Stream) -> None:
+        self._flow = Flow(journey, stream)
+
+    def __getattr__(self, name: str) -> Any:
+        # Whatever else the object offers is offered here, unless it could hand out what the filters would rewrite.
+        if name.startswith("__") or name == "_flow" or self._flow.filtered:
+            raise AttributeError(f"a guarded stream has no attribute {name!r}")
+        return getattr(self._flow.source, name)
+
+    def __del__(self) -> None:
+        flow = getattr(self, "_flow", None)
+        if flow is not None:
+            flow.abandoned()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'ended' if self._flow.ended else 'open'})"
+
+
+class GuardedStream(_GuardedBase):
+    """A sync stream behind the guard."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        flow = self._flow
+        failure: BaseException | None = None
+        while failure is None:
+            if flow.ready():
+                return flow.take()
+            if flow.ended:
+                raise StopIteration(flow.value)
+            failure = self._pull(flow)
+        _let_go(flow)
+        raise_clean(failure)
+
+    def _pull(self, flow: Flow) -> BaseException | None:
+        """Read one chunk; what went wrong is returned."""
+        token = flow.enter()
+        try:
+            chunk = next(flow.source)
+        except StopIteration as stop:
+            chunk, over, failure = None, stop, None
+        except BaseException as error:  # noqa: BLE001 - handed to the caller outside this block
+            chunk, over, failure = None, None, flow.source_failed(error)
+        else:
+            over = failure = None
+        finally:
+            unmark(token)
+        if failure is not None:
+            return failure
+        try:
+            if over is None:
+                flow.feed(chunk)
+            else:
+                flow.exhausted(over.value)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller outside this block
+            return flow.failed(error)
+        return None
+
+    def send(self, value: object) -> Any:
+        """As `next`; a guarded stream takes no values."""
+        if value is not None:
+            raise TypeError("a guarded stream takes no values: send(None) or next() only")
+        return next(self)
+
+    def throw(self, error: BaseException) -> NoReturn:
+        """End the stream with *error*."""
+        self._flow.failed(error)
+        _let_go(self._flow)
+        raise error
+
+    def close(self) -> None:
+        """End the stream; the outcome is written, and the source closed."""
+        self._flow.abandoned()
+        close = getattr(self._flow.source, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class GuardedAsyncStream(_GuardedBase):
+    """An async stream behind the guard."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        flow = self._flow
+        failure: BaseException | None = None
+        while failure is None:
+            if flow.ready():
+                return flow.take()
+            if flow.ended:
+                raise StopAsyncIteration
+            failure = await self._pull(flow)
+        await _alet_go(flow)
+        raise_clean(failure)
+
+    async def _pull(self, flow: Flow) -> BaseException | None:
+        token = flow.enter()
+        over = False
+        failure: BaseException | None = None
+        chunk: Any = None
+        try:
+            chunk = await anext(flow.source)
+        except StopAsyncIteration:
+            over = True
+        except BaseException as error:  # noqa: BLE001 - handed to the caller outside this block
+            failure = flow.source_failed(error)
+        finally:
+            unmark(token)
+        if failure is not None:
+            return failure
+        try:
+            if over:
+                flow.exhausted()
+            else:
+                flow.feed(chunk)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller outside this block
+            return flow.failed(error)
+        return None
+
+    async def asend(self, value: object) -> Any:
+        """As `anext`; a guarded stream takes no values."""
+        if value is not None:
+            raise TypeError("a guarded stream takes no values: asend(None) or anext() only")
+        return await anext(self)
+
+    async def athrow(self, error: BaseException) -> NoReturn:
+        """End the stream with *error*."""
+        self._flow.failed(error)
+        await _alet_go(self._flow)
+        raise error
+
+    async def aclose(self) -> None:
+        """End the stream; the outcome is written first, then the source is closed."""
+        self._flow.abandoned()
+        await _aclose(self._flow.source)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+
+def guarded(journey: Journey, stream: Stream) -> GuardedStream | GuardedAsyncStream:
+    """The caller's view of *stream*."""
+    if hasattr(type(stream._source), "__anext__") or journey.plan.shape is Shape.ASYNC_GENERATOR:  # noqa: SLF001
+        return GuardedAsyncStream(journey, stream)
+    return GuardedStream(journey, stream)
+
+
+def raise_clean(failure: BaseException) -> NoReturn:
+    """Raise *failure* without frames of ours behind it."""
+    try:
+        raise bare(failure) if isinstance(failure, GuardrailsError) else without_our_frames(failure)
+    finally:
+        del failure
+
+
+def _let_go(flow: Flow) -> None:
+    close = getattr(flow.source, "close", None)
+    if close is not None:
+        _quietly(close)
+
+
+async def _alet_go(flow: Flow) -> None:
+    try:
+        await _aclose(flow.source)
+    except Exception as error:  # noqa: BLE001 - the failure that ended the stream is what the caller shall see
+        _log.error("guardrails: closing a failed stream raised %s", type(error).__name__)
+
+
+def _quietly(close: Any) -> None:
+    try:
+        close()
+    except Exception as error:  # noqa: BLE001 - the failure that ended the stream is what the caller shall see
+        _log.error("guardrails: closing a failed stream raised %s", type(error).__name__)
+
+
+async def _aclose(source: Any) -> None:
+    close = getattr(source, "aclose", None) or getattr(source, "close", None)
+    if close is None:
+        return
+    done = close()
+    if inspect.isawaitable(done):
+        await done
+
+

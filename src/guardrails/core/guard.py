@@ -1,0 +1,329 @@
+"""`Guard`: an ordered stack of controls, and everything that can be guarded with it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
+
+from guardrails.core.binding import Binder, MessageBinding
+from guardrails.core.caps import Caps
+from guardrails.core.control import Control
+from guardrails.core.decoration import Decoration, check_reply, decorate, operation_of, required_by
+from guardrails.core.journey import Journey
+from guardrails.core.message import DIRECTIONS, Message
+from guardrails.core.plan import Plan
+from guardrails.core.preview import Decision, apreview, preview
+from guardrails.core.roles import CONVENTIONAL, Convention
+from guardrails.core.shapes import Shape
+from guardrails.core.stack import Monitored, Slot, Stack, platform_slots, team_slots
+from guardrails.core.travel import run_awaiting, run_blocking
+from guardrails.errors import ConfigError, Unavailable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Guard:
+    """
+    Controls in order, the first one outermost. Any subset of controls, even none, is a valid guard.
+
+    Args:
+        controls: The platform layer: the audit log first, then limits, then checks that may see raw text, then the
+            mask, then the rest. A wrong order is refused with the fix.
+        channel: What the messages are: "sms", "email", "llm", ... (`reply="auto"` masks answers on "llm").
+        direction: "outbound", or "inbound" to guard handlers: they see masked text.
+        strict: Deny calls with values under a text selector that are not text.
+        production: Refuse set-ups that are only fit for development, such as an auto-created key.
+        caps: Bounds on one message.
+
+    Raises:
+        ConfigError: The controls or options do not fit together.
+    """
+
+    def __init__(
+        self,
+        *controls: Control | Monitored,
+        channel: str = "other",
+        direction: str = "outbound",
+        strict: bool = False,
+        production: bool = False,
+        caps: Caps | None = None,
+    ) -> None:
+        if not isinstance(channel, str) or not channel:
+            raise ConfigError("channel must be a non-empty str")
+        if direction not in DIRECTIONS:
+            raise ConfigError(f"direction must be one of {DIRECTIONS}")
+        self._setup(None, platform_slots(controls), channel, direction, strict, production, caps or Caps())
+
+    def _setup(  # noqa: PLR0913 - the fields of a guard, for __init__ and extend
+        self,
+        parent: Guard | None,
+        own: tuple[Slot, ...],
+        channel: str,
+        direction: str,
+        strict: bool,  # noqa: FBT001
+        production: bool,  # noqa: FBT001
+        caps: Caps,
+    ) -> None:
+        self._parent = parent
+        self._own = own
+        self._channel = channel
+        self._direction = direction
+        self._strict = strict
+        self._production = production
+        self._caps = caps
+        self._stack = Stack((*(parent._stack.slots if parent is not None else ()), *own))
+        self._lock = threading.Lock()
+        self._opened = False
+        self._closed = False
+        if production:
+            for slot in own:
+                require = getattr(slot.control, "require_production", None)
+                if require is not None:
+                    require()
+        _guards.add(self)
+
+    # -- decorating ----------------------------------------------------------------------------------------------------
+
+    @overload
+    def __call__(self, send: Callable[P, T], /) -> Callable[P, T]: ...
+    @overload
+    def __call__(
+        self,
+        /,
+        *,
+        text: str | Sequence[str] | Convention = ...,
+        recipient: str | Sequence[str] | None | Convention = ...,
+        conversation: str | None | Convention = ...,
+        tenant: str | None | Convention = ...,
+        message_key: str | None = ...,
+        reply: str = ...,
+        shape: str | None = ...,
+        stream: str = ...,
+        bind: Binder | None = ...,
+        channel: str | None = ...,
+    ) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+    def __call__(self, send: Any = None, /, **options: Any) -> Any:
+        """
+        Guard a send: `@guard`, or `@guard(text=..., recipient=...)`; see `wrap` for the options.
+
+        Raises:
+            ConfigError: What is decorated cannot be guarded, or the roles of its parameters cannot be told.
+        """
+        if send is None:
+            return lambda function: self._decorated(function, options)
+        return self._decorated(send, options)
+
+    def wrap(
+        self,
+        send: Callable[P, T],
+        /,
+        *,
+        text: str | Sequence[str] | Convention = CONVENTIONAL,
+        recipient: str | Sequence[str] | None | Convention = CONVENTIONAL,
+        conversation: str | None | Convention = CONVENTIONAL,
+        tenant: str | None | Convention = CONVENTIONAL,
+        message_key: str | None = None,
+        reply: str = "auto",
+        shape: str | None = None,
+        stream: str = "collect",
+        bind: Binder | None = None,
+        channel: str | None = None,
+    ) -> Callable[P, T]:
+        """
+        A guarded twin of *send*, with the same signature and shape.
+
+        Args:
+            send: Function, method, partial or object with `__call__`, of any shape.
+            text: Selectors of everything that is text, such as `["subject", "vars.*", "body|json.items[*].text"]`.
+            recipient: Selector of who receives it; None for nobody.
+            conversation: Selector of the conversation's id.
+            tenant: Selector of the tenant's id.
+            message_key: Selector of a key that repeated attempts share; joins them in the record.
+            reply: "auto" masks streams of text, and `str` replies on the channel "llm"; "mask" masks every string of
+                the reply; "pass" none.
+            shape: "sync" or "async" for a send whose looks deceive.
+            stream: For text arguments that are iterators: "collect" reads them first; "cut" masks them while the send
+                consumes them.
+            bind: A `Binder`, for a send that no selector can describe.
+            channel: Another channel than the guard's.
+
+        Raises:
+            ConfigError: An option is wrong, or a role cannot be told.
+        """
+        return self._decorated(  # type: ignore[no-any-return]  # the wrapper has the send's signature by construction
+            send,
+            {
+                "text": text,
+                "recipient": recipient,
+                "conversation": conversation,
+                "tenant": tenant,
+                "message_key": message_key,
+                "reply": reply,
+                "shape": shape,
+                "stream": stream,
+                "bind": bind,
+                "channel": channel,
+            },
+        )
+
+    def _decorated(self, send: Any, options: dict[str, Any]) -> Any:
+        return decorate(
+            send,
+            Decoration(**options),
+            stack=self._stack,
+            ready=self._ready,
+            channel=self._channel,
+            direction=self._direction,
+            caps=self._caps,
+            strict=self._strict,
+        )
+
+    # -- messages without a signature ----------------------------------------------------------------------------------
+
+    def run(self, message: Message, send: Callable[[Message], T], /, *, reply: str = "auto") -> T:
+        """
+        Send *message* through the guard: `send(message)` is called with the sealed message.
+
+        Raises:
+            GuardrailsError: It was refused, or failed; `.sent` says whether it went out.
+        """
+        plan = self._message_plan(send, Shape.SYNC, reply)
+        return run_blocking(Journey(plan, (message,), {}))  # type: ignore[no-any-return]
+
+    async def arun(self, message: Message, send: Callable[[Message], Awaitable[T]], /, *, reply: str = "auto") -> T:
+        """As `run`, for an async send."""
+        plan = self._message_plan(send, Shape.ASYNC, reply)
+        return await run_awaiting(Journey(plan, (message,), {}))  # type: ignore[no-any-return]
+
+    def _message_plan(self, send: Callable[..., Any], shape: Shape, reply: str) -> Plan:
+        check_reply(reply, self._stack)
+        return Plan(
+            send=send,
+            shape=shape,
+            stack=self._stack,
+            binding=MessageBinding(caps=self._caps),
+            reply=reply,
+            operation=operation_of(send),
+            channel=self._channel,
+            direction=self._direction,
+            caps=self._caps,
+            cuts=False,
+            required=required_by(self._stack),
+            ready=self._ready,
+            acting=self._stack.acting,
+        )
+
+    # -- looking without sending ---------------------------------------------------------------------------------------
+
+    def preview(self, message: str | Message, /, **envelope: Any) -> Decision:
+        """
+        What would happen to a message. Nothing is sent, recorded or consumed.
+
+        Args:
+            message: The text, or a whole message.
+            envelope: `recipient=`, `conversation=`, `tenant=`, `actor=`, `sender=`, `channel=` for a text.
+
+        Returns:
+            The decision; controls that lack a role are listed in `.not_evaluated`.
+
+        Raises:
+            ConfigError: A control needs an event loop (use `apreview`), or the envelope is wrong.
+        """
+        return preview(self._message_plan(_nothing, Shape.SYNC, "auto"), message, envelope)
+
+    async def apreview(self, message: str | Message, /, **envelope: Any) -> Decision:
+        """As `preview`, with controls that need an event loop."""
+        return await apreview(self._message_plan(_nothing, Shape.ASYNC, "auto"), message, envelope)
+
+    # -- layers --------------------------------------------------------------------------------------------------------
+
+    def extend(self, *controls: Control | Monitored) -> Guard:
+        """
+        A guard with a team layer inside this one. It shares this guard's controls, stores and life.
+
+        Args:
+            controls: The team's own controls, in their order; no audit log and no mask.
+
+        Raises:
+            ConfigError: A control belongs to the platform layer, or stands here already.
+        """
+        team = Guard.__new__(Guard)
+        own = team_slots(controls, self._stack.slots)
+        team._setup(  # noqa: SLF001 - our own, still unborn
+            self, own, self._channel, self._direction, self._strict, self._production, self._caps
+        )
+        return team
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def open(self) -> Self:
+        """Open files, threads and keys now instead of at the first send."""
+        self._ready()
+        return self
+
+    def close(self) -> None:
+        """Flush and close this layer's controls; sends after it are `Unavailable`."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            opened = self._opened
+        if opened:
+            for slot in reversed(self._own):
+                close = getattr(slot.control, "close", None)
+                if close is not None:
+                    close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Guard({', '.join(slot.name for slot in self._stack.slots)}, channel={self._channel!r})"
+
+    def _ready(self) -> None:
+        if self._parent is not None:
+            self._parent._ready()  # noqa: SLF001 - our own kind
+        if self._opened and not self._closed:
+            return
+        with self._lock:
+            if self._closed:
+                raise Unavailable("the guard is closed; nothing was sent", control="guard")
+            if self._opened:
+                return
+            for slot in self._own:
+                opens = getattr(slot.control, "open", None)
+                if opens is not None:
+                    opens()
+            self._opened = True
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._stack.forget()
+
+
+def _nothing(_message: Message) -> None:
+    """What a previewed message is never sent to."""
+
+
+_guards: weakref.WeakSet[Guard] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for guard in list(_guards):
+        guard._after_fork()  # noqa: SLF001 - same module
+
+
+os.register_at_fork(after_in_child=_after_fork)
+

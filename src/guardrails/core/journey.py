@@ -1,0 +1,390 @@
+"""
+One call of one guarded send: what is known, what was decided, what was committed.
+
+Plain state and the services that a `Call` offers; the order of events is in `onion` and `door`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from guardrails.core import seal
+from guardrails.core.call import Call, make_call
+from guardrails.core.control import NO_FINDINGS, PHASES, Outcome, Sealed, Step
+from guardrails.core.message import Message, with_parts
+from guardrails.core.payload import Place, Walk, put
+from guardrails.core.refusal import REASON_CHARACTERS, code_of, cut, result_of
+from guardrails.core.stream import Stream
+from guardrails.core.verdict import VERDICTS, Coverage, Finding, Note
+from guardrails.errors import ControlError, Denied
+
+if TYPE_CHECKING:
+    from guardrails.core.binding import Reading
+    from guardrails.core.control import Masker
+    from guardrails.core.drive import Ports
+    from guardrails.core.nesting import Marker
+    from guardrails.core.plan import Plan
+    from guardrails.core.stack import Slot
+
+_log: Final = logging.getLogger("guardrails")
+_OPAQUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_WITHHELD: Final = "reason withheld"
+PREVIEWED: Final = object()  # what a previewed send "returned"
+
+
+class Journey:
+    """
+    The state of one call.
+
+    Attributes:
+        plan: What was decided at decoration.
+        io: What controls may wait for.
+        home: The thread or task in which the controls run.
+        sent: False before the send was entered, None while and if nobody can know, True after it returned.
+        turn: Whose own time is running (a hop or a door step); None during the send.
+        dead: Nothing may be forwarded any more.
+        refusal: A final refusal; whatever a control makes of it, this is raised.
+        reading: What the arguments say.
+        masked_parts: The texts as the mask control forwarded them; None before it ran.
+        raw_parts: The texts before it.
+    """
+
+    __slots__ = (
+        "args",
+        "at_door_closed",
+        "atoms",
+        "coverage",
+        "cut_characters",
+        "dead",
+        "dry_run",
+        "error_type",
+        "findings",
+        "home",
+        "hops",
+        "inherited",
+        "io",
+        "kwargs",
+        "late",
+        "marker",
+        "masked_parts",
+        "not_evaluated",
+        "notes",
+        "payload",
+        "plan",
+        "raw_parts",
+        "reading",
+        "refusal",
+        "reply_masked",
+        "reply_notes_from",
+        "route",
+        "sealed_message",
+        "send_error",
+        "sent",
+        "settled",
+        "skipped",
+        "started",
+        "steps",
+        "committed",
+        "stream",
+        "turn",
+        "_send_id",
+    )
+
+    def __init__(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.plan = plan
+        self.args = args
+        self.kwargs = kwargs
+        self.io: Ports
+        self.home: Any = None
+        self.sent: bool | None = False
+        self.turn: Any = None
+        self.dead = False
+        self.dry_run = False
+        self.refusal: BaseException | None = None
+        self.reading: Reading | None = None
+        self.coverage: Coverage | None = None
+        self.route: tuple[Slot, ...] = plan.stack.slots
+        self.skipped: tuple[Slot, ...] = ()
+        self.late = False
+        self.inherited: tuple[Any, ...] = ()
+        self.hops: list[Any] = []
+        self.notes: list[tuple[Any, str, Mapping[str, Sequence[Finding]], Coverage | None, Any]] | None = None
+        self.steps: list[tuple[Any, Step]] | None = None
+        self.committed: list[Step] = []
+        self.at_door_closed = False
+        self.settled = False
+        self.masked_parts: Mapping[str, str] | None = None
+        self.raw_parts: Mapping[str, str] | None = None
+        self.atoms: frozenset[str] = frozenset()
+        self.findings: Mapping[str, Sequence[Finding]] = NO_FINDINGS
+        self.sealed_message: Message | None = None
+        self.payload: Message | None = None
+        self.marker: Marker | None = None
+        self.stream: Stream | None = None
+        self.reply_masked: object = None
+        self.reply_notes_from = 0
+        self.send_error: BaseException | None = None
+        self.error_type: str | None = None
+        self.cut_characters: int | None = None
+        self.started = 0.0
+        self.not_evaluated: tuple[str, ...] = ()
+        self._send_id: str | None = None
+
+    # -- what a Call offers to controls ------------------------------------------------------------------------------
+
+    @property
+    def send_id(self) -> str:
+        """Joins the records of this call; 32 hex digits, made when first asked for."""
+        if self._send_id is None:
+            self._send_id = os.urandom(16).hex()
+        return self._send_id
+
+    def note(
+        self,
+        verdict: str,
+        *,
+        findings: Sequence[Finding] | Mapping[str, Sequence[Finding]] = (),
+        coverage: Coverage | None = None,
+        detail: Mapping[str, str | int | bool | None] | None = None,
+        by: Any = None,
+    ) -> None:
+        """Keep what the control that runs now decided."""
+        if verdict not in VERDICTS:
+            raise ControlError(f"note: the verdict must be one of {', '.join(VERDICTS)}")
+        if self.notes is None:
+            self.notes = []
+        elif len(self.notes) >= self.plan.caps.notes:
+            raise Denied(f"more than {self.plan.caps.notes} notes", control="caps")
+        if not isinstance(findings, Mapping):
+            parts = self.reading.message.parts if self.reading is not None else {}
+            findings = {next(iter(parts), "text"): tuple(findings)} if findings else NO_FINDINGS
+        self.notes.append((by or self.turn, verdict, findings, coverage, detail))
+
+    def at_door(self, step: Step) -> None:
+        """Keep a step for the door."""
+        if self.at_door_closed:
+            raise ControlError("at_door: the message has already reached the door")
+        if step.phase not in PHASES:
+            raise ControlError(f"at_door: the phase must be one of {', '.join(PHASES)}")
+        if self.steps is None:
+            self.steps = []
+        elif len(self.steps) >= self.plan.caps.steps:
+            raise Denied(f"more than {self.plan.caps.steps} door steps", control="caps")
+        self.steps.append((self.turn, step))
+
+    def is_opaque(self, identifier: str) -> bool:
+        """Whether an id may be recorded as it is."""
+        if not _OPAQUE.fullmatch(identifier):
+            return False
+        stack = self.plan.stack
+        if stack.masker is None:
+            return True
+        known: bool | None = stack.recall("opaque", identifier)
+        if known is None:
+            try:
+                known = not stack.masker.mask(identifier)[1]
+            except Exception as error:  # noqa: BLE001 - a detector that fails must not stop a record; the id is digested
+                _log.error("guardrails: looking at an id failed with %s; it is recorded as a digest", type(error).__name__)
+                return False
+            stack.remember("opaque", identifier, known)
+        return known
+
+    def clean(self, text: str) -> str:
+        """*text* masked, for a reason that leaves the guard."""
+        stack = self.plan.stack
+        if stack.masker is None or not text:
+            return text
+        text = text[: REASON_CHARACTERS * 16]
+        known: str | None = stack.recall("reasons", text)
+        if known is None:
+            try:
+                known = cut(stack.masker.mask(text)[0])
+            except Exception as error:  # noqa: BLE001 - the refusal stands; only its wording is lost
+                _log.error("guardrails: masking a reason failed with %s; it is withheld", type(error).__name__)
+                return _WITHHELD
+            stack.remember("reasons", text, known)
+        return known
+
+    async def mask_call(self, call: Call, masker: Masker, io: Any) -> Call:
+        """Every part of *call* masked, noted, and remembered as masked."""
+        parts = call.message.parts
+        masked: dict[str, str] = {}
+        findings: dict[str, Sequence[Finding]] = {}
+        atoms = self.atoms
+        for path, text in parts.items():
+            masked[path], found = await self.mask_text(masker, text, self.atoms, io)
+            if found:
+                findings[path] = found
+                atoms |= seal.atoms_in(masked[path], found)
+        self.atoms = atoms
+        self.findings = findings or NO_FINDINGS
+        self.raw_parts = parts
+        self.note("mask" if findings else "allow", findings=self.findings)
+        call = call if masked == parts else make_call(with_parts(call.message, masked), call.reply, call.layer, call.dry_run, self)
+        self.masked_parts = call.message.parts
+        return call
+
+    async def mask_text(
+        self, masker: Masker, text: str, atoms: frozenset[str], io: Any
+    ) -> tuple[str, Sequence[Finding]]:
+        """One text masked between *atoms*; long ones in a worker thread on async sends."""
+        if not text:
+            return text, ()
+        if self.io.awaits and len(text) > seal.INLINE_CHARACTERS:
+            return await io.ask(blocking=lambda: seal.mask_with_atoms(masker, text, atoms))  # type: ignore[no-any-return]
+        return seal.mask_with_atoms(masker, text, atoms)
+
+    async def mask_reply(self, reply: object, masker: Masker, io: Any) -> object:
+        """The reply, masked as the decoration says. Asked at the leaf and again where the mask control stands."""
+        if reply is None or reply is PREVIEWED:
+            return reply
+        if isinstance(reply, Stream):
+            self._filter_stream(reply, masker)
+            return reply
+        mode = self.plan.reply
+        if mode == "pass" or (mode == "auto" and not (isinstance(reply, str) and self._answers_a_model())):
+            return reply
+        if reply is self.reply_masked or (isinstance(reply, str) and reply == self.reply_masked):
+            return reply
+        monitored = self.plan.stack.mask is not None and self.plan.stack.mask.monitored
+        walk = Walk(self.plan.caps)
+        walk.read("reply", reply, ())
+        changes: list[tuple[Place, str]] = []
+        findings: dict[str, Sequence[Finding]] = {}
+        for path, text in walk.texts.items():
+            masked, found = await self.mask_text(masker, text, frozenset(), io)
+            if found:
+                findings[path] = found
+                changes.append((walk.places[path][1], masked))
+        if findings:
+            self.note("mask", findings=findings, detail={"reply": True}, by=self._mask_hop())
+        self.reply_masked = put(reply, changes) if changes and not monitored else reply
+        return self.reply_masked
+
+    def _answers_a_model(self) -> bool:
+        return self.reading is not None and self.reading.message.channel == "llm"
+
+    def _filter_stream(self, stream: Stream, masker: Masker) -> None:
+        slot = self.plan.stack.mask
+        if self.plan.reply == "pass" or (slot is not None and slot.monitored):
+            return
+        filters = stream._filters  # noqa: SLF001 - core's own
+        # Once next to the send, and again outside whatever the controls in between added.
+        if not filters or filters[-1][1] != _MASK_FILTER:
+            filters.append((masker.filter(), _MASK_FILTER))
+
+    def _mask_hop(self) -> Any:
+        slot = self.plan.stack.mask
+        return next((hop for hop in self.hops if hop.slot is slot), self.turn)
+
+    # -- for records ---------------------------------------------------------------------------------------------------
+
+    def verdicts(self, since: int = 0) -> tuple[Note, ...]:
+        """What each control that was entered has noted; "allow" where it noted nothing."""
+        notes = self.notes or []
+        if since:
+            return tuple(_noted(hop, *rest) for hop, *rest in notes[since:])
+        said: dict[int, list[Note]] = {}
+        for hop, *rest in notes:
+            said.setdefault(id(hop), []).append(_noted(hop, *rest))
+        found: list[Note] = []
+        for hop in self.hops:
+            slot = hop.slot
+            if slot.kind != "record":
+                found += said.pop(id(hop), None) or [Note(slot.name, slot.layer, "allow", duration_seconds=hop.used)]
+        for others in said.values():
+            found += others
+        return tuple(found)
+
+    def so_far(self) -> Sealed:
+        """What is known now; never raw text where a mask control stands."""
+        reading = self.reading
+        message = self.sealed_message
+        if message is None:
+            bound = reading.message if reading is not None else self.plan.empty_message()
+            if self.masked_parts is not None:
+                message = with_parts(bound, self.masked_parts)
+            elif self.plan.stack.mask is not None:
+                message = with_parts(bound, {})
+            else:
+                message = bound
+        return Sealed(
+            message=message,
+            findings=self.findings,
+            verdicts=self.verdicts(),
+            coverage=self.coverage or (reading.coverage() if reading is not None else Coverage()),
+            send_id=self.send_id,
+            operation=self.plan.operation,
+            message_key=reading.message_key if reading is not None else None,
+        )
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def settle(self, error: BaseException | None = None, *, result: str | None = None) -> None:
+        """Tell every committed step what became of the send, once. Never raises, never waits."""
+        if self.settled:
+            return
+        self.settled = True
+        if self.marker is not None:
+            self.marker.alive = False
+        if not self.committed:
+            return
+        cause = self.send_error or error
+        if result is None:
+            if self.refusal is not None and self.sent is not False:
+                result = "cut"
+            elif self.send_error is not None:
+                result = result_of(self.send_error)
+            else:
+                result = "abandoned" if self.sent is False else "sent"
+        outcome = Outcome(
+            result=result,
+            error_type=None if cause is None else type(cause).__name__,
+            error_code=None if cause is None else code_of(cause),
+            released_characters=self.cut_characters,
+            duration_seconds=time.monotonic() - self.started if self.started else 0.0,
+            verdicts=self.verdicts(self.reply_notes_from) if self.notes and self.reply_notes_from else (),
+        )
+        for step in self.committed:
+            try:
+                step.settle(outcome)
+            except Exception as failure:  # noqa: BLE001 - the send is over; say it loudly, and go on with the others
+                _log.error("guardrails: settle of %s failed with %s", type(step).__name__, type(failure).__name__)
+
+    def forget(self) -> None:
+        """Let go of everything that holds text, so that no frame of ours leads to it."""
+        self.args = ()
+        self.kwargs = {}
+        self.reading = None
+        self.raw_parts = self.masked_parts = None
+        self.sealed_message = self.payload = None
+        self.reply_masked = None
+        for hop in self.hops:
+            hop.call = None
+            hop.inner_reply = None
+        self.hops.clear()
+        self.steps = None
+
+
+_MASK_FILTER: Final = "mask"
+
+
+def _noted(hop: Any, verdict: str, findings: Mapping[str, Sequence[Finding]], coverage: Coverage | None, detail: Any) -> Note:
+    if hop is None or not hasattr(hop, "slot"):
+        return Note("core", "platform", verdict, findings, coverage, detail=detail or {})
+    slot = hop.slot
+    return Note(slot.name, slot.layer, verdict, findings, coverage, slot.monitored, hop.used, detail or {})
+
+
+def close_callbacks(callbacks: Iterable[Callable[[BaseException | None], None]], error: BaseException | None) -> None:
+    """Tell everyone who asked that a stream has ended."""
+    for callback in callbacks:
+        try:
+            callback(error)
+        except Exception as failure:  # noqa: BLE001 - one listener must not silence the others
+            _log.error("guardrails: an on_close callback failed with %s", type(failure).__name__)

@@ -1,0 +1,296 @@
+"""
+The controls around the send, and the contract of `forward`.
+
+Rules:
+1. `forward` is entered at most once, only in the task and thread that runs `guard`, and only until `guard` ends.
+2. Whatever breaks the contract denies the message: the fault is kept, and raised when the control ends.
+3. A refusal is rebuilt (same class, masked reason, nothing attached); anything else that a control raises is a
+   `ControlError`. What came from further inside passes through untouched.
+4. A refusal from the door is final: it is raised again outside every control that saw it.
+5. A control's own time is what it takes without its `forward`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from guardrails.core import drive
+from guardrails.core.call import Call, make_call
+from guardrails.core.door import through_the_door
+from guardrails.core.refusal import crashed, fate, is_cancellation, overran, rebuilt
+from guardrails.core.stream import Stream
+from guardrails.errors import ControlError, Deferred, Denied, GuardrailsError
+
+if TYPE_CHECKING:
+    from guardrails.core.journey import Journey
+    from guardrails.core.stack import Slot
+
+_WAITING, _ENTERED, _ENDED = range(3)
+_monotonic: Final = time.monotonic
+
+
+class Hop:
+    """One control's part in one call."""
+
+    __slots__ = (
+        "call",
+        "cancels",
+        "fault",
+        "index",
+        "inner_error",
+        "inner_reply",
+        "journey",
+        "name",
+        "scope",
+        "since",
+        "slot",
+        "state",
+        "timed_out",
+        "used",
+    )
+
+    def __init__(self, journey: Journey, index: int, slot: Slot) -> None:
+        self.journey = journey
+        self.index = index
+        self.slot = slot
+        self.name = slot.name
+        self.state = _WAITING
+        self.used = 0.0
+        self.since = 0.0
+        self.timed_out = False
+        self.cancels = 0
+        self.fault: ControlError | None = None
+        self.inner_error: BaseException | None = None
+        self.inner_reply: Any = None
+        self.scope: Any = None
+        self.call: Call
+
+    def remaining(self) -> float:
+        """Seconds that are left of the control's own time."""
+        return self.slot.deadline_seconds - self.used - (_monotonic() - self.since)
+
+    async def run(self, call: Call) -> Any:
+        """Run the control around everything further inside."""
+        journey, slot = self.journey, self.slot
+        self.call = call
+        journey.turn = self
+        self.since = _monotonic()
+        error: BaseException | None = None
+        reply: Any = None
+        try:
+            coroutine = slot.guard(call, self.probe if slot.monitored else self.forward, journey.io)
+            if journey.io.scoped:
+                reply = await drive.within_scope(self, coroutine)
+            else:
+                reply = await coroutine
+        except BaseException as caught:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
+            error = caught
+        self.used += _monotonic() - self.since
+        forwarded = self.state == _ENTERED
+        self.state = _ENDED
+        if (
+            error is None
+            and self.fault is None
+            and not self.timed_out
+            and self.used <= slot.deadline_seconds
+            and not slot.monitored
+            and (forwarded or reply is not None)
+            and (reply is self.inner_reply or not (inspect.isawaitable(reply) or isinstance(reply, Stream)))
+        ):
+            return reply
+        return await self._judged(reply, error, forwarded=forwarded)
+
+    async def forward(self, call: Call, /) -> Any:
+        """What a control calls to go on."""
+        journey = self.journey
+        if (
+            self.state != _WAITING
+            or journey.dead
+            or self.timed_out
+            or type(call) is not Call
+            or call._journey is not journey  # noqa: SLF001 - core's own
+            or journey.io.here() != journey.home
+        ):
+            raise self._misused(call)
+        self.used += _monotonic() - self.since
+        if self.used > self.slot.deadline_seconds:
+            self.timed_out = True
+            self.since = _monotonic()
+            raise self._misused(call)
+        self.state = _ENTERED
+        journey.turn = None
+        if self.scope is not None:
+            drive.pause_scope(self)
+        if self.slot.kind == "mask" and journey.masked_parts is None:
+            journey.raw_parts = self.call.message.parts
+            journey.masked_parts = call.message.parts
+        try:
+            self.inner_reply = reply = await enter(journey, self.index + 1, call)
+        except BaseException as error:
+            if journey.refusal is not None and not is_cancellation(error):
+                self.inner_error = journey.refusal
+                raise journey.refusal from None
+            self.inner_error = error
+            raise
+        else:
+            if journey.refusal is not None:
+                self.inner_error = journey.refusal
+                raise journey.refusal
+            return reply
+        finally:
+            if self.state != _ENDED:
+                journey.turn = self
+                self.since = _monotonic()
+                if self.scope is not None:
+                    drive.resume_scope(self)
+
+    async def probe(self, call: Call, /) -> Any:
+        """The `forward` of a control that only watches: the original goes on, whatever it wanted."""
+        original = self.call
+        keeps = self.slot.kind == "mask"  # the others still see masked text
+        if type(call) is Call and call.message.parts != original.message.parts and not keeps:
+            self.journey.note("rewrite", by=self)
+        reply = await self.forward(call if keeps else original)
+        return Stream(None) if isinstance(reply, Stream) else reply
+
+    def _misused(self, call: object) -> ControlError:
+        if self.state == _ENTERED:
+            problem = "forwarded twice"
+        elif self.state == _ENDED:
+            problem = "forwarded after its guard had ended"
+        elif self.timed_out or self.journey.dead:
+            problem = "forwarded after it had been stopped"
+        elif type(call) is not Call or call._journey is not self.journey:  # noqa: SLF001 - core's own
+            problem = "forwarded something else than a Call of this send"
+        else:
+            problem = (
+                "forwarded from another task or thread (wait_for, gather, create_task and shield make one; "
+                "use asyncio.timeout)"
+            )
+        fault = self._error(problem)
+        if self.state != _ENDED and self.fault is None:
+            self.fault = fault
+        return fault
+
+    def _error(self, problem: str) -> ControlError:
+        sent = self.journey.sent
+        return ControlError(
+            f"control {self.name!r} {problem}; {fate(sent)}", sent=sent, control=self.name, where=self.slot.where
+        )
+
+    async def _judged(self, reply: Any, error: BaseException | None, *, forwarded: bool) -> Any:
+        """Everything but the plain case: what the control did wrong, or refused, or only watched."""
+        journey = self.journey
+        failure = self._failure(reply, error, forwarded=forwarded)
+        if self.slot.monitored:
+            return await self._watched(failure, forwarded=forwarded)
+        if failure is None:
+            return reply
+        if failure is not self.inner_error and not is_cancellation(failure):
+            journey.note(_verdict_of(failure), by=self)
+        raise failure
+
+    def _failure(self, reply: Any, error: BaseException | None, *, forwarded: bool) -> BaseException | None:
+        """What is to be raised, if anything."""
+        journey, slot = self.journey, self.slot
+        if self.timed_out or (self.used > slot.deadline_seconds and not isinstance(error, GuardrailsError)):
+            if self.cancels and drive.take_back(self) and error is not None and is_cancellation(error):
+                return error  # somebody else cancelled as well, and that comes first
+            if error is None or error is not self.inner_error:
+                _discard(reply)
+                return overran(
+                    name=self.name,
+                    where=slot.where,
+                    deadline_seconds=slot.deadline_seconds,
+                    sent=journey.sent,
+                    after_send=fate(journey.sent),
+                )
+        if self.fault is not None:
+            _discard(reply)
+            return self.fault
+        if error is not None:
+            return self._raised(error)
+        if inspect.isawaitable(reply):
+            _discard(reply)
+            return self._error("returned something that still wants an await (a forgotten await?)")
+        if isinstance(reply, Stream) and reply is not journey.stream and not slot.monitored:
+            return self._error("returned a Stream that is not the reply's")
+        if not forwarded and reply is None:
+            return self._error("neither forwarded nor replied")
+        return None
+
+    def _raised(self, error: BaseException) -> BaseException:
+        journey, slot = self.journey, self.slot
+        if error is self.inner_error or not isinstance(error, Exception):
+            return error
+        if isinstance(error, GuardrailsError):
+            return rebuilt(error, name=self.name, where=slot.where, sent=journey.sent, clean=journey.clean)
+        return crashed(error, name=self.name, where=slot.where, sent=journey.sent, after_send=fate(journey.sent))
+
+    async def _watched(self, failure: BaseException | None, *, forwarded: bool) -> Any:
+        """A monitored control: note what would have happened, and go on with the original, exactly once."""
+        journey = self.journey
+        if failure is not None and failure is not self.inner_error:
+            if not isinstance(failure, Exception):
+                raise failure
+            journey.note("shadow_deny" if isinstance(failure, Denied) else "shadow_error", by=self)
+        if not forwarded:
+            call = self.call
+            if self.slot.kind == "mask":
+                # Nobody could mask it: inside, nothing is seen. What goes out is the original all the same.
+                journey.raw_parts = call.message.parts
+                call = call.with_text(dict.fromkeys(call.message.parts, ""))
+                journey.masked_parts = call.message.parts
+            self.state = _WAITING
+            self.timed_out = False
+            return await self.forward(call)
+        if self.inner_error is not None:
+            raise self.inner_error
+        return self.inner_reply
+
+
+async def enter(journey: Journey, index: int, call: Call) -> Any:
+    """Go on with the control at *index* of the journey's route; behind the last one is the door."""
+    route = journey.route
+    if index >= len(route):
+        if journey.skipped and not journey.late and journey.reading is not None:
+            late = _late_route(journey, call)
+            if late:
+                return await enter(journey, 0, call)
+        return await through_the_door(journey, call)
+    slot = route[index]
+    if call.layer != slot.layer:
+        call = make_call(call.message, call.reply, slot.layer, call.dry_run, journey)
+    hop = Hop(journey, index, slot)
+    journey.hops.append(hop)
+    return await hop.run(call)
+
+
+def _late_route(journey: Journey, call: Call) -> bool:
+    """
+    An inner guard skipped what the outer one had committed, and then a control changed the text: it is its own send.
+
+    The skipped controls act now, around the door.
+    """
+    assert journey.reading is not None  # noqa: S101 - the caller looked
+    if call.message.parts == journey.reading.message.parts:
+        return False
+    journey.late = True
+    journey.route = journey.skipped
+    journey.skipped = ()
+    journey.inherited = ()
+    return True
+
+
+def _verdict_of(failure: BaseException) -> str:
+    if isinstance(failure, Deferred):
+        return "defer"
+    return "deny" if isinstance(failure, Denied) else "error"
+
+
+def _discard(reply: Any) -> None:
+    close = getattr(reply, "close", None) if inspect.iscoroutine(reply) else None
+    if close is not None:
+        close()

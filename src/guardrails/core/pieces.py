@@ -1,0 +1,155 @@
+"""Text arguments that arrive in pieces: collected before the controls run, or masked while the send consumes them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from guardrails.core.binding import Reading
+from guardrails.core.message import Message, with_parts
+from guardrails.core.refusal import crashed, fate, rebuilt
+from guardrails.errors import ControlError, Denied, GuardrailsError
+
+if TYPE_CHECKING:
+    from guardrails.core.control import Filter
+    from guardrails.core.journey import Journey
+
+
+async def collect(journey: Journey, reading: Reading) -> None:
+    """
+    Read every text argument that is an iterator to its end, within the cap.
+
+    Raises:
+        Denied: It is longer than the cap.
+        ControlError: It yields something else than str, or is asynchronous in a sync send.
+    """
+    cap = journey.plan.caps.argument_stream_characters
+    texts: dict[str, str] = {}
+    for name, iterator in (reading.iterators or {}).items():
+        pieces: list[str] = []
+        length = 0
+        async for piece in _each(iterator, awaits=journey.io.awaits):
+            length += len(piece)
+            if length > cap:
+                raise Denied(f"a text argument in pieces of more than {cap} characters", control="caps")
+            pieces.append(piece)
+        texts[name] = "".join(pieces)
+    reading.message = with_parts(reading.message, {**reading.message.parts, **texts})
+    reading.places = {**(reading.places or {}), **{name: (name, ()) for name in texts}}
+
+
+async def _each(iterator: Any, *, awaits: bool) -> AsyncIterator[str]:
+    if hasattr(type(iterator), "__next__"):
+        for piece in iterator:
+            yield _text(piece)
+        return
+    if not awaits:
+        raise ControlError("an async iterator as text needs an async send", control="binding")
+    async for piece in iterator:
+        yield _text(piece)
+
+
+def _text(piece: object) -> str:
+    if not isinstance(piece, str):
+        raise ControlError(f"a text argument in pieces must yield str, not {type(piece).__name__}", control="binding")
+    return piece
+
+
+def in_pieces(
+    journey: Journey, reading: Reading, payload: Message, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with every iterator replaced by one of the same kind, over text that may go out."""
+    news: dict[str, Any] = {}
+    for name, iterator in (reading.iterators or {}).items():
+        plain = hasattr(type(iterator), "__next__")
+        if journey.plan.cuts:
+            news[name] = _CutIterator(journey, iterator) if plain else _cut_async(journey, iterator)
+        else:
+            text = payload.parts[name]
+            news[name] = iter((text,)) if plain else _one_async(text)
+    return journey.plan.binding.replace_arguments(reading, news, args, kwargs)
+
+
+async def _one_async(text: str) -> AsyncIterator[str]:
+    yield text
+
+
+class _Cut:
+    """Masks pieces on their way into the send; a block ends them for good."""
+
+    def __init__(self, journey: Journey) -> None:
+        self._journey = journey
+        masker = journey.plan.stack.masker
+        slot = journey.plan.stack.mask
+        watches = slot is not None and slot.monitored
+        self._filter: Filter | None = masker.filter() if masker is not None and not watches else None
+        journey.cut_characters = 0
+
+    def feed(self, piece: object) -> str:
+        return self._through(lambda f: f.feed(_text(piece)), _text(piece))
+
+    def flush(self) -> str:
+        return self._through(lambda f: f.flush(), "")
+
+    def _through(self, act: Any, plain: str) -> str:
+        journey = self._journey
+        if journey.refusal is not None:
+            raise journey.refusal
+        failure: Exception | None = None
+        out = plain
+        try:
+            if self._filter is not None:
+                out = act(self._filter)
+        except Exception as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
+            failure = error
+        if failure is None:
+            journey.cut_characters = (journey.cut_characters or 0) + len(out)
+            return out
+        slot = journey.plan.stack.mask
+        assert slot is not None  # noqa: S101 - it is where the filter came from
+        if isinstance(failure, GuardrailsError):
+            refusal: GuardrailsError = rebuilt(
+                failure, name=slot.name, where=slot.where, sent=None, clean=journey.clean
+            )
+        else:
+            refusal = crashed(failure, name=slot.name, where=slot.where, sent=None, after_send=fate(None))
+        journey.refusal = refusal
+        raise refusal
+
+
+class _CutIterator:
+    """The sync kind."""
+
+    def __init__(self, journey: Journey, source: Iterator[object]) -> None:
+        self._cut = _Cut(journey)
+        self._source = source
+        self._ended = False
+
+    def __iter__(self) -> _CutIterator:
+        return self
+
+    def __next__(self) -> str:
+        while not self._ended:
+            try:
+                piece = next(self._source)
+            except StopIteration:
+                self._ended = True
+                rest = self._cut.flush()
+                if rest:
+                    return rest
+                break
+            out = self._cut.feed(piece)
+            if out:
+                return out
+        raise StopIteration
+
+
+async def _cut_async(journey: Journey, source: AsyncIterator[object]) -> AsyncIterator[str]:
+    cut = _Cut(journey)
+    async for piece in source:
+        out = cut.feed(piece)
+        if out:
+            yield out
+    rest = cut.flush()
+    if rest:
+        yield rest

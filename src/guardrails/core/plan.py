@@ -1,0 +1,55 @@
+"""What a decoration decided once, so that a call need not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from guardrails.core.message import Message, assemble
+
+if TYPE_CHECKING:
+    from guardrails.core.binding import Binding
+    from guardrails.core.caps import Caps
+    from guardrails.core.shapes import Shape
+    from guardrails.core.stack import Stack
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """
+    One guarded send.
+
+    Args:
+        send: The user's callable.
+        shape: What calling it gives.
+        stack: The controls.
+        binding: From arguments to a message and back.
+        reply: "auto", "mask" or "pass".
+        operation: `module:qualname`, for records.
+        channel: The message's channel, when the arguments do not say.
+        direction: "outbound" or "inbound".
+        caps: Bounds.
+        cuts: Whether text arguments in pieces are masked while the send consumes them, instead of collected.
+        required: Roles that a call must have, and why.
+        ready: Opens the guard's controls on first use; raises `Unavailable` when it is closed.
+        acting: The control objects that act on a send of this plan (not those that only watch).
+    """
+
+    send: Callable[..., Any]
+    shape: Shape
+    stack: Stack
+    binding: Binding
+    reply: str
+    operation: str
+    channel: str
+    direction: str
+    caps: Caps
+    cuts: bool
+    required: tuple[tuple[str, str], ...]
+    ready: Callable[[], None]
+    acting: tuple[Any, ...]
+
+    def empty_message(self) -> Message:
+        """A message of which nothing is known; for the record of a call that could not even be read."""
+        return assemble({}, self.channel, self.direction, (), None, None, None, None)

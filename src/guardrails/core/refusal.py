@@ -1,0 +1,181 @@
+"""
+What a control raised, made safe to pass on: same verdict, no text, no cause, no context, no frames.
+
+A control may have formatted the message into its reason, chained the exception that quotes it, or left it in a local
+variable. None of that leaves the guard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from guardrails.errors import ControlError, Denied, GuardrailsError
+
+REASON_CHARACTERS: Final = 80
+_OWN_FOLDER: Final = str(Path(__file__).parent.parent)
+_CHAIN: Final = 32  # chained exceptions looked at
+
+
+def rebuilt(error: GuardrailsError, *, name: str, where: str, sent: bool | None, clean: Callable[[str], str]) -> GuardrailsError:
+    """
+    A refusal or failure that a control raised: same class and fields, text masked and cut.
+
+    Args:
+        error: What it raised.
+        name: The control's name.
+        where: The control's place in code.
+        sent: Whether the message went out.
+        clean: Masks a text.
+    """
+    kind = type(error)
+    twin = kind.__new__(kind)
+    for field, value in vars(error).items():
+        if field not in ("reason", "sent", "control", "where", "record_id", "__notes__"):
+            twin.__dict__[field] = _safe(value, clean)
+    text = cut(clean(error.reason if isinstance(error, Denied) else str(error)))
+    twin.args = (text,)
+    if isinstance(twin, Denied):
+        twin.reason = text
+    twin.sent = sent
+    twin.control = name
+    twin.where = where
+    twin.record_id = None
+    return twin
+
+
+def crashed(error: BaseException, *, name: str, where: str, sent: bool | None, after_send: str) -> ControlError:
+    """
+    A control raised something that is not ours: what, where, and never its text.
+
+    Args:
+        error: What it raised.
+        name: The control's name.
+        where: The control's place in code, for when the traceback does not tell.
+        sent: Whether the message went out.
+        after_send: Sentence about the message's fate.
+    """
+    place = _deepest(error, where)
+    return ControlError(f"control {name!r} raised {type(error).__name__} at {place}; {after_send}", sent=sent, control=name, where=place)
+
+
+def overran(*, name: str, where: str, deadline_seconds: float, sent: bool | None, after_send: str) -> ControlError:
+    """A control took longer than it may."""
+    return ControlError(
+        f"control {name!r} overran its deadline of {deadline_seconds:g} s; {after_send}",
+        sent=sent,
+        control=name,
+        where=where,
+    )
+
+
+def fate(sent: bool | None) -> str:  # noqa: FBT001 - a value, not a switch
+    """What became of the message, in words."""
+    if sent is None:
+        return "whether the message was sent is unknown"
+    return "the message was sent, its reply is withheld" if sent else "nothing was sent"
+
+
+def cut(text: str) -> str:
+    """At most `REASON_CHARACTERS`, on one line."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= REASON_CHARACTERS else flat[: REASON_CHARACTERS - 1] + "…"
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether somebody stopped waiting, rather than something failing."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return True
+    kind = type(error)
+    return kind.__name__ == "Cancelled" and kind.__module__.startswith("trio")
+
+
+def result_of(error: BaseException) -> str:
+    """The outcome when the send raised *error*."""
+    if is_cancellation(error):
+        return "cancelled"
+    # A timeout proves nothing: the message may have arrived.
+    if isinstance(error, TimeoutError) or not isinstance(error, Exception):
+        return "unknown"
+    return "failed"
+
+
+def code_of(error: BaseException) -> str | None:
+    """The provider's error code, if the exception carries a plain one."""
+    for field in ("code", "status_code"):
+        value = getattr(error, field, None)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if isinstance(value, str) and len(value) <= 32 and value.isascii() and value.replace("_", "").replace("-", "").isalnum():
+            # Letters only, or a short number: an enumerable identifier, not a phone number.
+            return value if sum(map(str.isdigit, value)) < 7 else None
+    return None
+
+
+def without_our_frames(error: BaseException) -> BaseException:
+    """
+    The same exception object, its traceback without frames of this package (their locals held the message).
+
+    Exceptions of ours lose traceback, cause and context whole: `.where` says what a person needs.
+    """
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo and len(seen) < _CHAIN:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = _trimmed(one.__traceback__)
+        if isinstance(one, ExceptionGroup | BaseExceptionGroup):
+            todo.extend(one.exceptions)
+        todo += [one.__cause__, one.__context__]
+    return error
+
+
+def bare(error: GuardrailsError) -> GuardrailsError:
+    """One of our own exceptions, with nothing attached."""
+    error.__traceback__ = None
+    error.__cause__ = None
+    error.__context__ = None
+    return error
+
+
+def _trimmed(trace: TracebackType | None) -> TracebackType | None:
+    kept = []
+    while trace is not None:
+        if not trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+            kept.append(trace)
+        trace = trace.tb_next
+    rest: TracebackType | None = None
+    for part in reversed(kept):
+        rest = TracebackType(rest, part.tb_frame, part.tb_lasti, part.tb_lineno)
+    return rest
+
+
+def _deepest(error: BaseException, where: str) -> str:
+    """The last line of the control's own file that the exception passed."""
+    file = where.rsplit(":", 2)[0]
+    place = where
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == file:
+            place = f"{file}:{line}:{frame.f_code.co_qualname}"
+    return place
+
+
+def _safe(value: Any, clean: Callable[[str], str]) -> Any:
+    """A field of somebody's own refusal class, without text that nobody looked at."""
+    if value is None or isinstance(value, bool | int | float | datetime):
+        return value
+    if isinstance(value, str):
+        return cut(clean(value))
+    if isinstance(value, dict):
+        return {cut(clean(str(key))): _safe(item, clean) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_safe(item, clean) for item in value) if type(value) in (list, tuple) else ()
+    return f"<{type(value).__name__}>"
+

@@ -1,0 +1,197 @@
+"""
+The way of one call, from its arguments to its reply: bind, onion, door, send, outcome.
+
+Failures are carried as values to the outermost frame and raised there, so that no traceback leads through a frame that
+held the message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from guardrails.core import drive
+from guardrails.core.call import make_call
+from guardrails.core.door import StopCarrier
+from guardrails.core.flow import GuardedAsyncStream, GuardedStream, guarded, raise_clean
+from guardrails.core.journey import PREVIEWED, Journey
+from guardrails.core.nesting import sending
+from guardrails.core.onion import enter
+from guardrails.core.pieces import collect
+from guardrails.core.refusal import crashed, fate
+from guardrails.core.shapes import Shape
+from guardrails.core.stream import Stream
+from guardrails.errors import ControlError, Denied, GuardrailsError
+
+if TYPE_CHECKING:
+    from guardrails.core.binding import Reading
+    from guardrails.core.plan import Plan
+    from guardrails.core.stack import Slot
+
+
+def run_blocking(journey: Journey) -> Any:
+    """One call of a sync send, in the caller's thread."""
+    io = journey.io = drive.io_for(journey, awaits=False)
+    journey.home = io.here()
+    failure: BaseException | None = None
+    reply: Any = None
+    try:
+        reply = drive.step(travel(journey), journey)
+    except BaseException as error:  # noqa: BLE001 - raised below, outside this block
+        failure = error
+    if failure is None:
+        return finish(journey, reply)
+    raise_clean(ended(journey, failure))
+
+
+async def run_awaiting(journey: Journey) -> Any:
+    """One call of an async send, in the caller's task."""
+    io = journey.io = drive.io_for(journey, awaits=True)
+    journey.home = io.here()
+    failure: BaseException | None = None
+    reply: Any = None
+    try:
+        if type(io) is drive.AsyncioIo:
+            reply = await drive.Watched(travel(journey), journey)
+        else:
+            reply = await travel(journey)
+    except BaseException as error:  # noqa: BLE001 - raised below, outside this block
+        failure = error
+    if failure is None:
+        result = finish(journey, reply)
+        if journey.stream is not None and result is not journey.stream and not isinstance(result, _GUARDED):
+            await close_dropped(journey)
+        return result
+    if journey.stream is not None:
+        await close_dropped(journey)
+    raise_clean(ended(journey, failure))
+
+
+_GUARDED = (GuardedStream, GuardedAsyncStream)
+
+
+async def travel(journey: Journey) -> Any:
+    """Bind, then go through the controls and the door."""
+    plan = journey.plan
+    plan.ready()
+    refused: Exception | None = None
+    try:
+        reading = journey.reading = plan.binding.read(journey.args, journey.kwargs)
+        if reading.iterators is not None and not plan.cuts:
+            await collect(journey, reading)
+        if plan.required:
+            _require(plan, reading)
+    except TypeError as error:
+        if journey.reading is None and _is_signature_error(error):
+            raise
+        refused = error
+    except Exception as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
+        refused = error
+    if refused is not None:
+        return await _refused_at_entry(journey, refused)
+    _meet_marker(journey, reading)
+    reply = await enter(journey, 0, make_call(reading.message, plan.reply, "platform", journey.dry_run, journey))
+    journey.turn = None
+    if journey.refusal is not None:
+        raise journey.refusal
+    return reply
+
+
+def _is_signature_error(error: TypeError) -> bool:
+    """Whether the call itself does not fit the send: the caller gets the TypeError that Python would raise."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_name == "_bind" and "inspect" in trace.tb_frame.f_code.co_filename
+
+
+def _require(plan: Plan, reading: Reading) -> None:
+    for role, why in plan.required:
+        value = reading.message.recipients if role == "recipient" else getattr(reading.message, role)
+        if not value:
+            raise Denied(f"a call without a {role}, which {why} needs", control="binding")
+
+
+def _meet_marker(journey: Journey, reading: Reading) -> None:
+    """Whether this call is the same send as the one that an outer guard runs now."""
+    marker = sending.get()
+    if marker is None or not marker.matches(reading.message):
+        return
+    slots = journey.plan.stack.slots
+    journey.skipped = tuple(slot for slot in slots if _committed(slot, marker.committed))
+    journey.route = tuple(slot for slot in slots if slot not in journey.skipped)
+    journey.inherited = marker.committed
+    journey.atoms = marker.atoms
+
+
+def _committed(slot: Slot, committed: tuple[Any, ...]) -> bool:
+    return any(slot.control is control for control in committed)
+
+
+async def _refused_at_entry(journey: Journey, refused: Exception) -> Any:
+    """The arguments could not be read: the refusal goes on the record, through the record control alone."""
+    plan = journey.plan
+    if isinstance(refused, GuardrailsError):
+        failure: Exception = refused
+        refused.where = refused.where or plan.operation
+    else:
+        failure = crashed(refused, name="binding", where=plan.operation, sent=False, after_send=fate(sent=False))
+    del refused
+    journey.refusal = failure
+    journey.route = () if plan.stack.record is None else (plan.stack.record,)
+    if not journey.route:
+        raise failure
+    message = plan.empty_message() if journey.reading is None else journey.reading.message
+    return await enter(journey, 0, make_call(message, plan.reply, "platform", journey.dry_run, journey))
+
+
+def finish(journey: Journey, reply: Any) -> Any:
+    """What the caller gets, and the outcome of what is over."""
+    if isinstance(reply, Stream):
+        return guarded(journey, reply)
+    journey.settle()
+    journey.forget()
+    if journey.plan.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR) and reply is not PREVIEWED:
+        if not isinstance(reply, str):
+            raise ControlError(
+                f"a control replied with {type(reply).__name__} to a send that streams; reply with a str",
+                sent=journey.sent,
+            )
+    elif journey.stream is not None and journey.plan.shape is Shape.SYNC:
+        _close_dropped_now(journey)
+    return reply
+
+
+def ended(journey: Journey, failure: BaseException) -> BaseException:
+    """What the caller shall see of *failure*; the outcome is written."""
+    if isinstance(failure, StopCarrier):
+        failure = failure.stop
+    refusal = journey.refusal
+    if refusal is not None and isinstance(failure, Exception):
+        failure = refusal
+    if isinstance(failure, GuardrailsError) and failure.sent is False and journey.sent is not False:
+        failure.sent = journey.sent
+    if journey.plan.shape is Shape.SYNC and journey.stream is not None:
+        _close_dropped_now(journey)
+    journey.settle(failure)
+    journey.forget()
+    return failure
+
+
+def _close_dropped_now(journey: Journey) -> None:
+    """A sync stream that never reached the caller."""
+    stream = journey.stream
+    journey.stream = None
+    if stream is not None:
+        close = getattr(stream._source, "close", None)  # noqa: SLF001 - core's own
+        if close is not None and not hasattr(type(stream._source), "__anext__"):  # noqa: SLF001
+            close()
+
+
+async def close_dropped(journey: Journey) -> None:
+    """An async stream that never reached the caller."""
+    stream = journey.stream
+    journey.stream = None
+    if stream is not None:
+        close = getattr(stream._source, "aclose", None)  # noqa: SLF001 - core's own
+        if close is not None:
+            await close()

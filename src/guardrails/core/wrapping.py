@@ -1,0 +1,132 @@
+"""The wrapper that takes a send's place: of the same kind, with the same looks, and no way back to the send."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from typing import Any, Final
+
+from guardrails.core.journey import Journey
+from guardrails.core.plan import Plan
+from guardrails.core.shapes import Shape, looks_async, mark
+from guardrails.core.travel import run_awaiting, run_blocking
+
+
+class Live:
+    """Holds the plan in force; a guard that changes swaps it in one step, calls in flight keep theirs."""
+
+    __slots__ = ("plan",)
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+
+def wrapper_for(live: Live, signature: inspect.Signature | None) -> Callable[..., Any]:
+    """A function that answers like the send and runs the guard around it."""
+    plan = live.plan
+    if plan.shape is Shape.ASYNC and not looks_async(plan.send):
+        wrapper = _hidden_coroutine(live)
+    else:
+        wrapper = _MAKERS[plan.shape](live)
+    _look_like(wrapper, plan.send)
+    if signature is not None:
+        wrapper.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads
+    mark(wrapper, plan.shape)
+    return wrapper
+
+
+def _look_like(wrapper: Callable[..., Any], send: Any) -> None:
+    while isinstance(send, functools.partial):
+        send = send.func
+    if not hasattr(send, "__qualname__"):
+        send = type(send)
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        if (value := getattr(send, name, None)) is not None:
+            setattr(wrapper, name, value)
+    if inspect.isfunction(send):
+        wrapper.__annotations__ = dict(send.__annotations__)
+        # Without __wrapped__: a guard that one attribute look-up goes around is none.
+        wrapper.__dict__.update({key: value for key, value in vars(send).items() if key != "__wrapped__"})
+
+
+# In each wrapper the arguments are given to the journey and forgotten at once: an exception that passes shows the
+# locals of this frame to whoever prints tracebacks.
+
+
+def _plain(live: Live) -> Callable[..., Any]:
+    def send(*args: Any, **kwargs: Any) -> Any:
+        journey = Journey(live.plan, args, kwargs)
+        del args, kwargs
+        return run_blocking(journey)
+
+    return send
+
+
+def _coroutine(live: Live) -> Callable[..., Any]:
+    async def send(*args: Any, **kwargs: Any) -> Any:
+        journey = Journey(live.plan, args, kwargs)
+        del args, kwargs
+        return await run_awaiting(journey)
+
+    return send
+
+
+def _hidden_coroutine(live: Live) -> Callable[..., Any]:
+    def send(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        journey = Journey(live.plan, args, kwargs)
+        del args, kwargs
+        return run_awaiting(journey)
+
+    return send
+
+
+def _generator(live: Live) -> Callable[..., Any]:
+    def send(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        journey = Journey(live.plan, args, kwargs)
+        del args, kwargs
+        stream = run_blocking(journey)
+        if isinstance(stream, str):  # a control replied instead of the send
+            yield stream
+            return None
+        try:
+            while True:
+                try:
+                    chunk = next(stream)
+                except StopIteration as stop:
+                    return stop.value
+                _no_value((yield chunk))
+        finally:
+            stream.close()
+
+    return send
+
+
+def _async_generator(live: Live) -> Callable[..., Any]:
+    async def send(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        journey = Journey(live.plan, args, kwargs)
+        del args, kwargs
+        stream = await run_awaiting(journey)
+        if isinstance(stream, str):  # a control replied instead of the send
+            yield stream
+            return
+        try:
+            async for chunk in stream:
+                _no_value((yield chunk))
+        finally:
+            await stream.aclose()
+
+    return send
+
+
+def _no_value(value: object) -> None:
+    if value is not None:
+        raise TypeError("a guarded stream takes no values: next() and send(None) only")
+
+
+_MAKERS: Final[dict[Shape, Callable[[Live], Callable[..., Any]]]] = {
+    Shape.SYNC: _plain,
+    Shape.ASYNC: _coroutine,
+    Shape.GENERATOR: _generator,
+    Shape.ASYNC_GENERATOR: _async_generator,
+}
