@@ -33,7 +33,7 @@ class Bounds:
     decisions_burst: int = 1_000
     decisions_per_second: int = 10
     aggregate_seconds: int = 10
-    aggregate_keys: int = 64
+    aggregate_keys: int = 32
     recipients: int = 50
     message_keys: int = 10_000
     cached_digests: int = 4_096
@@ -43,5 +43,9 @@ class Bounds:
             value = getattr(self, bound.name)
             if type(value) is not int or value < 1:
                 raise ConfigError(f"Bounds({bound.name}=...) must be an int of at least 1")
-        if not 8_192 <= self.record_bytes <= 1_048_576:  # noqa: PLR2004 - named right here
-            raise ConfigError("Bounds(record_bytes=...) must lie between 8,192 and 1,048,576 bytes")
+        if not 16_384 <= self.record_bytes <= 1_048_576:  # noqa: PLR2004 - named right here
+            raise ConfigError("Bounds(record_bytes=...) must lie between 16,384 and 1,048,576 bytes")
+        if self.recipients > self.record_bytes // 250 or self.aggregate_keys > self.record_bytes // 500:
+            raise ConfigError(
+                "Bounds: a record has 250 bytes for each of its recipients, 500 for each of its aggregate_keys"
+            )

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 SUFFIX: Final = ".jsonl"
 _LOOK_EVERY_SECONDS: Final = 0.25  # without `durable`, a look at the name costs as much as a write
-_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS: Final = (
+    os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+)
 
 
 class JsonlDirectory:
@@ -91,8 +93,9 @@ class JsonlDirectory:
             os.close(fd)
 
     def _look(self) -> None:
-        assert self._path is not None  # noqa: S101 - set together with the descriptor
-        status = os.stat(self._path, follow_symlinks=False)
+        if self._path is None:
+            raise OSError("no stream is open")
+        status = self._path.stat(follow_symlinks=False)
         if (status.st_dev, status.st_ino) != self._identity:
             raise OSError("the audit file was replaced under its writer")
 

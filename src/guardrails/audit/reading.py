@@ -1,0 +1,107 @@
+"""
+Reading a log: lines of a file, records of a directory. Nothing here trusts what it reads.
+
+Imports no more than the standard library, so that a reviewer's machine needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from guardrails.audit.files import SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LINE_BYTES: Final = 1_048_576 + 1  # no writer makes longer lines; a longer one is read in pieces and is none
+
+
+def _no_number(_text: str) -> None:
+    raise ValueError("records hold whole numbers only")
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_no_number, parse_constant=_no_number)
+
+
+class Malformed(ValueError):
+    """A line is no record; the message says why, in our words."""
+
+
+def files(folder: str | os.PathLike[str]) -> list[Path]:
+    """
+    The log files of a directory, oldest first.
+
+    Raises:
+        OSError: It is not a directory, or cannot be read.
+    """
+    return sorted(entry for entry in Path(folder).iterdir() if entry.name.endswith(SUFFIX))
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """
+    The lines of one file with their newlines; only the last may lack it.
+
+    Raises:
+        OSError: It is not a regular file, or cannot be read.
+    """
+    # O_NONBLOCK: a pipe that somebody put there must not hold us up.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("not a regular file")
+        while line := file.readline(LINE_BYTES):
+            yield line
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """
+    One line as a record.
+
+    Args:
+        line: Without its newline.
+
+    Raises:
+        Malformed: It is not the canonical form of a JSON object: anything else could be read in two ways.
+    """
+    try:
+        record = _DECODER.decode(line.decode("ascii"))
+        canonical = json.dumps(record, sort_keys=True, separators=(",", ":")).encode("ascii")
+    except UnicodeDecodeError:
+        raise Malformed("not ASCII") from None
+    except (ValueError, RecursionError):
+        raise Malformed("not JSON") from None
+    if not isinstance(record, dict):
+        raise Malformed("not a JSON object")
+    if canonical != line:
+        raise Malformed("not in canonical form")
+    return record
+
+
+def read_records(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """
+    The records of a directory, stream by stream; lines that are no records are left out (`verify_directory` names them).
+
+    Raises:
+        OSError: The directory or a file cannot be read.
+    """
+    for path in files(folder):
+        for line in lines(path):
+            if line.endswith(b"\n"):
+                try:
+                    yield parse(line[:-1])
+                except Malformed:
+                    continue
+
+
+def intents(folder: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """
+    The intents of a directory by `send_id`.
+
+    Raises:
+        OSError: The directory or a file cannot be read.
+    """
+    return {str(record.get("send_id")): record for record in read_records(folder) if record.get("stage") == "intent"}

@@ -1,0 +1,282 @@
+"""
+What a record says. Types, counts, sizes and keyed digests; never text of a message, never an address, never `str(error)`.
+
+A record on its way is a dict of field name to *member*, which is JSON already (`'"channel":"sms"'`): most members repeat
+from send to send, so they are rendered once. Canonical form is what `json.dumps` gives with sorted keys, without
+spaces, in ASCII; so nothing in a value can end a line or reach a terminal. The verifier holds every line to it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import platform
+import secrets
+from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quote
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from guardrails.core.control import Outcome, Sealed
+    from guardrails.core.verdict import Coverage, Note
+
+SCHEMA_VERSION: Final = 1
+STAGES: Final = ("genesis", "decision", "intent", "outcome", "close")
+FIRST_PREV: Final = "0" * 64
+FIELDS: Final = (
+    "actor",
+    "attempt",
+    "boot",
+    "channel",
+    "config",
+    "content",
+    "control",
+    "conversation",
+    "counted",
+    "coverage",
+    "decision",
+    "deny_code",
+    "direction",
+    "durability",
+    "duration_us",
+    "error_code",
+    "error_type",
+    "event_id",
+    "findings",
+    "guards",
+    "guards_omitted",
+    "host",
+    "library",
+    "limit",
+    "message_key",
+    "operation",
+    "pid",
+    "prev",
+    "previous_stream",
+    "reason",
+    "recipients",
+    "recipients_omitted",
+    "records",
+    "released_characters",
+    "result",
+    "schema_version",
+    "send_id",
+    "seq",
+    "since",
+    "stage",
+    "stream",
+    "tenant",
+    "ts",
+    "why",
+)
+
+Members: TypeAlias = dict[str, str]
+
+_NAME_CHARACTERS: Final = 128  # control, operation, channel, class names
+_REASON_CHARACTERS: Final = 80
+_DETAIL_CHARACTERS: Final = 64
+_ENTRIES: Final = 16  # facts, entity types, type names in one mapping
+_SAFE_INT: Final = 2**53 - 1
+_CHAIN_BYTES: Final = 320  # what prev, seq, stream, durability, schema_version and braces take at most
+
+
+class EventIds:
+    """Ids of records: a random prefix for this process, and a count. Unique, cheap, and safe from any thread."""
+
+    __slots__ = ("_count", "_prefix")
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(10)
+        self._count = itertools.count(1)
+
+    def __call__(self) -> str:
+        """32 hex digits."""
+        return f"{self._prefix}{next(self._count):012x}"
+
+
+def now() -> str:
+    """The wall clock, as records say it: RFC 3339, UTC, microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+@lru_cache(maxsize=2_048)
+def word(field: str, value: str) -> str:
+    """A member whose value comes from code or configuration, and so repeats."""
+    return f'"{field}":{short(value, _NAME_CHARACTERS)}'
+
+
+def short(value: str, characters: int) -> str:
+    """*value* as JSON, cut; at most two bytes for each of *characters*, and its quotes."""
+    return quote(_cut(value, characters))
+
+
+def head(stage: str, event_id: str) -> Members:
+    """What every record begins with."""
+    return {"stage": word("stage", stage), "event_id": f'"event_id":"{event_id}"', "ts": f'"ts":"{now()}"'}
+
+
+def genesis(event_id: str, *, why: str, previous: str | None, library: str, config: Mapping[str, str | int]) -> Members:
+    """The first record of a stream: who writes, and how."""
+    members = head("genesis", event_id) | {
+        "why": word("why", why),
+        "host": word("host", platform.node()),
+        "pid": f'"pid":{os.getpid()}',
+        "library": word("library", library),
+        "config": f'"config":{facts(config)}',
+    }
+    if previous is not None:
+        members["previous_stream"] = f'"previous_stream":{quote(previous)}'
+    boot = _boot()
+    if boot:
+        members["boot"] = word("boot", boot)
+    return members
+
+
+def close(event_id: str, *, why: str, records: int) -> Members:
+    """The last record of a stream: nothing comes after it."""
+    return head("close", event_id) | {"why": word("why", why), "records": f'"records":{records}'}
+
+
+def envelope(members: Members, sealed: Sealed, identities: Members, recipients: Sequence[str], limit: int) -> None:
+    """What a message is for: said the same way by intents and decisions."""
+    message = sealed.message
+    members["send_id"] = f'"send_id":{quote(sealed.send_id)}'
+    members["channel"] = word("channel", message.channel)
+    members["direction"] = word("direction", message.direction)
+    members["operation"] = word("operation", sealed.operation)
+    members["coverage"] = _coverage(sealed.coverage)
+    members.update(identities)
+    members["recipients"] = f'"recipients":[{",".join(recipients[:limit])}]'
+    if len(message.recipients) > limit:
+        members["recipients_omitted"] = f'"recipients_omitted":{len(message.recipients) - limit}'
+
+
+def content(members: Members, parts: int, characters: int, digest: str | None) -> None:
+    """How much was said, and a keyed digest of the masked text."""
+    named = "" if digest is None else f'"digest":{quote(digest)},'
+    members["content"] = f'"content":{{"characters":{characters},{named}"parts":{parts}}}'
+
+
+def outcome(event_id: str, send_id: str, was: Outcome, room: int) -> Members:
+    """What became of a send."""
+    members = head("outcome", event_id)
+    members["send_id"] = f'"send_id":{quote(send_id)}'
+    members["result"] = word("result", was.result)
+    members["duration_us"] = f'"duration_us":{_microseconds(was.duration_seconds)}'
+    if was.error_type is not None:
+        members["error_type"] = word("error_type", was.error_type)
+    if was.error_code is not None:
+        members["error_code"] = word("error_code", was.error_code)
+    if was.released_characters is not None:
+        members["released_characters"] = f'"released_characters":{whole(was.released_characters)}'
+    if was.verdicts:
+        guards(members, was.verdicts, room)
+    return members
+
+
+def reason(text: str) -> str:
+    """The member for a refusal's reason, which core has masked."""
+    return f'"reason":{quote(text[:_REASON_CHARACTERS])}'
+
+
+def guards(members: Members, notes: Iterable[Note], room: int) -> None:
+    """
+    What each control decided; last of a record's members, because it fills what is left.
+
+    Args:
+        members: All other members; the list is added, with a count of what did not fit.
+        notes: In order.
+        room: Bytes of the whole record.
+    """
+    left = room - _CHAIN_BYTES - sum(map(len, members.values())) - len(members)
+    said: list[str] = []
+    omitted = 0
+    for note in notes:
+        one = _guard(note)
+        left -= len(one) + 1
+        if left > 0 and not omitted:
+            said.append(one)
+        else:
+            omitted += 1
+    members["guards"] = f'"guards":[{",".join(said)}]'
+    if omitted:
+        members["guards_omitted"] = f'"guards_omitted":{omitted}'
+
+
+def counts(found: Mapping[str, int]) -> str:
+    """Entity types and how many of each, as JSON."""
+    return facts({kind: whole(found[kind]) for kind in list(found)[:_ENTRIES]})
+
+
+def facts(named: Mapping[str, Any]) -> str:
+    """A flat mapping as JSON: str, int, bool and None; of anything else, its type's name."""
+    cut = {_cut(str(key), _DETAIL_CHARACTERS): named[key] for key in list(named)[:_ENTRIES]}
+    return "{" + ",".join([f"{quote(key)}:{_fact(cut[key])}" for key in sorted(cut)]) + "}"
+
+
+def whole(value: int) -> int:
+    """An int that every JSON reader can hold."""
+    return max(-_SAFE_INT, min(_SAFE_INT, int(value)))
+
+
+def milliseconds(seconds: float) -> int:
+    """A time to come, rounded up; 0 for one that is past or is not a number."""
+    return whole(math.ceil(seconds * 1e3)) if 0.0 <= seconds < _SAFE_INT / 1e3 else 0
+
+
+def _cut(value: str, characters: int) -> str:
+    cut = value[:characters]
+    if len(quote(cut)) <= 2 * characters + 2:
+        return cut
+    return "".join(one if " " <= one <= "~" else "?" for one in cut)  # mostly escapes: six bytes a character, or twelve
+
+
+def _fact(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(whole(value))
+        case str():
+            return short(value, _DETAIL_CHARACTERS)
+        case _:
+            return quote(f"<{type(value).__name__[:_DETAIL_CHARACTERS]}>")
+
+
+def _guard(note: Note) -> str:
+    end = _named(note.control, note.layer, note.verdict, note.monitored)
+    found = f'"findings":{counts(note.counts())},' if note.findings else ""
+    took = "" if note.duration_seconds is None else f'"duration_us":{_microseconds(note.duration_seconds)},'
+    detail = f'"detail":{facts(note.detail)},' if note.detail else ""
+    return f"{{{detail}{took}{found}{end}"
+
+
+@lru_cache(maxsize=2_048)
+def _named(control: str, layer: str, verdict: str, monitored: bool) -> str:  # noqa: FBT001 - a cache key
+    layer, control, verdict = (short(name, _NAME_CHARACTERS) for name in (layer, control, verdict))
+    return f'"layer":{layer},"monitored":{"true" if monitored else "false"},"name":{control},"verdict":{verdict}}}'
+
+
+def _coverage(coverage: Coverage) -> str:
+    if not coverage.unscanned:
+        return f'"coverage":{{"scanned":{coverage.scanned},"unscanned":{{}}}}'
+    return f'"coverage":{{"scanned":{coverage.scanned},"unscanned":{counts(coverage.unscanned)}}}'
+
+
+def _microseconds(seconds: float) -> int:
+    return whole(int(seconds * 1e6)) if 0.0 <= seconds < _SAFE_INT / 1e6 else 0
+
+
+@lru_cache(maxsize=1)
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError):  # other systems do not say
+        return ""

@@ -1,0 +1,129 @@
+"""What verification found, as frozen values and as lines for a terminal."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+HOLDS: Final = 0
+BROKEN: Final = 1
+UNUSABLE: Final = 2
+OPEN: Final = 3
+_SHOWN: Final = 20  # findings of one kind
+
+
+def printable(text: str) -> str:
+    """*text* with nothing in it that a terminal would obey."""
+    return "".join(one if " " <= one <= "~" else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamReport:
+    """
+    One file.
+
+    Args:
+        file: Its name.
+        stream: Its stream id, if the first record says one.
+        state: "closed", "unclosed", "torn" (the last line is incomplete), "empty" or "unreadable".
+        records: Complete lines.
+        tail_bytes: Bytes of an incomplete last line.
+        findings: What breaks integrity: line and what is wrong with it.
+    """
+
+    file: str
+    stream: str | None
+    state: str
+    records: int = 0
+    tail_bytes: int = 0
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """
+    One directory.
+
+    Args:
+        folder: As it was given.
+        streams: By file, oldest first.
+        completeness: Streams that are missing.
+        semantics: Records that contradict each other.
+        intents: Sends whose intent is on record.
+        outcomes: How many of them ended how.
+        decisions: Refusals, those that were counted together included.
+        unknown_outcomes: Intents without outcome: the send may or may not have happened.
+        problem: Why nothing could be verified; None when something was.
+    """
+
+    folder: str
+    streams: tuple[StreamReport, ...] = ()
+    completeness: tuple[str, ...] = ()
+    semantics: tuple[str, ...] = ()
+    intents: int = 0
+    outcomes: tuple[tuple[str, int], ...] = ()
+    decisions: int = 0
+    unknown_outcomes: int = 0
+    problem: str | None = None
+
+    @property
+    def integrity(self) -> tuple[str, ...]:
+        """What breaks the chain or the form of a record, with its file."""
+        return tuple(f"{stream.file}: {finding}" for stream in self.streams for finding in stream.findings)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all verdicts hold; 1 broken; 2 unusable, unreadable or no stream; 3 intact but open."""
+        if self.integrity or self.completeness or self.semantics:
+            return BROKEN
+        states = {stream.state for stream in self.streams}
+        if self.problem is not None or not states or "unreadable" in states:
+            return UNUSABLE
+        return HOLDS if states == {"closed"} else OPEN
+
+    def lines(self) -> tuple[str, ...]:
+        """The report for people: printable ASCII, whatever the files hold."""
+        return tuple(map(printable, self._said()))
+
+    def _said(self) -> list[str]:
+        if self.problem is not None:
+            return [f"{self.folder}: {self.problem}"]
+        said = [f"{one.file}: {_state(one)}" for one in self.streams]
+        said += _verdict("integrity", self.integrity)
+        said += _verdict("completeness", self.completeness)
+        said += _verdict("semantics", self.semantics)
+        ended = ", ".join(f"{count} {result}" for result, count in self.outcomes)
+        said.append(f"{self.intents} intents{': ' + ended if ended else ''}; {self.decisions} refusals")
+        if self.unknown_outcomes:
+            said.append(f"{self.unknown_outcomes} intents without an outcome: nobody can say whether these were sent")
+        said.append(
+            "unanchored: changes to the last record of a stream, and streams cut short or removed whole, may go unseen"
+        )
+        said.append(_LAST[self.exit_code])
+        return said
+
+
+_LAST: Final = {
+    HOLDS: "all verdicts hold",
+    BROKEN: "BROKEN",
+    UNUSABLE: "not all of it could be read",
+    OPEN: "intact, but open: a writer is still at it, or ended without closing",
+}
+
+
+def unusable(folder: str | os.PathLike[str], problem: str) -> Report:
+    """A report about nothing."""
+    return Report(folder=os.fsdecode(folder), problem=problem)
+
+
+def _state(one: StreamReport) -> str:
+    tail = f", {one.tail_bytes} bytes of an incomplete line" if one.tail_bytes else ""
+    return f"{one.records} records, {one.state}{tail}"
+
+
+def _verdict(name: str, findings: tuple[str, ...]) -> list[str]:
+    if not findings:
+        return [f"{name}: ok"]
+    more = [f"  ... and {len(findings) - _SHOWN} more"] if len(findings) > _SHOWN else []
+    return [f"{name}: BROKEN", *(f"  {finding}" for finding in findings[:_SHOWN]), *more]

@@ -1,0 +1,320 @@
+"""
+The way of a record from any thread to its line.
+
+Rules. Entries go through one queue, in order. `put` may be called from anywhere, also from a garbage collector that runs
+inside this very code: it appends and, at most, tries a lock. Only one holder at a time drains the queue: the writer's
+thread, or with `durability="os"` whoever came first. Intents fail when the sink does; outcomes and decisions stay.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from guardrails.audit import lifetime
+from guardrails.audit.entry import DECISION, END, FAILED, FLUSH, INTENT, OUTCOME, WAITING, WRITTEN, Entry, answer
+from guardrails.audit.record import EventIds
+from guardrails.audit.refusals import Refusals
+from guardrails.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from guardrails.audit.bounds import Bounds
+    from guardrails.audit.streams import Streams
+
+_log: Final = logging.getLogger("guardrails.audit")
+
+
+class Writer:
+    """
+    Queue, slots and the thread.
+
+    Args:
+        streams: Where records go; this writer alone uses it.
+        threaded: Whether a thread writes, in batches; else whoever puts an entry writes it.
+        deadline_seconds: How long anybody waits for a record.
+        bounds: Slots, batch size, rates of refusals.
+        show: Gets copies of the lines that were written.
+        event_ids: Names records.
+
+    Attributes:
+        is_threaded: Whether a thread writes.
+        epoch: Number of forks behind us; what was begun in another epoch belongs to another process.
+        lost: Records that could not be written before the log was closed, or came after it.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        *,
+        threaded: bool,
+        deadline_seconds: float,
+        bounds: Bounds,
+        show: Callable[[list[bytes]], None],
+        event_ids: EventIds,
+    ) -> None:
+        self._streams = streams
+        self.is_threaded = threaded
+        self._deadline_seconds = deadline_seconds
+        self._bounds = bounds
+        self._show = show
+        self.epoch = 0
+        self.lost = 0
+        self.is_closed = False
+        self._registered = False
+        self._reset(event_ids)
+
+    def _reset(self, event_ids: EventIds) -> None:
+        self.event_ids = event_ids
+        self.refusals = Refusals(self._bounds, event_ids)
+        self._queue: deque[Entry] = deque()
+        self._slots = deque([None] * self._bounds.in_flight, maxlen=self._bounds.in_flight)
+        self._decision_slots = deque([None] * self._bounds.decisions_waiting, maxlen=self._bounds.decisions_waiting)
+        self._aggregate: Entry | None = None
+        self._turn = threading.Lock()  # whose turn it is to drain, without a thread
+        self._owner = 0  # the thread that holds the turn
+        self._wake = threading.Lock()  # held while the thread has nothing to do
+        self._wake.acquire()
+        self._idle = False
+        self._thread: threading.Thread | None = None
+        self._starting = threading.RLock()  # a garbage collector may record a refusal while the thread starts
+
+    # -- admission
+
+    def reserve(self) -> None:
+        """
+        Take the slot of an outcome to come; the outcome's own line gives it back.
+
+        Raises:
+            Unavailable: The log is closed, its sink fails or hangs, or too many sends have no outcome yet.
+        """
+        streams = self._streams
+        if self.is_closed:
+            raise Unavailable("the audit log is closed")
+        if streams.failed is not None and (self.is_threaded or streams.rest_seconds()):
+            raise Unavailable(f"the audit log cannot be written ({streams.failed}); it is tried again by itself")
+        if streams.writing_since and time.monotonic() - streams.writing_since > self._deadline_seconds:
+            raise Unavailable("the audit sink hangs; it is waited for in the background")
+        try:
+            self._slots.pop()
+        except IndexError:
+            raise Unavailable(f"{self._bounds.in_flight} sends have no outcome on record yet") from None
+
+    def unreserve(self) -> None:
+        """Give a slot back that no outcome will."""
+        self._slots.append(None)
+
+    def reserve_decision(self) -> bool:
+        """Whether a refusal may be queued as a record of its own."""
+        if self.is_closed or not self.refusals.permit(time.monotonic()):
+            return False
+        try:
+            self._decision_slots.pop()
+        except IndexError:
+            return False
+        return True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `put` writes in this thread, at once: no thread to hop to, a healthy stream, nobody's turn."""
+        return not self.is_threaded and self._streams.is_open and not self._turn.locked()
+
+    # -- life
+
+    def open(self) -> None:
+        """
+        Start the stream, and the thread.
+
+        Raises:
+            Unavailable: The stream cannot be opened within the deadline.
+        """
+        self.is_closed = False
+        self.start()
+        entry = Entry(FLUSH, {})
+        entry.expect()
+        self.put(entry)
+        if self.wait(entry, self._deadline_seconds) != WRITTEN:
+            raise Unavailable(f"the audit log cannot be opened ({self._streams.failed or 'it takes too long'})")
+
+    def start(self) -> None:
+        """Be looked after, and have a thread if one is needed; cheap when that is so already."""
+        if not self._registered:
+            self._registered = True
+            lifetime.register(self)
+        if self.is_threaded and self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="guardrails-audit", daemon=True)
+                    try:
+                        self._thread.start()
+                    except RuntimeError:
+                        self._thread = None
+                        raise Unavailable(
+                            "the audit log cannot start its thread: the interpreter is shutting down"
+                        ) from None
+
+    def close(self) -> None:
+        """Write what is queued, end the stream, stop the thread; within the deadline."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if not self._registered:
+            return
+        self.end_stream("close")
+        self._registered = False
+        lifetime.unregister(self)
+        while self._queue:
+            self._lose(self._queue.popleft())
+
+    def end_stream(self, why: str, /) -> bool:
+        """Write what is queued and close the stream; False when this very thread is in the middle of a write."""
+        if not self._streams.is_open and not self._queue and not self.refusals.pending:
+            if self.is_threaded and self.is_closed:
+                self._put_end(why)  # nothing to write, but a thread to stop
+            return True
+        entry = self._put_end(why)
+        if self._owner == threading.get_ident():
+            return False
+        self.wait(entry, self._deadline_seconds)
+        return True
+
+    def start_over(self) -> None:
+        """In a forked child: what is queued, open or locked belongs to the parent."""
+        self.epoch += 1
+        self._reset(EventIds())
+        self._streams.forget(self.event_ids)
+
+    # -- entries
+
+    def put(self, entry: Entry) -> None:
+        """Queue *entry*; without a thread also write it, unless somebody else is at it."""
+        if self.is_closed and entry.kind is not END:
+            if entry.kind is INTENT or entry.kind is FLUSH:
+                answer((entry,), FAILED)
+            else:
+                self._lose(entry)
+            return
+        self._queue.append(entry)
+        if not self.is_threaded:
+            self._take_turn()
+        elif self._idle:
+            self._signal()
+
+    def wait(self, entry: Entry, seconds: float) -> str:
+        """Wait for *entry* in this thread; the state then."""
+        if not self.is_threaded:
+            until = time.monotonic() + seconds
+            while entry.state == WAITING and (left := until - time.monotonic()) > 0:
+                if rest := self._streams.rest_seconds():
+                    time.sleep(min(rest, left))
+                if self._turn.acquire(timeout=left):
+                    self._turn.release()
+                    self._take_turn()
+            return entry.state
+        return entry.wait(seconds)
+
+    def _put_end(self, why: str) -> Entry:
+        entry = Entry(END, {}, why=why)
+        entry.expect()
+        self._streams.retry_now()
+        self.put(entry)
+        if self.is_threaded:
+            self._signal()
+        return entry
+
+    def _signal(self) -> None:
+        try:
+            self._wake.release()
+        except RuntimeError:  # awake already
+            return
+
+    # -- draining
+
+    def _take_turn(self) -> None:
+        while self._queue and not self._streams.rest_seconds() and self._turn.acquire(blocking=False):
+            self._owner = threading.get_ident()
+            try:
+                self._write_some()
+            finally:
+                self._owner = 0
+                self._turn.release()
+        lifetime.after_write()
+
+    def _run(self) -> None:
+        streams, queue = self._streams, self._queue
+        while True:
+            rest = streams.rest_seconds()
+            if rest:
+                self._wake.acquire(timeout=rest)
+                continue
+            due = self.refusals.due_in(time.monotonic())
+            if not queue and streams.failed is None and due != 0.0:
+                self._idle = True
+                if not queue:
+                    self._wake.acquire(timeout=-1 if due is None else due)
+                self._idle = False
+                continue
+            if self._write_some() and self.is_closed:
+                self._thread = None
+                return
+
+    def _write_some(self) -> bool:
+        """Write one batch; whether it ended the stream."""
+        queue = self._queue
+        batch: list[Entry] = []
+        try:
+            while queue and len(batch) < self._bounds.batch_records:
+                batch.append(queue.popleft())
+                if batch[-1].kind is END:
+                    break
+            ends = bool(batch) and batch[-1].kind is END
+            if self.refusals.pending:
+                self._add_aggregate(batch, now=ends)
+            if not ends or self._streams.is_open or len(batch) > 1:
+                lines = self._streams.write([entry.members for entry in batch if entry.members])
+                if ends:
+                    lines += self._streams.end(batch[-1].why)
+            else:
+                lines = []
+        except Exception:  # noqa: BLE001 - the sink's; Streams has said it, and backs off
+            self._put_back(batch)
+            return any(entry.kind is END for entry in batch)
+        except BaseException:
+            self._put_back(batch)
+            raise
+        for entry in batch:
+            if entry.kind is OUTCOME:
+                self._slots.append(None)
+            elif entry.kind is DECISION and entry is not self._aggregate:
+                self._decision_slots.append(None)
+        answer(batch, WRITTEN)
+        if lines:
+            self._show(lines)
+        return ends
+
+    def _add_aggregate(self, batch: list[Entry], *, now: bool) -> None:
+        if self._aggregate is not None and self._aggregate.state != WRITTEN:
+            return
+        if now or self.refusals.due_in(time.monotonic()) == 0.0:
+            members = self.refusals.take()
+            if members is not None:
+                self._aggregate = Entry(DECISION, members)
+                batch.insert(len(batch) - now, self._aggregate)
+
+    def _put_back(self, batch: list[Entry]) -> None:
+        kept = [entry for entry in batch if entry.kind is OUTCOME or entry.kind is DECISION]
+        self._queue.extendleft(reversed(kept))
+        answer([entry for entry in batch if entry.kind is not OUTCOME and entry.kind is not DECISION], FAILED)
+
+    def _lose(self, entry: Entry) -> None:
+        if entry.kind is OUTCOME:
+            self._slots.append(None)
+        if not entry.is_record:
+            return
+        self.lost += 1
+        if self.lost == 1:
+            _log.error("the audit log was closed with sends under way: their outcomes are lost, and counted in .lost")
