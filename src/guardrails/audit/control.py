@@ -195,7 +195,7 @@ class AuditLog:
         digests, tenant, limit = self._digests, message.tenant, self._bounds.recipients
         identities = self._identities(call, message)
         if sealed.message_key is not None:
-            identities["message_key"] = f'"message_key":{self._identity(call, sealed.message_key, tenant)}'
+            identities["message_key"] = f'"message_key":{quote(digests.identifier(sealed.message_key, tenant))}'
         record.envelope(members, sealed, identities, digests.recipients(message.recipients[:limit], tenant), limit)
         parts = message.parts
         text = next(iter(parts.values())) if len(parts) == 1 else message.text
@@ -226,6 +226,9 @@ class AuditLog:
         decision, code = _decided(error), type(error).__name__ if error is not None else "none"
         by = getattr(error, "control", None)
         kind = Kind(call.message.channel, by if isinstance(by, str) else "", decision, code)
+        if writer.is_closed:
+            writer.lose_one()
+            return None
         try:
             writer.start()
             if not writer.reserve_decision():
@@ -276,6 +279,11 @@ class _Intent:
     def store(self) -> AuditLog:
         """Intents of one log are one stream."""
         return self._log
+
+    @property
+    def deadline_seconds(self) -> float:
+        """Core's bound; later than our own, which knows what became of the intent."""
+        return self._log.deadline_seconds
 
     async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - one log, one intent
         """Write the intent before the send."""

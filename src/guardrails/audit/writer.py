@@ -92,17 +92,20 @@ class Writer:
         Raises:
             Unavailable: The log is closed, its sink fails or hangs, or too many sends have no outcome yet.
         """
-        streams = self._streams
         if self.is_closed:
             raise Unavailable("the audit log is closed")
-        if streams.failed is not None and (self.is_threaded or streams.rest_seconds()):
-            raise Unavailable(f"the audit log cannot be written ({streams.failed}); it is tried again by itself")
-        if streams.writing_since and time.monotonic() - streams.writing_since > self._deadline_seconds:
-            raise Unavailable("the audit sink hangs; it is waited for in the background")
+        self._refuse_while_down()
         try:
             self._slots.pop()
         except IndexError:
             raise Unavailable(f"{self._bounds.in_flight} sends have no outcome on record yet") from None
+
+    def _refuse_while_down(self) -> None:
+        streams = self._streams
+        if streams.failed is not None and (self.is_threaded or streams.rest_seconds()):
+            raise Unavailable(f"the audit log cannot be written ({streams.failed}); it is tried again by itself")
+        if streams.writing_since and time.monotonic() - streams.writing_since > self._deadline_seconds:
+            raise Unavailable("the audit sink hangs; it is waited for in the background")
 
     def unreserve(self) -> None:
         """Give a slot back that no outcome will."""
@@ -123,6 +126,12 @@ class Writer:
         """Whether `put` writes in this thread, at once: no thread to hop to, a healthy stream, nobody's turn."""
         return not self.is_threaded and self._streams.is_open and not self._turn.locked()
 
+    def lose_one(self) -> None:
+        """Count a record that comes too late to be written."""
+        self.lost += 1
+        if self.lost == 1:
+            _log.error("the audit log was closed while it was in use: what came after is lost, and counted in .lost")
+
     # -- life
 
     def open(self) -> None:
@@ -134,6 +143,7 @@ class Writer:
         """
         self.is_closed = False
         self.start()
+        self._refuse_while_down()
         entry = Entry(FLUSH, {})
         entry.expect()
         self.put(entry)
@@ -168,7 +178,7 @@ class Writer:
         self._registered = False
         lifetime.unregister(self)
         while self._queue:
-            self._lose(self._queue.popleft())
+            self._drop(self._queue.popleft())
 
     def end_stream(self, why: str, /) -> bool:
         """Write what is queued and close the stream; False when this very thread is in the middle of a write."""
@@ -196,7 +206,7 @@ class Writer:
             if entry.kind is INTENT or entry.kind is FLUSH:
                 answer((entry,), FAILED)
             else:
-                self._lose(entry)
+                self._drop(entry)
             return
         self._queue.append(entry)
         if not self.is_threaded:
@@ -310,11 +320,8 @@ class Writer:
         self._queue.extendleft(reversed(kept))
         answer([entry for entry in batch if entry.kind is not OUTCOME and entry.kind is not DECISION], FAILED)
 
-    def _lose(self, entry: Entry) -> None:
+    def _drop(self, entry: Entry) -> None:
         if entry.kind is OUTCOME:
             self._slots.append(None)
-        if not entry.is_record:
-            return
-        self.lost += 1
-        if self.lost == 1:
-            _log.error("the audit log was closed with sends under way: their outcomes are lost, and counted in .lost")
+        if entry.is_record:
+            self.lose_one()
