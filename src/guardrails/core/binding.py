@@ -10,18 +10,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 from uuid import UUID
 
 from guardrails.core.caps import Caps
+from guardrails.core.context import NOBODY
 from guardrails.core.context import current as current_ids
-from guardrails.core.message import Message, assemble
+from guardrails.core.message import EMPTY, Envelope, Message, assemble
 from guardrails.core.payload import Place, Walk, put, select
 from guardrails.core.roles import Roles
 from guardrails.core.selectors import Selector
 from guardrails.core.verdict import Coverage
 from guardrails.errors import ControlError, Denied
 
+_Plain: TypeAlias = tuple[str, int | str, int | str | None]  # text's parameter, its place, the recipient's place
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
@@ -46,29 +48,21 @@ class Reading:
 
     Attributes:
         message: The message.
+        plan: Where the arguments of this call shape lie.
+        places: Path to (parameter, way to the text); None when every text is a parameter itself.
         message_key: The caller's key for repeated attempts.
         unscanned: Type name to number of values under a selector that are not text.
         iterators: Text arguments that arrive in pieces, by parameter.
     """
 
-    __slots__ = ("iterators", "message", "message_key", "places", "plan", "unscanned")
+    places: Mapping[str, tuple[str, Place]] | None = None
+    message_key: str | None = None
+    unscanned: Mapping[str, int] = _NO_COVERAGE
+    iterators: Mapping[str, Any] | None = None
 
-    def __init__(
-        self,
-        message: Message,
-        *,
-        plan: _Plan | None = None,
-        places: Mapping[str, tuple[str, Place]] | None = None,
-        message_key: str | None = None,
-        unscanned: Mapping[str, int] = _NO_COVERAGE,
-        iterators: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, message: Message, plan: _Plan | None = None) -> None:
         self.message = message
         self.plan = plan
-        self.places = places
-        self.message_key = message_key
-        self.unscanned = unscanned
-        self.iterators = iterators
 
     def coverage(self) -> Coverage:
         """For the record."""
@@ -95,11 +89,16 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Where each root lies in one call shape; a callable each, so that a read is one call."""
+    """
+    Where each root lies in one call shape.
 
-    slots: Mapping[str, Any]  # root -> _Slot | tuple of _Slot (*args) | dict of _Slot (**kwargs) | _Default
-    simple_text: tuple[tuple[str, int | str], ...] | None  # (parameter, position or keyword) when nothing is nested
-    simple_recipient: int | str | None
+    Args:
+        slots: Root to a slot; to a tuple of them for `*args`, a dict of them for `**kwargs`, or a `_Default`.
+        plain: Set when one plain text and at most one plain recipient is all that matters.
+    """
+
+    slots: Mapping[str, Any]
+    plain: _Plain | None
 
     def fetch(self, root: str, args: Args, kwargs: Kwargs) -> Any:
         slot = self.slots.get(root, _ABSENT)
@@ -145,12 +144,7 @@ class SelectorBinding:
         self._caps = caps
         self._strict = strict
         self._plans: dict[tuple[Any, ...], _Plan] = {}
-        # A call in which nothing else than one plain text and one plain recipient matters needs no walk.
-        self._plain = (
-            not any(selector.steps for selector in (*roles.text, *roles.recipient))
-            and len(roles.recipient) <= 1
-            and not (roles.conversation or roles.tenant or roles.message_key or roles.sender)
-        )
+        self._envelope: Envelope = (channel, direction, None, None, None, None, EMPTY)
 
     def read(self, args: Args, kwargs: Kwargs) -> Reading:
         """
@@ -165,38 +159,29 @@ class SelectorBinding:
         plan = self._plans.get(shape)
         if plan is None:
             plan = self._planned(shape, args, kwargs)
-        if self._plain and plan.simple_text is not None:
-            reading = self._read_plain(plan, args, kwargs)
+        if plan.plain is not None:
+            reading = self._read_plain(plan, plan.plain, args, kwargs)
             if reading is not None:
                 return reading
         return self._read_any(plan, args, kwargs)
 
-    def _read_plain(self, plan: _Plan, args: Args, kwargs: Kwargs) -> Reading | None:
-        """The common case; None when a value is not a plain str after all."""
-        parts: dict[str, str] = {}
-        length = 0
-        for name, at in plan.simple_text or ():
-            value = args[at] if type(at) is int else kwargs[at]
-            if type(value) is not str:
-                return None
-            parts[name] = value
-            length += len(value)
+    def _read_plain(self, plan: _Plan, plain: _Plain, args: Args, kwargs: Kwargs) -> Reading | None:
+        """The common case, one plain text and at most one plain recipient; None when a value is something else."""
+        name, at, at_recipient = plain
+        text = args[at] if type(at) is int else kwargs[at]
+        if type(text) is not str or len(text) > self._caps.text_characters:
+            return None
         recipients: tuple[str, ...] = ()
-        at_recipient = plan.simple_recipient
         if at_recipient is not None:
             person = args[at_recipient] if type(at_recipient) is int else kwargs[at_recipient]
             if type(person) is not str:
                 return None
             recipients = (person,)
-        elif self._roles.recipient:
-            return None
-        if length > self._caps.text_characters:
-            return None
         ids = current_ids.get()
-        message = assemble(
-            parts, self._channel, self._direction, recipients, None, ids.conversation, ids.tenant, ids.actor
-        )
-        return Reading(message, plan=plan)
+        envelope = self._envelope
+        if ids is not NOBODY:
+            envelope = (self._channel, self._direction, None, ids.conversation, ids.tenant, ids.actor, EMPTY)
+        return Reading(assemble({name: text}, recipients, envelope), plan)
 
     def _read_any(self, plan: _Plan, args: Args, kwargs: Kwargs) -> Reading:
         walk = Walk(self._caps)
@@ -218,28 +203,27 @@ class SelectorBinding:
         ids = current_ids.get()
         conversation = self._identifier("conversation", self._roles.conversation, plan, args, kwargs)
         tenant = self._identifier("tenant", self._roles.tenant, plan, args, kwargs)
-        message = assemble(
-            walk.texts,
+        envelope: Envelope = (
             self._channel,
             self._direction,
-            self._recipients(plan, args, kwargs),
             self._sender(plan, args, kwargs),
             ids.conversation if conversation is None else conversation,
             ids.tenant if tenant is None else tenant,
             ids.actor,
+            EMPTY,
         )
-        return Reading(
-            message,
-            plan=plan,
-            places=walk.places,
-            message_key=self._identifier("message_key", self._roles.message_key, plan, args, kwargs),
-            unscanned=walk.unscanned,
-            iterators=iterators or None,
-        )
+        reading = Reading(assemble(walk.texts, self._recipients(plan, args, kwargs), envelope), plan)
+        reading.places = walk.places
+        reading.message_key = self._identifier("message_key", self._roles.message_key, plan, args, kwargs)
+        reading.unscanned = walk.unscanned
+        reading.iterators = iterators or None
+        return reading
 
     def write(self, reading: Reading, message: Message, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
         """The call's arguments with *message*'s texts in them; unchanged arguments stay the same objects."""
         old = reading.message.parts
+        if message.parts is old:
+            return args, kwargs
         changes: dict[str, list[tuple[Place, str]]] = {}
         for path, text in message.parts.items():
             if path not in old or text != old[path]:
@@ -296,7 +280,7 @@ class SelectorBinding:
                 found[root] = _Default(parameter.default)
             elif extra is not None and root in bound.get(extra, {}):
                 found[root] = bound[extra][root]
-        plan = _Plan(found, _simple(self._roles.text, found), _one(_simple(self._roles.recipient, found)))
+        plan = _Plan(found, _plain(self._roles, found))
         if len(self._plans) < _PLANS:
             self._plans[shape] = plan
         return plan
@@ -349,19 +333,21 @@ def _values(selector: Selector, plan: _Plan, args: Args, kwargs: Kwargs) -> list
     return [] if value is _ABSENT else select(value, selector.steps)
 
 
-def _simple(selectors: tuple[Selector, ...], slots: Mapping[str, Any]) -> tuple[tuple[str, int | str], ...] | None:
-    """Positions or keywords of all *selectors*, if each is one plain argument of this call."""
-    places: list[tuple[str, int | str]] = []
-    for selector in selectors:
+def _plain(roles: Roles, slots: Mapping[str, Any]) -> _Plain | None:
+    """The places of text and recipient, if nothing else has to be read in this call shape."""
+    if len(roles.text) != 1 or len(roles.recipient) > 1:
+        return None
+    if roles.conversation or roles.tenant or roles.message_key or roles.sender:
+        return None
+    places: list[int | str] = []
+    for selector in (*roles.text, *roles.recipient):
         slot = slots.get(selector.root)
         if selector.steps or not isinstance(slot, _Slot):
             return None
-        places.append((selector.root, slot.keyword if slot.position is None else slot.position))  # type: ignore[arg-type]  # one of the two is set
-    return tuple(places)
-
-
-def _one(places: tuple[tuple[str, int | str], ...] | None) -> int | str | None:
-    return places[0][1] if places else None
+        at = slot.keyword if slot.position is None else slot.position
+        assert at is not None  # noqa: S101 - a slot has one of the two
+        places.append(at)
+    return roles.text[0].root, places[0], places[1] if len(places) == 2 else None
 
 
 def is_iterator(value: object) -> bool:

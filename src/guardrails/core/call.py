@@ -22,17 +22,13 @@ class Call:
 
     Attributes:
         message: The message as it stands here; masked for every control after `MaskPII`.
-        reply: How the reply is treated: "auto", "mask" or "pass".
         layer: The layer of the control that sees it: "platform" or "team".
-        dry_run: True under `preview`: nothing will be sent, recorded or consumed.
     """
 
-    __slots__ = ("_journey", "dry_run", "layer", "message", "reply")
+    __slots__ = ("_journey", "layer", "message")
 
     message: Message
-    reply: str
     layer: str
-    dry_run: bool
     _journey: Journey
 
     def __init__(self) -> None:
@@ -58,7 +54,17 @@ class Call:
         if not all(isinstance(text, str) for text in new.values()):
             raise ControlError("with_text: every new text must be a str")
         exact = {path: str.__str__(text) for path, text in new.items()}
-        return make_call(with_parts(self.message, {**parts, **exact}), self.reply, self.layer, self.dry_run, self._journey)
+        return make_call(with_parts(self.message, {**parts, **exact}), self.layer, self._journey)
+
+    @property
+    def reply(self) -> str:
+        """How the reply is treated: "auto", "mask" or "pass"."""
+        return self._journey.plan.reply
+
+    @property
+    def dry_run(self) -> bool:
+        """True under `preview`: nothing will be sent, recorded or consumed."""
+        return self._journey.dry_run
 
     async def masked(self, masker: Masker, io: Io) -> Call:
         """
@@ -132,18 +138,14 @@ class Call:
 
 _new = object.__new__
 _set_message = Call.message.__set__  # type: ignore[attr-defined]  # a slot's descriptor, typed as its value
-_set_reply = Call.reply.__set__  # type: ignore[attr-defined]
 _set_layer = Call.layer.__set__  # type: ignore[attr-defined]
-_set_dry_run = Call.dry_run.__set__  # type: ignore[attr-defined]
 _set_journey = Call._journey.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - same module
 
 
-def make_call(message: Message, reply: str, layer: str, dry_run: bool, journey: Journey) -> Call:  # noqa: FBT001
+def make_call(message: Message, layer: str, journey: Journey) -> Call:
     """A call, for core only."""
     call = _new(Call)
     _set_message(call, message)
-    _set_reply(call, reply)
     _set_layer(call, layer)
-    _set_dry_run(call, dry_run)
     _set_journey(call, journey)
     return call

@@ -21,7 +21,7 @@ from guardrails.core import drive, seal
 from guardrails.core.control import DEADLINE_SECONDS, PHASES, Sealed, Step
 from guardrails.core.journey import PREVIEWED
 from guardrails.core.message import Message, with_parts
-from guardrails.core.nesting import Marker, sending
+from guardrails.core.nesting import sending, unmark
 from guardrails.core.pieces import in_pieces
 from guardrails.core.refusal import crashed, fate, is_cancellation, overran, rebuilt
 from guardrails.core.shapes import Shape
@@ -50,10 +50,13 @@ async def through_the_door(journey: Journey, call: Call) -> Any:
     journey.at_door_closed = True
     failure: BaseException | None = None
     try:
-        await _seal(journey, call)
+        if journey.masked_parts is not None:
+            await _seal(journey, call)
+        else:
+            journey.sealed_message = journey.payload = call.message
         if journey.dry_run:
             return PREVIEWED
-        arguments = _arguments(journey)
+        args, kwargs = _arguments(journey)
         if journey.steps:
             await _commit(journey)
     except BaseException as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
@@ -62,13 +65,72 @@ async def through_the_door(journey: Journey, call: Call) -> Any:
         if isinstance(failure, Exception):
             journey.refusal = failure = _judged(journey, failure)
         raise failure
-    reply = await _send(journey, *arguments)
-    masker = journey.plan.stack.masker
+    # From here to the send nothing waits.
+    plan = journey.plan
+    journey.args, journey.kwargs = (), {}
+    shape = plan.shape
+    if shape is Shape.SYNC or shape is Shape.ASYNC:
+        journey.sent = None
+    token = sending.set(journey)
+    journey.started = _monotonic()
+    try:
+        result = plan.send(*args, **kwargs)
+        if shape is Shape.ASYNC and type(result) not in _VALUES and inspect.isawaitable(result):
+            result = await result
+    except StopIteration as stop:
+        journey.send_error = stop
+        raise StopCarrier(stop) from None
+    except BaseException as error:
+        journey.send_error = error
+        if isinstance(error, GuardrailsError):
+            error.sent = None
+        raise
+    finally:
+        unmark(token)
+        del args, kwargs
+    if type(result) not in _VALUES:
+        result = _looked_at(journey, result)
+    elif journey.sent is None:
+        journey.sent = True
+    if journey.refusal is not None:  # a text argument was cut while the send consumed it
+        raise journey.refusal
+    masker = plan.stack.masker
     if masker is not None and _mask_acts(journey):
-        journey.turn = journey.hops[-1] if journey.hops else None
+        journey.turn = journey.innermost
         journey.reply_notes_from = len(journey.notes or ())
-        return await _reply_masked(journey, masker, reply)
-    return reply
+        return await _reply_masked(journey, masker, result)
+    return result
+
+
+_VALUES: Final = frozenset({str, bytes, int, float, bool, dict, list, tuple, type(None)})  # neither awaited nor iterated
+
+
+def _looked_at(journey: Journey, result: Any) -> Any:
+    """What the send returned: a stream, something that was to be awaited, or an object."""
+    shape = journey.plan.shape
+    if shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR):
+        journey.stream = Stream(result, lambda: journey.turn)
+        return journey.stream
+    if shape is Shape.SYNC and inspect.isawaitable(result):
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+        journey.send_error = ControlError(
+            f'{journey.plan.operation} looks like a plain function but returned an awaitable; decorate it with shape="async"',
+            sent=None,
+            control="guard",
+        )
+        raise journey.send_error
+    journey.sent = True
+    if hasattr(type(result), "__next__") or hasattr(type(result), "__anext__"):
+        journey.stream = Stream(result, lambda: journey.turn)
+        return journey.stream
+    return result
+
+
+def _mask_acts(journey: Journey) -> bool:
+    slot = journey.plan.stack.mask
+    return slot is not None and any(hop.slot is slot for hop in journey.hops())
 
 
 async def _reply_masked(journey: Journey, masker: Masker, reply: Any) -> Any:
@@ -86,16 +148,14 @@ async def _reply_masked(journey: Journey, masker: Masker, reply: Any) -> Any:
 
 def _mask_acts(journey: Journey) -> bool:
     slot = journey.plan.stack.mask
-    return slot is not None and any(hop.slot is slot for hop in journey.hops)
+    return slot is not None and any(hop.slot is slot for hop in journey.hops())
 
 
 async def _seal(journey: Journey, call: Call) -> None:
     """Mask what changed after the mask control; decide what the payload is."""
     final, masker, slot = call.message, journey.plan.stack.masker, journey.plan.stack.mask
     before = journey.masked_parts
-    if masker is None or slot is None or before is None:
-        journey.sealed_message = journey.payload = final
-        return
+    assert masker is not None and slot is not None and before is not None  # noqa: S101, PT018 - the caller looked
     sealed = dict(final.parts)
     found: dict[str, Sequence[Any]] = {}
     for path in seal.changed(final.parts, before):
@@ -125,7 +185,9 @@ def _unmasked(journey: Journey, final: Message) -> Message:
 def _arguments(journey: Journey) -> tuple[tuple[Any, ...], dict[str, Any]]:
     reading, payload = journey.reading, journey.payload
     assert reading is not None and payload is not None  # noqa: S101, PT018 - set before the first control ran
-    args, kwargs = journey.plan.binding.write(reading, payload, journey.args, journey.kwargs)
+    args, kwargs = journey.args, journey.kwargs
+    if payload.parts is not reading.message.parts:
+        args, kwargs = journey.plan.binding.write(reading, payload, args, kwargs)
     if reading.iterators:
         return in_pieces(journey, reading, payload, args, kwargs)
     return args, kwargs
@@ -253,57 +315,3 @@ def _judged(journey: Journey, failure: Exception) -> Exception:
         return crashed(failure, name=slot.name, where=slot.where, sent=False, after_send=fate(sent=False))
     return crashed(failure, name="binding", where=journey.plan.operation, sent=False, after_send=fate(sent=False))
 
-
-async def _send(journey: Journey, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Enter the send: same thread, same task."""
-    plan = journey.plan
-    payload = journey.payload
-    assert payload is not None  # noqa: S101 - set by _seal
-    journey.args, journey.kwargs = (), {}
-    marker = journey.marker = Marker(payload, plan.acting + journey.inherited, journey.atoms)
-    starts_later = plan.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
-    token = sending.set(marker)
-    journey.started = _monotonic()
-    if not starts_later:
-        journey.sent = None
-    try:
-        result = plan.send(*args, **kwargs)
-        if plan.shape is Shape.ASYNC and inspect.isawaitable(result):
-            result = await result
-    except StopIteration as stop:
-        journey.send_error = stop
-        raise StopCarrier(stop) from None
-    except BaseException as error:
-        journey.send_error = error
-        if isinstance(error, GuardrailsError):
-            error.sent = None
-        raise
-    finally:
-        unmark(token)
-    if not starts_later:
-        if plan.shape is Shape.SYNC and inspect.isawaitable(result):
-            close = getattr(result, "close", None)
-            if close is not None:
-                close()
-            journey.send_error = ControlError(
-                f"{plan.operation} looks like a plain function but returned an awaitable; "
-                'decorate it with shape="async"',
-                sent=None,
-            )
-            raise journey.send_error
-        journey.sent = True
-    if starts_later or hasattr(type(result), "__next__") or hasattr(type(result), "__anext__"):
-        journey.stream = Stream(result, lambda: journey.turn)
-        return journey.stream
-    if journey.refusal is not None:  # a text argument was cut while the send consumed it
-        raise journey.refusal
-    return result
-
-
-def unmark(token: Any) -> None:
-    """Take the marker off again."""
-    try:
-        sending.reset(token)
-    except ValueError:
-        # The coroutine was closed from another context (a collector, a dying loop): there the marker was never set.
-        _log.debug("guardrails: a send was closed from another context")

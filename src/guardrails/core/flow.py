@@ -16,9 +16,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
-from guardrails.core.door import unmark
 from guardrails.core.journey import close_callbacks
-from guardrails.core.nesting import sending
+from guardrails.core.nesting import sending, unmark
 from guardrails.core.refusal import bare, crashed, fate, is_cancellation, rebuilt, without_our_frames
 from guardrails.core.shapes import Shape
 from guardrails.errors import ControlError, GuardrailsError
@@ -67,7 +66,7 @@ class Flow:
         self._stream._started = True  # noqa: SLF001 - core's own
         if self._journey.sent is False:
             self._journey.sent = None
-        return sending.set(self._journey.marker)
+        return sending.set(self._journey)
 
     def feed(self, chunk: Any) -> None:
         """One chunk of the source."""

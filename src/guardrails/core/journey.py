@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from guardrails.core.binding import Reading
     from guardrails.core.control import Masker
     from guardrails.core.drive import Ports
-    from guardrails.core.nesting import Marker
     from guardrails.core.plan import Plan
     from guardrails.core.stack import Slot
 
@@ -54,86 +53,47 @@ class Journey:
         raw_parts: The texts before it.
     """
 
-    __slots__ = (
-        "args",
-        "at_door_closed",
-        "atoms",
-        "coverage",
-        "cut_characters",
-        "dead",
-        "dry_run",
-        "error_type",
-        "findings",
-        "home",
-        "hops",
-        "inherited",
-        "io",
-        "kwargs",
-        "late",
-        "marker",
-        "masked_parts",
-        "not_evaluated",
-        "notes",
-        "payload",
-        "plan",
-        "raw_parts",
-        "reading",
-        "refusal",
-        "reply_masked",
-        "reply_notes_from",
-        "route",
-        "sealed_message",
-        "send_error",
-        "sent",
-        "settled",
-        "skipped",
-        "started",
-        "steps",
-        "committed",
-        "stream",
-        "turn",
-        "_send_id",
-    )
+    # Defaults live on the class: most calls set few of them, and a call should cost little.
+    turn: Any = None
+    home: Any = None
+    sent: bool | None = False
+    dead = False
+    dry_run = False
+    refusal: BaseException | None = None
+    reading: Reading | None = None
+    coverage: Coverage | None = None
+    skipped: tuple[Slot, ...] = ()
+    inherited: tuple[Any, ...] = ()
+    innermost: Any = None
+    notes: list[tuple[Any, str, Mapping[str, Sequence[Finding]], Coverage | None, Any]] | None = None
+    steps: list[tuple[Any, Step]] | None = None
+    committed: Sequence[Step] = ()
+    at_door_closed = False
+    settled = False
+    masked_parts: Mapping[str, str] | None = None
+    raw_parts: Mapping[str, str] | None = None
+    atoms: frozenset[str] = frozenset()
+    findings: Mapping[str, Sequence[Finding]] = NO_FINDINGS
+    sealed_message: Message | None = None
+    payload: Message | None = None
+    stream: Stream | None = None
+    reply_masked: object = None
+    reply_notes_from = 0
+    send_error: BaseException | None = None
+    cut_characters: int | None = None
+    started = 0.0
+    not_evaluated: tuple[str, ...] = ()
+    _send_id: str | None = None
+
+    io: Ports
+    here: Callable[[], Any]
 
     def __init__(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.plan = plan
         self.args = args
         self.kwargs = kwargs
-        self.io: Ports
-        self.home: Any = None
-        self.sent: bool | None = False
-        self.turn: Any = None
-        self.dead = False
-        self.dry_run = False
-        self.refusal: BaseException | None = None
-        self.reading: Reading | None = None
-        self.coverage: Coverage | None = None
-        self.route: tuple[Slot, ...] = plan.stack.slots
-        self.skipped: tuple[Slot, ...] = ()
-        self.late = False
-        self.inherited: tuple[Any, ...] = ()
-        self.hops: list[Any] = []
-        self.notes: list[tuple[Any, str, Mapping[str, Sequence[Finding]], Coverage | None, Any]] | None = None
-        self.steps: list[tuple[Any, Step]] | None = None
-        self.committed: list[Step] = []
-        self.at_door_closed = False
-        self.settled = False
-        self.masked_parts: Mapping[str, str] | None = None
-        self.raw_parts: Mapping[str, str] | None = None
-        self.atoms: frozenset[str] = frozenset()
-        self.findings: Mapping[str, Sequence[Finding]] = NO_FINDINGS
-        self.sealed_message: Message | None = None
-        self.payload: Message | None = None
-        self.marker: Marker | None = None
-        self.stream: Stream | None = None
-        self.reply_masked: object = None
-        self.reply_notes_from = 0
-        self.send_error: BaseException | None = None
-        self.error_type: str | None = None
-        self.cut_characters: int | None = None
-        self.started = 0.0
-        self.not_evaluated: tuple[str, ...] = ()
-        self._send_id: str | None = None
+        self.route = plan.stack.slots
+        self.once = [True]  # taken by the first inner call that is the same send
 
     # -- what a Call offers to controls ------------------------------------------------------------------------------
 
@@ -225,7 +185,8 @@ class Journey:
         self.findings = findings or NO_FINDINGS
         self.raw_parts = parts
         self.note("mask" if findings else "allow", findings=self.findings)
-        call = call if masked == parts else make_call(with_parts(call.message, masked), call.reply, call.layer, call.dry_run, self)
+        if masked != parts:
+            call = make_call(with_parts(call.message, masked), call.layer, self)
         self.masked_parts = call.message.parts
         return call
 
@@ -280,7 +241,31 @@ class Journey:
 
     def _mask_hop(self) -> Any:
         slot = self.plan.stack.mask
-        return next((hop for hop in self.hops if hop.slot is slot), self.turn)
+        return next((hop for hop in self.hops() if hop.slot is slot), self.turn)
+
+    def hops(self) -> list[Any]:
+        """The controls that were entered, outermost first."""
+        found: list[Any] = []
+        hop = self.innermost
+        while hop is not None:
+            if hop.index >= 0:
+                found.append(hop)
+            hop = hop.parent
+        found.reverse()
+        return found
+
+    def is_same_send(self, message: Message) -> bool:
+        """
+        Whether *message*, as an inner guard bound it, is what this journey is sending right now; true at most once.
+        """
+        payload = self.payload
+        if self.settled or payload is None or message.recipients != payload.recipients or message.text != payload.text:
+            return False
+        try:
+            self.once.pop()  # atomic: two threads cannot both take it
+        except IndexError:
+            return False
+        return True
 
     # -- for records ---------------------------------------------------------------------------------------------------
 
@@ -293,7 +278,7 @@ class Journey:
         for hop, *rest in notes:
             said.setdefault(id(hop), []).append(_noted(hop, *rest))
         found: list[Note] = []
-        for hop in self.hops:
+        for hop in self.hops():
             slot = hop.slot
             if slot.kind != "record":
                 found += said.pop(id(hop), None) or [Note(slot.name, slot.layer, "allow", duration_seconds=hop.used)]
@@ -330,8 +315,6 @@ class Journey:
         if self.settled:
             return
         self.settled = True
-        if self.marker is not None:
-            self.marker.alive = False
         if not self.committed:
             return
         cause = self.send_error or error
@@ -364,11 +347,10 @@ class Journey:
         self.raw_parts = self.masked_parts = None
         self.sealed_message = self.payload = None
         self.reply_masked = None
-        for hop in self.hops:
-            hop.call = None
-            hop.inner_reply = None
-        self.hops.clear()
-        self.steps = None
+        for hop in self.hops():
+            hop.call = hop.inner_reply = None
+        self.innermost = None
+        self.notes = self.steps = None
 
 
 _MASK_FILTER: Final = "mask"

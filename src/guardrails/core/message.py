@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, final
+from typing import Any, Final, NoReturn, TypeAlias, final
 
 from guardrails.errors import ConfigError
+
+Envelope: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | None, Mapping[str, Any]]
 
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 DIRECTIONS: Final = ("outbound", "inbound")
@@ -35,27 +37,12 @@ class Message:
     Message(parts={'text': 5 chars}, channel='sms', direction='outbound', recipients=1)
     """
 
-    __slots__ = (
-        "actor",
-        "channel",
-        "conversation",
-        "direction",
-        "metadata",
-        "parts",
-        "recipients",
-        "sender",
-        "tenant",
-    )
+    __slots__ = ("_envelope", "parts", "recipients")
 
     parts: Mapping[str, str]
-    channel: str
-    direction: str
     recipients: tuple[str, ...]
-    sender: str | None
-    conversation: str | None
-    tenant: str | None
-    actor: str | None
-    metadata: Mapping[str, Any]
+    # Channel, direction, sender, conversation, tenant, actor, metadata: one tuple, which most messages of a send share.
+    _envelope: Envelope
 
     def __init__(
         self,
@@ -84,19 +71,46 @@ class Message:
             if value is not None and not isinstance(value, str):
                 raise ConfigError(f"Message {name} must be a str or None")
         # An exact copy of each text: a str subclass could answer differently to different readers.
-        exact = {str.__str__(path): str.__str__(text) for path, text in named.items()}
-        _fill(
-            self,
-            MappingProxyType(exact),
-            channel,
-            direction,
-            tuple(str.__str__(person) for person in people),
-            sender,
-            conversation,
-            tenant,
-            actor,
-            MappingProxyType(dict(metadata)),
+        _set_parts(self, MappingProxyType({str.__str__(path): str.__str__(text) for path, text in named.items()}))
+        _set_recipients(self, tuple(str.__str__(person) for person in people))
+        _set_envelope(
+            self, (channel, direction, sender, conversation, tenant, actor, MappingProxyType(dict(metadata)))
         )
+
+    @property
+    def channel(self) -> str:
+        """What kind of message it is: "sms", "email", "llm", ..."""
+        return self._envelope[0]
+
+    @property
+    def direction(self) -> str:
+        """`"outbound"` or `"inbound"`."""
+        return self._envelope[1]
+
+    @property
+    def sender(self) -> str | None:
+        """Who it is from."""
+        return self._envelope[2]
+
+    @property
+    def conversation(self) -> str | None:
+        """Opaque id of the conversation."""
+        return self._envelope[3]
+
+    @property
+    def tenant(self) -> str | None:
+        """Opaque id of the tenant."""
+        return self._envelope[4]
+
+    @property
+    def actor(self) -> str | None:
+        """Opaque id of whoever sends it."""
+        return self._envelope[5]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Anything else that controls may need."""
+        return self._envelope[6]
 
     @property
     def text(self) -> str:
@@ -117,12 +131,12 @@ class Message:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in Message.__slots__)
+        return (self.parts, self.recipients, self._envelope) == (other.parts, other.recipients, other._envelope)
 
     __hash__ = None  # type: ignore[assignment]  # compared by value, and metadata may hold anything
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_revive, (dict(self.parts), *(getattr(self, name) for name in ENVELOPE), dict(self.metadata)))
+        return (_revive, (dict(self.parts), self.recipients, *self._envelope[:-1], dict(self.metadata)))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{path!r}: {len(text)} chars" for path, text in self.parts.items())
@@ -132,97 +146,31 @@ class Message:
         )
 
 
-ENVELOPE: Final = ("channel", "direction", "recipients", "sender", "conversation", "tenant", "actor")
-_SET: Final = tuple(
-    getattr(Message, name).__set__
-    for name in (
-        "parts",
-        "channel",
-        "direction",
-        "recipients",
-        "sender",
-        "conversation",
-        "tenant",
-        "actor",
-        "metadata",
-    )
-)
-(
-    _set_parts,
-    _set_channel,
-    _set_direction,
-    _set_recipients,
-    _set_sender,
-    _set_conversation,
-    _set_tenant,
-    _set_actor,
-    _set_metadata,
-) = _SET
-_new = object.__new__
+_set_parts: Final = Message.parts.__set__  # type: ignore[attr-defined]  # a slot's descriptor, typed as its value
+_set_recipients: Final = Message.recipients.__set__  # type: ignore[attr-defined]
+_set_envelope: Final = Message._envelope.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - same module
+_new: Final = object.__new__
 
 
-def _fill(
-    message: Message,
-    parts: Mapping[str, str],
-    channel: str,
-    direction: str,
-    recipients: tuple[str, ...],
-    sender: str | None,
-    conversation: str | None,
-    tenant: str | None,
-    actor: str | None,
-    metadata: Mapping[str, Any],
-) -> None:
-    _set_parts(message, parts)
-    _set_channel(message, channel)
-    _set_direction(message, direction)
-    _set_recipients(message, recipients)
-    _set_sender(message, sender)
-    _set_conversation(message, conversation)
-    _set_tenant(message, tenant)
-    _set_actor(message, actor)
-    _set_metadata(message, metadata)
-
-
-def assemble(
-    parts: dict[str, str],
-    channel: str,
-    direction: str,
-    recipients: tuple[str, ...],
-    sender: str | None,
-    conversation: str | None,
-    tenant: str | None,
-    actor: str | None,
-) -> Message:
+def assemble(parts: dict[str, str], recipients: tuple[str, ...], envelope: Envelope) -> Message:
     """A message from values that binding has already checked: the send path pays for no second look."""
     message = _new(Message)
-    _fill(message, MappingProxyType(parts), channel, direction, recipients, sender, conversation, tenant, actor, EMPTY)
+    _set_parts(message, MappingProxyType(parts))
+    _set_recipients(message, recipients)
+    _set_envelope(message, envelope)
     return message
 
 
 def with_parts(message: Message, parts: Mapping[str, str]) -> Message:
     """The same envelope around other texts."""
-    other = _new(Message)
-    _fill(
-        other,
-        MappingProxyType(dict(parts)),
-        message.channel,
-        message.direction,
-        message.recipients,
-        message.sender,
-        message.conversation,
-        message.tenant,
-        message.actor,
-        message.metadata,
-    )
-    return other
+    return assemble(dict(parts), message.recipients, message._envelope)  # noqa: SLF001 - same module
 
 
-def _revive(
+def _revive(  # noqa: PLR0913 - the fields of a message
     parts: dict[str, str],
+    recipients: tuple[str, ...],
     channel: str,
     direction: str,
-    recipients: tuple[str, ...],
     sender: str | None,
     conversation: str | None,
     tenant: str | None,

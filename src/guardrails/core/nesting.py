@@ -1,49 +1,34 @@
 """
 One real send, several guards: what an inner guard may take as done.
 
-While a send runs, a marker says which controls already committed for exactly these recipients and this text. The first
-inner guarded call that matches is the same send: it skips those controls. The marker is consumed once, and dead as soon
-as the outcome is written, so that a task which outlives the send inherits nothing.
+While a send runs (and during each single `next` of a stream, but not between them), this variable holds its journey.
+The first inner guarded call for the same recipients and the same text is the same send: it skips the controls that have
+acted already. That is granted once, and no longer than until the outcome is written, so that a task which outlives the
+send inherits nothing.
 """
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from guardrails.core.control import Control
-    from guardrails.core.message import Message
+    from guardrails.core.journey import Journey
+
+Sending: TypeAlias = "Token[Journey | None]"
+
+sending: Final[ContextVar[Journey | None]] = ContextVar("guardrails_sending", default=None)
 
 
-class Marker:
+def unmark(token: Sending) -> bool:
     """
-    What one running send lets its inner guards know.
+    Take the marker off again.
 
-    Attributes:
-        committed: The control objects that have acted on this send.
-        atoms: Replacements that masking made; not to be detected again.
+    Returns:
+        False when the coroutine was closed from another context (a collector, a dying loop), where it was never set.
     """
-
-    __slots__ = ("_once", "_recipients", "_text", "alive", "atoms", "committed")
-
-    def __init__(self, payload: Message, committed: tuple[Control, ...], atoms: frozenset[str]) -> None:
-        self._recipients = payload.recipients
-        self._text = payload.text
-        self._once = [True]
-        self.committed = committed
-        self.atoms = atoms
-        self.alive = True
-
-    def matches(self, message: Message) -> bool:
-        """Whether *message*, as bound by an inner guard, is the same send; true at most once."""
-        if not self.alive or message.recipients != self._recipients or message.text != self._text:
-            return False
-        try:
-            self._once.pop()  # atomic: two threads cannot both take it
-        except IndexError:
-            return False
-        return True
-
-
-sending: Final[ContextVar[Marker | None]] = ContextVar("guardrails_sending", default=None)
+    try:
+        sending.reset(token)
+    except ValueError:
+        return False
+    return True

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core import drive
@@ -27,107 +28,86 @@ if TYPE_CHECKING:
     from guardrails.core.journey import Journey
     from guardrails.core.stack import Slot
 
-_WAITING, _ENTERED, _ENDED = range(3)
+class State(Enum):
+    """How far one hop's `forward` is."""
+
+    WAITING = "waiting"
+    ENTERED = "entered"
+    ENDED = "ended"
+
+
+_WAITING, _ENTERED, _ENDED = State
 _monotonic: Final = time.monotonic
 
 
 class Hop:
-    """One control's part in one call."""
+    """One control's part in one call. The outermost hop has no control: its `forward` starts the journey."""
 
-    __slots__ = (
-        "call",
-        "cancels",
-        "fault",
-        "index",
-        "inner_error",
-        "inner_reply",
-        "journey",
-        "name",
-        "scope",
-        "since",
-        "slot",
-        "state",
-        "timed_out",
-        "used",
-    )
+    # Defaults live on the class: most hops set few of them.
+    slot: Slot
+    call: Any = None
+    state = _WAITING
+    used = 0.0
+    since = 0.0
+    timed_out = False
+    cancels = 0
+    fault: ControlError | None = None
+    inner_error: BaseException | None = None
+    inner_reply: Any = None
+    scope: Any = None
 
-    def __init__(self, journey: Journey, index: int, slot: Slot) -> None:
+    def __init__(self, journey: Journey, index: int, slot: Slot, parent: Hop | None) -> None:
         self.journey = journey
         self.index = index
         self.slot = slot
-        self.name = slot.name
-        self.state = _WAITING
-        self.used = 0.0
-        self.since = 0.0
-        self.timed_out = False
-        self.cancels = 0
-        self.fault: ControlError | None = None
-        self.inner_error: BaseException | None = None
-        self.inner_reply: Any = None
-        self.scope: Any = None
-        self.call: Call
+        self.parent = parent
+
+    @property
+    def name(self) -> str:
+        """The control's name."""
+        return self.slot.name
 
     def remaining(self) -> float:
         """Seconds that are left of the control's own time."""
         return self.slot.deadline_seconds - self.used - (_monotonic() - self.since)
 
-    async def run(self, call: Call) -> Any:
-        """Run the control around everything further inside."""
-        journey, slot = self.journey, self.slot
-        self.call = call
-        journey.turn = self
-        self.since = _monotonic()
-        error: BaseException | None = None
-        reply: Any = None
-        try:
-            coroutine = slot.guard(call, self.probe if slot.monitored else self.forward, journey.io)
-            if journey.io.scoped:
-                reply = await drive.within_scope(self, coroutine)
-            else:
-                reply = await coroutine
-        except BaseException as caught:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
-            error = caught
-        self.used += _monotonic() - self.since
-        forwarded = self.state == _ENTERED
-        self.state = _ENDED
-        if (
-            error is None
-            and self.fault is None
-            and not self.timed_out
-            and self.used <= slot.deadline_seconds
-            and not slot.monitored
-            and (forwarded or reply is not None)
-            and (reply is self.inner_reply or not (inspect.isawaitable(reply) or isinstance(reply, Stream)))
-        ):
-            return reply
-        return await self._judged(reply, error, forwarded=forwarded)
-
     async def forward(self, call: Call, /) -> Any:
-        """What a control calls to go on."""
+        """What a control calls to go on: with the next control, or through the door."""
         journey = self.journey
+        now = _monotonic()
+        self.used += now - self.since
         if (
-            self.state != _WAITING
+            self.state is not _WAITING
             or journey.dead
             or self.timed_out
+            or self.used > self.slot.deadline_seconds
             or type(call) is not Call
             or call._journey is not journey  # noqa: SLF001 - core's own
-            or journey.io.here() != journey.home
+            or journey.here() != journey.home
         ):
-            raise self._misused(call)
-        self.used += _monotonic() - self.since
-        if self.used > self.slot.deadline_seconds:
-            self.timed_out = True
-            self.since = _monotonic()
+            self.since = now
             raise self._misused(call)
         self.state = _ENTERED
-        journey.turn = None
         if self.scope is not None:
             drive.pause_scope(self)
         if self.slot.kind == "mask" and journey.masked_parts is None:
             journey.raw_parts = self.call.message.parts
             journey.masked_parts = call.message.parts
         try:
-            self.inner_reply = reply = await enter(journey, self.index + 1, call)
+            index = self.index + 1
+            route = journey.route
+            if index < len(route):
+                slot = route[index]
+                if call.layer is not slot.layer:
+                    call = make_call(call.message, slot.layer, journey)
+                hop = Hop(journey, index, slot, self)
+                hop.call = call
+                hop.since = now
+                journey.turn = journey.innermost = hop
+                reply = await hop.run(call)
+            else:
+                journey.turn = None
+                reply = await _behind_the_last(self, call)
         except BaseException as error:
             if journey.refusal is not None and not is_cancellation(error):
                 self.inner_error = journey.refusal
@@ -138,13 +118,45 @@ class Hop:
             if journey.refusal is not None:
                 self.inner_error = journey.refusal
                 raise journey.refusal
+            self.inner_reply = reply
             return reply
         finally:
-            if self.state != _ENDED:
-                journey.turn = self
-                self.since = _monotonic()
-                if self.scope is not None:
-                    drive.resume_scope(self)
+            journey.turn = self
+            self.since = _monotonic()
+            if self.scope is not None:
+                drive.resume_scope(self)
+
+    async def run(self, call: Call) -> Any:
+        """Run the control; what it returns or raises is judged."""
+        slot = self.slot
+        error: BaseException | None = None
+        reply: Any = None
+        try:
+            if slot.monitored or self.journey.io.scoped:
+                reply = await self._run_apart(call)
+            else:
+                reply = await slot.guard(call, self.forward, self.journey.io)
+        except BaseException as caught:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
+            error = caught
+        self.used += _monotonic() - self.since
+        state, self.state = self.state, _ENDED
+        if (
+            error is None
+            and state is _ENTERED
+            and reply is self.inner_reply
+            and self.fault is None
+            and not self.timed_out
+            and self.used <= slot.deadline_seconds
+            and not slot.monitored
+        ):
+            return reply
+        return await self._judged(reply, error, forwarded=state is _ENTERED)
+
+    async def _run_apart(self, call: Call) -> Any:
+        coroutine = self.slot.guard(call, self.probe if self.slot.monitored else self.forward, self.journey.io)
+        if self.journey.io.scoped:
+            return await drive.within_scope(self, coroutine)
+        return await coroutine
 
     async def probe(self, call: Call, /) -> Any:
         """The `forward` of a control that only watches: the original goes on, whatever it wanted."""
@@ -156,11 +168,12 @@ class Hop:
         return Stream(None) if isinstance(reply, Stream) else reply
 
     def _misused(self, call: object) -> ControlError:
-        if self.state == _ENTERED:
+        if self.state is _ENTERED:
             problem = "forwarded twice"
-        elif self.state == _ENDED:
+        elif self.state is _ENDED:
             problem = "forwarded after its guard had ended"
-        elif self.timed_out or self.journey.dead:
+        elif self.timed_out or self.journey.dead or self.used > self.slot.deadline_seconds:
+            self.timed_out = True
             problem = "forwarded after it had been stopped"
         elif type(call) is not Call or call._journey is not self.journey:  # noqa: SLF001 - core's own
             problem = "forwarded something else than a Call of this send"
@@ -170,7 +183,7 @@ class Hop:
                 "use asyncio.timeout)"
             )
         fault = self._error(problem)
-        if self.state != _ENDED and self.fault is None:
+        if self.state is not _ENDED and self.fault is None:
             self.fault = fault
         return fault
 
@@ -251,37 +264,37 @@ class Hop:
         return self.inner_reply
 
 
-async def enter(journey: Journey, index: int, call: Call) -> Any:
-    """Go on with the control at *index* of the journey's route; behind the last one is the door."""
-    route = journey.route
-    if index >= len(route):
-        if journey.skipped and not journey.late and journey.reading is not None:
-            late = _late_route(journey, call)
-            if late:
-                return await enter(journey, 0, call)
-        return await through_the_door(journey, call)
-    slot = route[index]
-    if call.layer != slot.layer:
-        call = make_call(call.message, call.reply, slot.layer, call.dry_run, journey)
-    hop = Hop(journey, index, slot)
-    journey.hops.append(hop)
-    return await hop.run(call)
-
-
-def _late_route(journey: Journey, call: Call) -> bool:
+async def _behind_the_last(hop: Hop, call: Call) -> Any:
     """
-    An inner guard skipped what the outer one had committed, and then a control changed the text: it is its own send.
+    What follows the last control of a route: the door.
 
-    The skipped controls act now, around the door.
+    An inner guard that skipped what the outer one had committed, and whose controls then changed the text, is its own
+    send: the skipped controls act now, around the door.
     """
-    assert journey.reading is not None  # noqa: S101 - the caller looked
-    if call.message.parts == journey.reading.message.parts:
-        return False
-    journey.late = True
-    journey.route = journey.skipped
-    journey.skipped = ()
-    journey.inherited = ()
-    return True
+    journey = hop.journey
+    if journey.skipped and journey.reading is not None and call.message.parts != journey.reading.message.parts:
+        journey.route, journey.skipped, journey.inherited = journey.skipped, (), ()
+        return await start(journey, call, parent=hop)
+    return await through_the_door(journey, call)
+
+
+async def start(journey: Journey, call: Call, parent: Hop | None = None) -> Any:
+    """Go through the controls of the journey's route, and the door behind them."""
+    return await Hop(journey, -1, _OUTSIDE, parent).forward(call)
+
+
+class _Outside:
+    """Stands where a control would, outside all of them."""
+
+    kind = None
+    name = "guard"
+    where = ""
+    layer = "platform"
+    monitored = False
+    deadline_seconds = float("inf")
+
+
+_OUTSIDE: Final[Any] = _Outside()
 
 
 def _verdict_of(failure: BaseException) -> str:

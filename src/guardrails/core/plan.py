@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from guardrails.core.message import Message, assemble
+from guardrails.core.message import EMPTY, Message, assemble
 
 if TYPE_CHECKING:
     from guardrails.core.binding import Binding
@@ -52,4 +52,4 @@ class Plan:
 
     def empty_message(self) -> Message:
         """A message of which nothing is known; for the record of a call that could not even be read."""
-        return assemble({}, self.channel, self.direction, (), None, None, None, None)
+        return assemble({}, (), (self.channel, self.direction, None, None, None, None, EMPTY))

@@ -7,18 +7,21 @@ held the message.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from guardrails.core import drive
 from guardrails.core.call import make_call
 from guardrails.core.door import StopCarrier
-from guardrails.core.flow import GuardedAsyncStream, GuardedStream, guarded, raise_clean
-from guardrails.core.journey import PREVIEWED, Journey
+from guardrails.core.flow import guarded, raise_clean
+from guardrails.core.journey import Journey
 from guardrails.core.nesting import sending
-from guardrails.core.onion import enter
+from guardrails.core.onion import start
 from guardrails.core.pieces import collect
 from guardrails.core.refusal import crashed, fate
 from guardrails.core.shapes import Shape
+from guardrails.core.stack import PLATFORM
 from guardrails.core.stream import Stream
 from guardrails.errors import ControlError, Denied, GuardrailsError
 
@@ -30,15 +33,16 @@ if TYPE_CHECKING:
 
 def run_blocking(journey: Journey) -> Any:
     """One call of a sync send, in the caller's thread."""
-    io = journey.io = drive.io_for(journey, awaits=False)
-    journey.home = io.here()
+    journey.io = drive.BlockingIo(journey)
+    journey.here = get_ident
+    journey.home = get_ident()
     failure: BaseException | None = None
     reply: Any = None
     try:
-        reply = drive.step(travel(journey), journey)
+        reply = drive.step(prepared(journey), journey)
     except BaseException as error:  # noqa: BLE001 - raised below, outside this block
         failure = error
-    if failure is None:
+    if failure is None and journey.refusal is None:
         return finish(journey, reply)
     raise_clean(ended(journey, failure))
 
@@ -46,38 +50,35 @@ def run_blocking(journey: Journey) -> Any:
 async def run_awaiting(journey: Journey) -> Any:
     """One call of an async send, in the caller's task."""
     io = journey.io = drive.io_for(journey, awaits=True)
+    journey.here = io.here
     journey.home = io.here()
     failure: BaseException | None = None
     reply: Any = None
     try:
         if type(io) is drive.AsyncioIo:
-            reply = await drive.Watched(travel(journey), journey)
+            reply = await drive.Watched(prepared(journey), journey)
         else:
-            reply = await travel(journey)
+            reply = await prepared(journey)
     except BaseException as error:  # noqa: BLE001 - raised below, outside this block
         failure = error
-    if failure is None:
-        result = finish(journey, reply)
-        if journey.stream is not None and result is not journey.stream and not isinstance(result, _GUARDED):
+    if failure is None and journey.refusal is None:
+        if journey.stream is not None and reply is not journey.stream:
             await close_dropped(journey)
-        return result
+        return finish(journey, reply)
     if journey.stream is not None:
         await close_dropped(journey)
     raise_clean(ended(journey, failure))
 
 
-_GUARDED = (GuardedStream, GuardedAsyncStream)
-
-
-async def travel(journey: Journey) -> Any:
-    """Bind, then go through the controls and the door."""
+def prepared(journey: Journey) -> Coroutine[Any, Any, Any]:
+    """Read the arguments, and say how to go on: through the controls, or straight to the record of a refusal."""
     plan = journey.plan
-    plan.ready()
     refused: Exception | None = None
+    plan.ready()
     try:
         reading = journey.reading = plan.binding.read(journey.args, journey.kwargs)
         if reading.iterators is not None and not plan.cuts:
-            await collect(journey, reading)
+            return _collected(journey, reading)
         if plan.required:
             _require(plan, reading)
     except TypeError as error:
@@ -87,13 +88,27 @@ async def travel(journey: Journey) -> Any:
     except Exception as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
         refused = error
     if refused is not None:
+        return _refused_at_entry(journey, refused)
+    outer = sending.get()
+    if outer is not None:
+        _meet(journey, outer, reading)
+    return start(journey, make_call(reading.message, PLATFORM, journey))
+
+
+async def _collected(journey: Journey, reading: Reading) -> Any:
+    """As `prepared`, for text arguments that arrive in pieces."""
+    refused: Exception | None = None
+    try:
+        await collect(journey, reading)
+        _require(journey.plan, reading)
+    except GuardrailsError as error:
+        refused = error
+    if refused is not None:
         return await _refused_at_entry(journey, refused)
-    _meet_marker(journey, reading)
-    reply = await enter(journey, 0, make_call(reading.message, plan.reply, "platform", journey.dry_run, journey))
-    journey.turn = None
-    if journey.refusal is not None:
-        raise journey.refusal
-    return reply
+    outer = sending.get()
+    if outer is not None:
+        _meet(journey, outer, reading)
+    return await start(journey, make_call(reading.message, PLATFORM, journey))
 
 
 def _is_signature_error(error: TypeError) -> bool:
@@ -111,16 +126,16 @@ def _require(plan: Plan, reading: Reading) -> None:
             raise Denied(f"a call without a {role}, which {why} needs", control="binding")
 
 
-def _meet_marker(journey: Journey, reading: Reading) -> None:
+def _meet(journey: Journey, outer: Journey, reading: Reading) -> None:
     """Whether this call is the same send as the one that an outer guard runs now."""
-    marker = sending.get()
-    if marker is None or not marker.matches(reading.message):
+    if not outer.is_same_send(reading.message):
         return
+    done = outer.plan.acting + outer.inherited
     slots = journey.plan.stack.slots
-    journey.skipped = tuple(slot for slot in slots if _committed(slot, marker.committed))
+    journey.skipped = tuple(slot for slot in slots if _committed(slot, done))
     journey.route = tuple(slot for slot in slots if slot not in journey.skipped)
-    journey.inherited = marker.committed
-    journey.atoms = marker.atoms
+    journey.inherited = done
+    journey.atoms = outer.atoms
 
 
 def _committed(slot: Slot, committed: tuple[Any, ...]) -> bool:
@@ -141,36 +156,39 @@ async def _refused_at_entry(journey: Journey, refused: Exception) -> Any:
     if not journey.route:
         raise failure
     message = plan.empty_message() if journey.reading is None else journey.reading.message
-    return await enter(journey, 0, make_call(message, plan.reply, "platform", journey.dry_run, journey))
+    return await start(journey, make_call(message, PLATFORM, journey))
 
 
 def finish(journey: Journey, reply: Any) -> Any:
     """What the caller gets, and the outcome of what is over."""
-    if isinstance(reply, Stream):
+    if type(reply) is Stream:
         return guarded(journey, reply)
     journey.settle()
-    journey.forget()
-    if journey.plan.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR) and reply is not PREVIEWED:
-        if not isinstance(reply, str):
-            raise ControlError(
-                f"a control replied with {type(reply).__name__} to a send that streams; reply with a str",
-                sent=journey.sent,
-            )
-    elif journey.stream is not None and journey.plan.shape is Shape.SYNC:
+    if journey.stream is not None:
         _close_dropped_now(journey)
+    if journey.plan.shape in _STREAMING and not isinstance(reply, str):
+        raise ControlError(
+            f"a control replied with {type(reply).__name__} to a send that streams; reply with a str",
+            sent=journey.sent,
+            control="guard",
+        )
     return reply
 
 
-def ended(journey: Journey, failure: BaseException) -> BaseException:
+_STREAMING = (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
+
+
+def ended(journey: Journey, failure: BaseException | None) -> BaseException:
     """What the caller shall see of *failure*; the outcome is written."""
     if isinstance(failure, StopCarrier):
         failure = failure.stop
     refusal = journey.refusal
-    if refusal is not None and isinstance(failure, Exception):
+    if refusal is not None and (failure is None or isinstance(failure, Exception)):
         failure = refusal
-    if isinstance(failure, GuardrailsError) and failure.sent is False and journey.sent is not False:
+    assert failure is not None  # noqa: S101 - without a failure there is a refusal
+    if isinstance(failure, GuardrailsError) and failure.sent is False:
         failure.sent = journey.sent
-    if journey.plan.shape is Shape.SYNC and journey.stream is not None:
+    if journey.stream is not None:
         _close_dropped_now(journey)
     journey.settle(failure)
     journey.forget()
@@ -179,19 +197,16 @@ def ended(journey: Journey, failure: BaseException) -> BaseException:
 
 def _close_dropped_now(journey: Journey) -> None:
     """A sync stream that never reached the caller."""
-    stream = journey.stream
-    journey.stream = None
-    if stream is not None:
-        close = getattr(stream._source, "close", None)  # noqa: SLF001 - core's own
-        if close is not None and not hasattr(type(stream._source), "__anext__"):  # noqa: SLF001
-            close()
+    stream, journey.stream = journey.stream, None
+    source = stream._source if stream is not None else None  # noqa: SLF001 - core's own
+    close = None if hasattr(type(source), "__anext__") else getattr(source, "close", None)
+    if close is not None:
+        close()
 
 
 async def close_dropped(journey: Journey) -> None:
     """An async stream that never reached the caller."""
-    stream = journey.stream
-    journey.stream = None
-    if stream is not None:
-        close = getattr(stream._source, "aclose", None)  # noqa: SLF001 - core's own
-        if close is not None:
-            await close()
+    stream, journey.stream = journey.stream, None
+    close = getattr(stream._source, "aclose", None) if stream is not None else None  # noqa: SLF001 - core's own
+    if close is not None:
+        await close()
