@@ -73,18 +73,17 @@ class RateLimit:
             raise ConfigError("RateLimit: clock must be a function that returns seconds, such as time.monotonic")
         # Only now: this loads `limits`, which costs more than all the rest of the front door.
         from guardrails.ratelimit.identity import Identity  # noqa: PLC0415
-        from guardrails.ratelimit.ledger import Charge, Ledger, Rule  # noqa: PLC0415
+        from guardrails.ratelimit.ledger import Ledger, Rule  # noqa: PLC0415
 
         self.name = name
         self.needs = tuple(role for role in _NEEDS if any(role in limit.roles for limit in self.limits))
         self._ledger = Ledger(time.monotonic_ns if clock is None else _nanoseconds(clock), max_keys=max_keys)
         rules = [Rule(limit, self._ledger.storage) for limit in self.limits]
         self._identity = Identity(rules, (keys or Keys.ephemeral()).digester("ratelimit"))
-        self._charge = Charge
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:  # noqa: ARG002 - asks nothing outside
         """Refuse early what would be refused at the door; register what is taken there."""
-        charges = self._identity.charges(call.message, call.layer, self._charge)
+        charges = self._identity.charges(call.message, call.layer)
         ledger = self._ledger
         refusal, tightest, remaining = ledger.look(charges)
         if refusal is not None:

@@ -8,22 +8,21 @@ a plus, so that leaving the plus out does not open a second counter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import Final
 
 from guardrails.address import normalise
 from guardrails.core.message import Message
 from guardrails.errors import ControlError
 from guardrails.keys import Digester
+from guardrails.ratelimit.ledger import Charge, Rule
 from guardrails.ratelimit.limit import Limit
 
-if TYPE_CHECKING:
-    from guardrails.ratelimit.ledger import Charge, Rule
-
-_REMEMBERED: Final = 4_096  # digests of recent identifiers, per RateLimit
+_REMEMBERED: Final = 4_096  # recent envelopes with their charges, per RateLimit
 _REMEMBERED_CHARACTERS: Final = 512
-
-Reader = Callable[[Message], tuple[str | None, ...]]
+_REMEMBERED_RECIPIENTS: Final = 8
+_ENVELOPE: Final = ("recipients", "tenant", "conversation", "actor", "channel", "sender")
 
 
 class Identity:
@@ -35,48 +34,59 @@ class Identity:
         digester: Makes the keys.
     """
 
-    __slots__ = ("_digester", "_known", "_readers", "_rules")
+    __slots__ = ("_custom", "_digester", "_envelope", "_known", "_rules")
 
     def __init__(self, rules: Sequence[Rule], digester: Digester, /) -> None:
         self._rules = tuple(rules)
-        self._readers = tuple(_reader(rule.limit) for rule in rules)
         self._digester = digester
-        self._known: dict[tuple[object, ...], str] = {}
+        # Messages with the same envelope are charged alike, unless a function of the message decides.
+        self._custom = any(callable(rule.limit.per) for rule in rules)
+        used = {role for rule in rules for role in rule.limit.roles}
+        if any(rule.limit.by_tenant for rule in rules):
+            used.add("tenant")
+        fields = tuple(field for field in _ENVELOPE if field.removesuffix("s") in used) or ("channel",)
+        self._envelope = attrgetter(*fields)
+        self._known: dict[tuple[str, object], tuple[Charge, ...]] = {}
 
-    def charges(self, message: Message, layer: str, make: type[Charge]) -> list[Charge]:
+    def charges(self, message: Message, layer: str) -> tuple[Charge, ...]:
         """
         One charge for each limit, and for each recipient of those that count recipients.
 
         Raises:
             ControlError: The message lacks what a limit counts, or a function of a limit did not return a str.
         """
-        charges = []
-        for index, rule in enumerate(self._rules):
-            limit = rule.limit
-            values = self._readers[index](message)
-            if "recipient" not in limit.roles:
-                charges.append(make(rule, self._key(index, layer, values, None), limit.cost, 0))
-                continue
-            if not message.recipients:
-                raise ControlError(f"rate limit {limit.label!r} counts recipients, and this message has none")
-            for position, recipient in enumerate(message.recipients, 1):
-                charges.append(make(rule, self._key(index, layer, values, recipient), limit.cost, position))
+        envelope = self._envelope(message)
+        charges = self._known.get((layer, envelope))
+        if charges is None:
+            charges = tuple(charge for rule in self._rules for charge in self._charged(rule, message, layer))
+            if not self._custom and _is_small(message):
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[layer, envelope] = charges
         return charges
 
-    def _key(self, index: int, layer: str, values: tuple[str | None, ...], recipient: str | None) -> str:
-        short = (index, layer, values, recipient)
-        key = self._known.get(short)
-        if key is not None:
-            return key
-        limit = self._rules[index].limit
-        person = None if recipient is None else _person(recipient)
-        fields = (layer, limit.label, *values, person)
-        key = self._digester.digest("".join("-;" if one is None else f"{len(one)}:{one};" for one in fields)).hex()
-        if sum(len(one) for one in (*values, recipient) if one is not None) <= _REMEMBERED_CHARACTERS:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[short] = key
-        return key
+    def _charged(self, rule: Rule, message: Message, layer: str) -> Iterator[Charge]:
+        limit = rule.limit
+        values = _values(limit, message)
+        if "recipient" not in limit.roles:
+            yield Charge(rule, self._key(layer, limit, *values), limit.cost, 0)
+            return
+        if not message.recipients:
+            raise ControlError(f"rate limit {limit.label!r} counts recipients, and this message has none")
+        for position, recipient in enumerate(message.recipients, 1):
+            yield Charge(rule, self._key(layer, limit, *values, _person(recipient)), limit.cost, position)
+
+    def _key(self, layer: str, limit: Limit, *values: str | None) -> str:
+        fields = (layer, limit.label, *values)
+        return self._digester.digest("".join("-;" if one is None else f"{len(one)}:{one};" for one in fields)).hex()
+
+
+def _is_small(message: Message) -> bool:
+    fields = (*message.recipients, message.tenant, message.conversation, message.actor, message.channel, message.sender)
+    return (
+        len(message.recipients) <= _REMEMBERED_RECIPIENTS
+        and sum(len(one) for one in fields if one is not None) <= _REMEMBERED_CHARACTERS
+    )
 
 
 def _person(address: str) -> str:
@@ -86,35 +96,22 @@ def _person(address: str) -> str:
     return f"{found.kind} {found.value}"
 
 
-def _reader(limit: Limit) -> Reader:
+def _values(limit: Limit, message: Message) -> list[str | None]:
     """What the limit counts besides recipients."""
     if callable(limit.per):
-        return _custom(limit, limit.per)
-    roles = tuple(role for role in limit.roles if role != "recipient")
-    by_tenant = limit.by_tenant
-    if not roles:
-        return (lambda message: (message.tenant,)) if by_tenant else (lambda _: ())
-
-    def read(message: Message) -> tuple[str | None, ...]:
-        values: list[str | None] = [message.tenant] if by_tenant else []
-        for role in roles:
-            value: str | None = getattr(message, role)
-            if value is None:
-                raise ControlError(
-                    f"rate limit {limit.label!r} counts by {role}, and this message has none; "
-                    f"name the parameter that holds it, or set it with guardrails.context()"
-                )
-            values.append(_person(value) if role == "sender" else value)
-        return tuple(values)
-
-    return read
-
-
-def _custom(limit: Limit, per: Callable[[Message], str]) -> Reader:
-    def read(message: Message) -> tuple[str | None, ...]:
-        value = per(message)
+        value: object = limit.per(message)
         if not isinstance(value, str):
             raise ControlError(f"rate limit {limit.label!r}: per= must return a str, not {type(value).__name__}")
-        return (str.__str__(value),)
-
-    return read
+        return [str.__str__(value)]
+    values: list[str | None] = [message.tenant] if limit.by_tenant else []
+    for role in limit.roles:
+        if role == "recipient":
+            continue
+        named: str | None = getattr(message, role)
+        if named is None:
+            raise ControlError(
+                f"rate limit {limit.label!r} counts by {role}, and this message has none; "
+                "name the parameter that holds it, or set it with guardrails.context()"
+            )
+        values.append(_person(named) if role == "sender" else named)
+    return values

@@ -33,7 +33,7 @@ _REENTERED: Final = (
 class Rule:
     """One limit, ready for the strategies of `limits`."""
 
-    __slots__ = ("amount", "hit", "limit", "seconds", "span", "test", "window")
+    __slots__ = ("amount", "hit", "limit", "seconds", "span", "window")
 
     def __init__(self, limit: Limit, storage: WindowStorage, /) -> None:
         strategy = STRATEGIES[limit.strategy](storage)
@@ -42,7 +42,6 @@ class Rule:
         self.seconds = limit.window_seconds
         self.span = Span(limit.amount, limit.window_seconds)
         self.window = WINDOWS[limit.strategy]
-        self.test = strategy.test
         self.hit = strategy.hit
 
 
@@ -100,9 +99,10 @@ class Ledger:
                 raise Unavailable(_REENTERED)
             self._busy = True
             try:
-                self._begin()
-                refusal = self._refusal(charges)
-                return (None, *self._tightest(charges)) if refusal is None else (refusal, refusal.charge, 0)
+                if self._returned:
+                    self._drain()
+                self.storage.tick()
+                return self._judged(charges)
             finally:
                 self._busy = False
 
@@ -116,25 +116,24 @@ class Ledger:
         Raises:
             Unavailable: The table of counters is full.
         """
+        charges = wanted[0] if len(wanted) == 1 else [charge for each in wanted for charge in each]
         with self._lock:
             if self._busy:
                 raise Unavailable(_REENTERED)
             self._busy = True
             try:
-                self._begin()
-                charges = wanted[0] if len(wanted) == 1 else [charge for each in wanted for charge in each]
-                refusal = self._refusal(charges)
+                if self._returned:
+                    self._drain()
+                self.storage.tick()
+                refusal = self._judged(charges)[0]
                 if refusal is not None:
                     return refusal
-                storage, held = self.storage, self._held
-                new = len({charge.key for charge in charges if charge.key not in storage.windows})
-                if new and not storage.has_room(new, held):
-                    raise Unavailable(
-                        f"rate limit: {storage.max_keys} counters are in use, which is the most this one keeps; "
-                        "nothing was sent; raise max_keys="
-                    )
-                for rule, key, units, _ in charges:
-                    storage.touch(key, rule.window, rule.seconds)
+                windows, held = self.storage.windows, self._held
+                for charge in charges:
+                    if charge.key not in windows:
+                        self._make_room(charges)
+                        break
+                for _, key, units, _ in charges:
                     held[key] = held.get(key, 0) + units
                 ids = []
                 for each in wanted:
@@ -157,7 +156,9 @@ class Ledger:
                 raise Unavailable(_REENTERED)
             self._busy = True
             try:
-                self._begin()
+                if self._returned:
+                    self._drain()
+                self.storage.tick()
                 if not all(hold in self._holds for hold in holds):
                     raise Unavailable(
                         "rate limit: the reservation is gone (given back, or made before a fork); nothing was sent"
@@ -174,60 +175,66 @@ class Ledger:
         """Forget a reservation; one that was spent or given back already is left alone. Takes no lock."""
         self._returned.append(hold)
 
-    def _begin(self) -> None:
+    def _drain(self) -> None:
         returned = self._returned
         while returned:
             self._forget(returned.popleft())
-        self.storage.tick()
 
     def _forget(self, hold: int) -> Sequence[Charge]:
         charges = self._holds.pop(hold, ())
         held = self._held
-        for charge in charges:
-            rest = held[charge.key] - charge.units
+        for _, key, units, _ in charges:
+            rest = held[key] - units
             if rest:
-                held[charge.key] = rest
+                held[key] = rest
             else:
-                del held[charge.key]
+                del held[key]
         return charges
 
-    def _refusal(self, charges: Sequence[Charge]) -> Refusal | None:
-        """The charge that has to wait longest, if any does not fit beside what is reserved and what comes before it."""
+    def _make_room(self, charges: Sequence[Charge]) -> None:
+        """Make the counters that are missing, so that spending cannot fail for want of room."""
+        storage = self.storage
+        if not storage.has_room(len({charge.key for charge in charges if charge.key not in storage.windows}), self._held):
+            raise Unavailable(
+                f"rate limit: {storage.max_keys} counters are in use, which is the most this one keeps; "
+                "nothing was sent; raise max_keys="
+            )
+        for rule, key, _, _ in charges:
+            storage.touch(key, rule.window, rule.seconds)
+
+    def _judged(self, charges: Sequence[Charge]) -> tuple[Refusal | None, Charge, int]:
+        """
+        Whether used + reserved + wanted fits for all counters, as `test` of `limits` says, but with what is left.
+
+        Of several refusals the one that has to wait longest; else the charge that leaves least.
+        """
+        storage, held = self.storage, self._held
+        windows, now = storage.windows, storage.now
         worst: Refusal | None = None
-        wanted: dict[str, int] = {}
-        held = self._held
+        tightest, least = charges[0], charges[0].rule.amount
+        wanted: dict[str, int] = {}  # by this very message, for a recipient who is named twice
         for charge in charges:
             rule, key, units, _ = charge
-            wanted[key] = cost = wanted.get(key, 0) + units
-            if rule.test(rule.span, key, cost=cost + held.get(key, 0)):
-                continue
-            refusal = Refusal(charge, self._wait(rule, key, cost))
-            if refusal.retry_after is None:
-                return refusal
-            if worst is None or worst.retry_after is None or refusal.retry_after > worst.retry_after:
-                worst = refusal
-        return worst
+            if len(charges) > 1:
+                wanted[key] = units = wanted.get(key, 0) + units
+            window = windows.get(key)
+            left = rule.amount - units - held.get(key, 0) - (window.used(now) if window is not None else 0)
+            if left < 0:
+                refusal = Refusal(charge, self._wait(rule, key, units))
+                if worst is None or _longer(refusal, worst):
+                    worst = refusal
+            elif left < least:
+                tightest, least = charge, left
+        return worst, tightest, least
 
     def _wait(self, rule: Rule, key: str, cost: int) -> float | None:
+        """Seconds until *cost* fits, rounded up to a microsecond; None when it never does."""
         if cost > rule.amount:
             return None
         now = self.storage.now
         window = self.storage.windows.get(key) or rule.window(rule.seconds * SECOND)
         wait = window.free_at(cost, self._held.get(key, 0), rule.amount, now) - now
         return -(-wait // 1_000) / 1_000_000
-
-    def _tightest(self, charges: Sequence[Charge]) -> tuple[Charge, int]:
-        """The charge whose counter would have the fewest units left after all *charges*, and how many."""
-        held, used = self._held, self.storage.used
-        left: dict[str, int] = {}
-        best, fewest = charges[0], charges[0].rule.amount
-        for charge in charges:
-            rule, key, units, _ = charge
-            before = left[key] if key in left else rule.amount - used(key) - held.get(key, 0)
-            left[key] = after = before - units
-            if after < fewest:
-                best, fewest = charge, after
-        return best, fewest
 
     def _before_fork(self) -> None:
         self._lock.acquire()
@@ -238,6 +245,12 @@ class Ledger:
     def _after_fork_in_child(self) -> None:
         self._fresh()
         self.forked = True
+
+
+def _longer(one: Refusal, other: Refusal) -> bool:
+    if other.retry_after is None:
+        return False
+    return one.retry_after is None or one.retry_after > other.retry_after
 
 
 _ledgers: Final[weakref.WeakSet[Ledger]] = weakref.WeakSet()
