@@ -12,6 +12,7 @@ Nothing that it says or logs repeats a message, and it ends when its standard in
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -159,6 +160,7 @@ def parse(raw: bytes) -> tuple[dict[str, Any] | None, str]:
 
 def serve() -> None:
     """Serve until standard input ends; the first line of output is the port."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; the end of its pipe is for us
     server = Gateway()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     sys.stdout.write(f"{server.server_address[1]}\n")

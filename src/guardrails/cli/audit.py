@@ -1,0 +1,33 @@
+"""`guardrails audit`: looking at audit logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(name="audit", help="Look at audit logs.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """A group stays a group with one command in it."""
+
+
+@app.command()
+def verify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that was given to AuditLog.")],
+) -> None:
+    """
+    Verify an audit log: its chain, its records, and what is missing.
+
+    Exit code 0: all verdicts hold. 1: something was changed, removed, inserted or contradicts itself.
+    2: wrong usage, unreadable, or no audit stream at all. 3: intact, but a stream is still open or was cut short.
+    """
+    from guardrails.audit import verify_directory  # noqa: PLC0415 - `--help` does not need it
+
+    report = verify_directory(directory)
+    for line in report.lines():
+        typer.echo(line)
+    raise typer.Exit(report.exit_code)
