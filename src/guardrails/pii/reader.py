@@ -12,12 +12,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, final
 
-from guardrails.pii.failures import SpeakableError
-from guardrails.pii.spans import Span, View, tokens, union, within
+from guardrails.pii.spans import Piece, Span, View, speaks, tokens, union, within
 from guardrails.pii.windows import STRIDE, WINDOW, Cutter, Window
 
 _SPACE: Final = re.compile(r"\s")
-MOST_LOOKS: Final = 64
+MOST_LOOKS: Final = 8
 
 
 @final
@@ -50,33 +49,32 @@ class Examiner:
         self.looks_again = looks_again
 
     def examine(self, text: str, known: Sequence[Span]) -> list[Span]:
-        """
-        Non-overlapping findings in *text*, in order, none of them in *known*.
-
-        Raises:
-            SpeakableError: Something more is found each time.
-        """
+        """Non-overlapping findings in *text*, in order, none of them in *known*."""
         atoms = [*known, *tokens(text, self._entities)]
         allowed = self._allowed(text)
+        whole = Piece(0, len(text), "", "")
+        pieces = whole.without(atoms) if atoms else [whole]
         found: list[Span] = []
-        for _ in range(MOST_LOOKS):
-            if atoms:
-                view = View(text, atoms)
-                fresh = view.back(self._spans(view.text))
-            else:
-                fresh = self._spans(text)
-            if allowed and fresh:
-                spared = set(within(fresh, allowed))
-                fresh = [span for span in fresh if span not in spared]
+        for look in range(MOST_LOOKS):
+            view = View(text, pieces)
+            fresh = view.back(self._spans(view.text))
+            if allowed:
+                fresh = [(piece, span) for piece, span in fresh if not within(span, allowed)]
             if not fresh:
                 break
-            new = union(fresh)
+            if look == MOST_LOOKS - 1:  # each look brings up something more: nothing of such a piece stays visible
+                fresh = [(piece, span._replace(start=piece.start, end=piece.end)) for piece, span in fresh]
+            new = union(span for _, span in fresh)
             found += new
-            atoms += new
             if not self.looks_again:
                 break
-        else:
-            raise SpeakableError(f"detection found something more in each of {MOST_LOOKS} looks at one segment")
+            # Only what has a new neighbour can look different now.
+            changed = dict.fromkeys(piece for piece, _ in fresh)
+            pieces = [
+                left for piece in sorted(changed) for left in piece.without(new) if speaks(text[left.start : left.end])
+            ]
+            if not pieces:
+                break
         found.sort()
         return found
 

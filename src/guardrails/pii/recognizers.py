@@ -18,13 +18,13 @@ from presidio_analyzer.predefined_recognizers import (
     IbanRecognizer,
     IpRecognizer,
     MacAddressRecognizer,
-    PhoneRecognizer,
     UrlRecognizer,
     UsSsnRecognizer,
 )
 
 from guardrails.pii.offline import bundled_suffixes
 from guardrails.pii.patterns import TimedPattern, timed
+from guardrails.pii.phones import SharedPhone
 
 # Suffixes under which a bare name is a web address and not two words joined by a full stop ("ok..th", "me.ne").
 BARE_SUFFIXES: Final = (
@@ -46,17 +46,6 @@ class Gated(EntityRecognizer):
             return []
         found: list[RecognizerResult] = super().analyze(text, *args, **kwargs)
         return found
-
-
-class GatedPhone(Gated, PhoneRecognizer):
-    """
-    Phone numbers.
-
-    Source: no string of fewer than four digits is a valid number in Presidio's default regions (all were tried with
-    phonenumbers 9.0); digits of one number are at most four punctuation characters apart (`phonenumbermatcher._PATTERN`).
-    """
-
-    GATE = re.compile(r"\d(?:[^\dA-WYZa-wyz]{0,4}\d){3}")
 
 
 class GatedEmail(Gated, EmailRecognizer):
@@ -123,12 +112,12 @@ class StrictUrl(Gated, UrlRecognizer):
         TimedPattern("Scheme", r"\b(?:https?|ftp|wss?)://" + _REST, 0.6),
         TimedPattern("www", r"\bwww\d{0,3}\." + _REST, 0.6),
         TimedPattern("Path", rf"(?<![\w.-]){_LABELS}[a-z]{{2,24}}(?::\d{{1,5}})?/{_REST}", 0.5),
-        TimedPattern("Bare", rf"(?<![\w.-]){_LABELS}(?:{'|'.join(BARE_SUFFIXES)})(?![\w-]|\.\w)", 0.5),
+        TimedPattern("Bare", rf"(?<![\w.-]){_LABELS}(?:{'|'.join(BARE_SUFFIXES)})(?![\w-]|\.\w)(?:[?#]{_REST})?", 0.5),
     ]
 
 
 DEFAULT_RECOGNIZERS: Final[tuple[type[EntityRecognizer], ...]] = (
-    GatedPhone,
+    SharedPhone,
     GatedEmail,
     GatedCreditCard,
     GatedIban,

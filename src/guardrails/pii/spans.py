@@ -8,9 +8,12 @@ Spans of one text and what may be done with them. Pure; standard library only.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
+_ALNUM: Final = re.compile(r"[^\W_]")
 _TOKEN: Final = re.compile(r"<([A-Z][A-Z0-9_]*)>")
 
 
@@ -75,58 +78,98 @@ def tokens(text: str, entities: Collection[str]) -> list[Span]:
     return [Span(match.start(), match.end(), match[1], 1.0) for match in _TOKEN.finditer(text) if match[1] in entities]
 
 
-def within(spans: Sequence[Span], places: Sequence[tuple[int, int]]) -> list[Span]:
-    """The *spans* that lie wholly inside one of *places*."""
-    return [span for span in spans if any(start <= span.start and span.end <= end for start, end in places)]
+def within(span: Span, places: Sequence[tuple[int, int]]) -> bool:
+    """Whether *span* lies wholly inside one of *places*."""
+    return any(start <= span.start and span.end <= end for start, end in places)
+
+
+class Piece(NamedTuple):
+    """
+    A stretch of a text between two atoms (or its ends).
+
+    Args:
+        start: First character.
+        end: One past the last character.
+        before: The atom that stands before it in the masked text, if any.
+        after: The atom that stands after it, if any.
+    """
+
+    start: int
+    end: int
+    before: str
+    after: str
+
+    def without(self, spans: Iterable[Span]) -> list[Piece]:
+        """What is left of this piece when *spans* (in any order) become atoms."""
+        left: list[Piece] = []
+        start, before = self.start, self.before
+        for span in sorted(spans):
+            if span.end <= start or span.start >= self.end:
+                continue
+            if span.start > start:
+                left.append(Piece(start, span.start, before, placeholder(span.type)))
+            start, before = span.end, placeholder(span.type)
+        if start < self.end:
+            left.append(Piece(start, self.end, before, self.after))
+        return left
 
 
 class View:
     """
-    A text in which atoms have taken the place of what they stand for, and the way back to the text's own positions.
+    Pieces of a text as they stand in the masked text, and the way back to the text's own positions.
 
     Args:
-        text: The text.
-        atoms: What is replaced; ends outside of the text are cut.
+        source: The text.
+        pieces: What to show of it.
     """
 
-    __slots__ = ("_pieces", "_source", "text")
+    __slots__ = ("_places", "_source", "text")
 
-    def __init__(self, text: str, atoms: Iterable[Span]) -> None:
-        pieces: list[tuple[int, int, int]] = []  # start in the view, start in the text, length
+    def __init__(self, source: str, pieces: Iterable[Piece]) -> None:
+        self._source = source
+        self._places: list[tuple[int, Piece]] = []  # where a piece begins in the view
         shown: list[str] = []
-        position = width = 0
-        for atom in sorted(atoms):
-            start = max(atom.start, position)
-            if atom.end > start:
-                pieces.append((width, position, start - position))
-                shown += (text[position:start], placeholder(atom.type))
-                width += start - position + len(shown[-1])
-                position = atom.end
-        pieces.append((width, position, max(0, len(text) - position)))
-        shown.append(text[position:])
-        self._pieces = pieces
-        self._source = text
+        width = 0
+        for piece in pieces:
+            width += len(piece.before)
+            self._places.append((width, piece))
+            shown += (piece.before, source[piece.start : piece.end], piece.after)
+            width += piece.end - piece.start + len(piece.after)
         self.text = "".join(shown)
 
-    def back(self, spans: Iterable[Span]) -> list[Span]:
+    def back(self, spans: Sequence[Span]) -> list[tuple[Piece, Span]]:
         """
-        *spans* of the view as spans of the text.
+        *spans* of the view as spans of the text, each with its piece.
 
         One that touches an atom is cut there; of its parts, those stay that hold a letter or a digit.
         """
-        found: list[Span] = []
+        found: list[tuple[Piece, Span]] = []
         for span in spans:
-            for view_start, start, length in self._pieces:
-                begin = max(span.start, view_start)
-                end = min(span.end, view_start + length)
-                if begin >= end:
-                    continue
-                shift = start - view_start
-                if end - begin < span.end - span.start:
-                    part = self._source[begin + shift : end + shift]
-                    if not any(map(str.isalnum, part)):
-                        continue
-                    begin += len(part) - len(part.lstrip())
-                    end -= len(part) - len(part.rstrip())
-                found.append(Span(begin + shift, end + shift, span.type, span.score))
+            first = max(0, bisect_right(self._places, span.start, key=itemgetter(0)) - 1)
+            for place, piece in self._places[first:]:
+                if place >= span.end:
+                    break
+                begin = max(span.start, place)
+                end = min(span.end, place + piece.end - piece.start)
+                if begin < end:
+                    shift = piece.start - place
+                    part = Span(begin + shift, end + shift, span.type, span.score)
+                    if end - begin == span.end - span.start:
+                        found.append((piece, part))
+                    elif trimmed := _trimmed(part, self._source):
+                        found.append((piece, trimmed))
         return found
+
+
+def _trimmed(span: Span, text: str) -> Span | None:
+    """*span* without the whitespace at its ends; None if it holds no letter and no digit."""
+    value = text[span.start : span.end]
+    if not speaks(value):
+        return None
+    start = span.start + len(value) - len(value.lstrip())
+    return Span(start, start + len(value.strip()), span.type, span.score)
+
+
+def speaks(text: str) -> bool:
+    """Whether *text* holds a letter or a digit."""
+    return _ALNUM.search(text) is not None
