@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from guardrails.cli.audit import app as audit_app
 from guardrails.cli.demo import demo
-from guardrails.cli.usage import UsageError
 
 app = typer.Typer(
     name="guardrails",
     help="One guard around every function that sends a message: PII masking, rate limiting, audit logging.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # plain help, the same on every terminal
     # A traceback with locals would print what messages hold.
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,

@@ -1,7 +1,7 @@
 """
 A message gateway on loopback: a small real HTTP server in a process of its own that remembers what it received.
 
-    POST /          JSON {"channel", "to", "body"} and an optional "id"; anything else is 400 with a reason.
+    POST /          JSON {"channel", "to", "body"} and perhaps an "id"; anything else is 400 with a reason.
                     Replies JSON; on the channel "llm" it streams an answer in small pieces of text instead.
     GET /messages   everything received so far, as a JSON list
 
@@ -178,7 +178,7 @@ def separate_process() -> Iterator[str]:
     Raises:
         OSError: It did not start in time.
     """
-    process = subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
+    process = subprocess.Popen(
         [sys.executable, "-m", "guardrails.cli.gateway"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     if process.stdin is None or process.stdout is None:  # pragma: no cover - both were asked for

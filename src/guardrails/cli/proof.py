@@ -1,19 +1,20 @@
 """
 What the demo proves when it has finished, from the outside: the gateway's memory and the bytes of the audit log.
 
-1. Every message that the gateway received has a record of its intent, found by the message key that both know.
-2. None of the personal data that was planted reached the gateway, the log, or the caller of a stream.
+1. Every message that the gateway received has a record of its intent, found by the id that both know.
+2. No message that a control refused was received.
+3. None of the personal data that was planted reached the gateway, the log, or the caller of a stream.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from guardrails.audit import read_records
 from guardrails.cli.gateway import ANSWER_PERSONAL
 from guardrails.cli.senders import Attempt
 
@@ -28,7 +29,9 @@ class Proof:
 
     Args:
         received: Messages that the gateway received.
-        without_intent: Keys of received messages that have no intent record.
+        without_intent: Ids of received messages that have no intent record.
+        refused: Messages that a control refused.
+        refused_received: Ids of those that the gateway received all the same.
         planted: Different planted values that were looked for.
         leaks: Where a planted value was found, and how often: places, never the value.
         masked: Entity type to count, of everything that was sent.
@@ -36,14 +39,16 @@ class Proof:
 
     received: int
     without_intent: Sequence[str]
+    refused: int
+    refused_received: Sequence[str]
     planted: int
     leaks: Mapping[str, int]
     masked: Mapping[str, int]
 
     @property
     def holds(self) -> bool:
-        """Whether both hold; a run in which nothing arrived proves nothing, and holds too."""
-        return not self.without_intent and not self.leaks
+        """Whether all of it holds; a run in which nothing arrived proves nothing, and holds too."""
+        return not self.without_intent and not self.refused_received and not self.leaks
 
 
 def prove(attempts: Sequence[Attempt], received: Sequence[Mapping[str, Any]], audit: Path) -> Proof:
@@ -59,44 +64,39 @@ def prove(attempts: Sequence[Attempt], received: Sequence[Mapping[str, Any]], au
         OSError: The log cannot be read.
     """
     ours = {attempt.key for attempt in attempts}
-    logs = {path: path.read_bytes() for path in sorted(audit.rglob("*")) if path.is_file()}
-    records = [record for path, raw in logs.items() if path.suffix == ".jsonl" for record in _records(raw)]
-    records = [record for record in records if record.get("message_key") in ours or record.get("stage") == "outcome"]
-    intents = {record["message_key"] for record in records if record.get("stage") == "intent" and "message_key" in record}
+    logs = [path.read_bytes() for path in sorted(audit.rglob("*")) if path.is_file()]
+    records = list(read_records(audit))
+    intents = {
+        record["conversation"]: record["send_id"]
+        for record in records
+        if record.get("stage") == "intent" and record.get("conversation") in ours
+    }
     arrived = [message for message in received if message.get("id") in ours]
+    refused = {attempt.key for attempt in attempts if attempt.result in {"limited", "denied", "unavailable"}}
     planted = {value for attempt in attempts for value in attempt.line.planted}
     needles = _spellings(planted)
     addresses = _spellings({attempt.line.to for attempt in attempts if _is_address(attempt.line.to)})
     leaks = {
         "the gateway": _count(needles, (str(message.get("body")).encode() for message in arrived)),
-        "the audit log": _count(needles | addresses, logs.values()),
+        "the audit log": _count(needles | addresses, logs),
         "a reply": _count(_spellings(ANSWER_PERSONAL), (attempt.reply.encode() for attempt in attempts)),
     }
     return Proof(
         received=len(arrived),
         without_intent=[str(message["id"]) for message in arrived if message["id"] not in intents],
+        refused=len(refused),
+        refused_received=[str(message["id"]) for message in arrived if message["id"] in refused],
         planted=len(planted) + (len(ANSWER_PERSONAL) if any(attempt.reply for attempt in attempts) else 0),
         leaks={place: count for place, count in leaks.items() if count},
-        masked=_masked(record for record in records if record.get("stage") in {"intent", "outcome"}),
+        masked=_masked(records, set(intents.values())),
     )
 
 
-def _records(raw: bytes) -> list[dict[str, Any]]:
-    # A torn last line is the verifier's business.
-    records = []
-    for line in raw.split(b"\n"):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            records.append(record)
-    return records
-
-
-def _masked(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _masked(records: Iterable[Mapping[str, Any]], sends: set[str]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for record in records:
+        if record.get("send_id") not in sends:
+            continue
         for note in record.get("guards", ()):
             if note.get("verdict") == "mask":
                 total.update(note.get("findings", {}))

@@ -41,7 +41,7 @@ class Attempt:
 
     Args:
         line: The line.
-        key: Its message key; the gateway and the audit log both know it.
+        key: The id of its conversation, one for each line here; the gateway and the audit log both know it.
         result: "sent", "limited", "denied", "failed" (the gateway's fault) or "unavailable" (a control's).
         why: For a person; no message text.
         reply: What came back, for streams.
@@ -70,7 +70,8 @@ class Senders:
     Args:
         client: Where the messages go.
         audit: Folder of the audit log.
-        run: Begins every message key of this run.
+        run: Begins the id of every conversation of this run. Opaque: an id in which something personal could be found
+            would stand in the record as a digest.
     """
 
     def __init__(self, client: Client, audit: Path, run: str) -> None:
@@ -81,14 +82,14 @@ class Senders:
         team = self._platform.extend(no_promises)
 
         def text(channel: str) -> Callable[[str, str, str], str]:
-            @team(channel=channel, message_key="key")
+            @team(channel=channel, conversation="key")
             def send(to: str, body: str, key: str) -> str:
                 return client.post({"id": key, "channel": channel, "to": to, "body": body})
 
             return send
 
         def text_async(channel: str) -> Callable[[str, str, str], Awaitable[str]]:
-            @team(channel=channel, message_key="key")
+            @team(channel=channel, conversation="key")
             async def send(to: str, body: str, key: str) -> str:
                 message = {"id": key, "channel": channel, "to": to, "body": body}
                 return await asyncio.to_thread(client.post, message)
@@ -96,7 +97,7 @@ class Senders:
             return send
 
         def stream(channel: str) -> Callable[[str, str, str], Iterator[str]]:
-            @team(channel=channel, message_key="key")
+            @team(channel=channel, conversation="key")
             def ask(to: str, body: str, key: str) -> Iterator[str]:
                 yield from client.stream({"id": key, "channel": channel, "to": to, "body": body})
 
@@ -124,7 +125,7 @@ class Senders:
         Returns:
             One attempt for every line, in the order of *lines*.
         """
-        keyed = [(number, f"{self._run}-{number:05}", line) for number, line in enumerate(lines)]
+        keyed = [(number, f"{self._run}-n{number}", line) for number, line in enumerate(lines)]
         attempts: dict[int, Attempt] = {}
         for number, key, line in keyed:
             if line.channel in self._sync:

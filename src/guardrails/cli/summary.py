@@ -22,7 +22,7 @@ from guardrails.cli.senders import Attempt
 from guardrails.pii import MaskPII
 
 PAIRS: Final = 5
-SHOWN_CHARACTERS: Final = 110
+SHOWN_CHARACTERS: Final = 130
 RESULTS: Final = ("sent", "limited", "denied", "failed", "unavailable")
 
 
@@ -79,8 +79,10 @@ def show_pairs(
     console.print(Text("Before and after", style="bold"))
     for attempt in list(shown.values())[:PAIRS]:
         before = attempt.line.text if cover is None else covered(attempt.line.text, cover)
-        _say(console, _line(f"  {attempt.line.channel:<9} ", before, "dim"))
-        _say(console, _line(f"  {'':<7}-> ", bodies[attempt.key], "green"))
+        after = bodies[attempt.key]
+        start = _excerpt_start(before, after)
+        _say(console, _line(f"  {attempt.line.channel:<9} ", before, "dim", start))
+        _say(console, _line(f"  {'':<7}-> ", after, "green", start))
     reply = next((attempt.reply for attempt in attempts if attempt.reply), "")
     if reply:
         _say(console, _line(f"  {'llm reply':<9} ", reply, "green"))
@@ -106,6 +108,12 @@ def show_proof(console: Console, proof: Proof, report: Report, audit: Path) -> N
         not proof.without_intent,
         f"every message that the gateway received has an intent record ({proof.received} of {proof.received})",
         f"{len(proof.without_intent)} of {proof.received} received messages have no intent record",
+    )
+    _check(
+        console,
+        not proof.refused_received,
+        f"none of the {proof.refused} refused messages reached the gateway",
+        f"{len(proof.refused_received)} of {proof.refused} refused messages reached the gateway",
     )
     places = ", ".join(f"{place} ({count} times)" for place, count in proof.leaks.items())
     _check(
@@ -138,9 +146,16 @@ def _say(console: Console, text: Text) -> None:
     console.print(text, soft_wrap=True)
 
 
-def _line(label: str, text: str, style: str) -> Text:
-    text = _printable(text)
-    cut = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+def _excerpt_start(before: str, after: str) -> int:
+    if len(before) <= SHOWN_CHARACTERS:
+        return 0
+    same = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(after))
+    return max(0, same - SHOWN_CHARACTERS // 3)
+
+
+def _line(label: str, text: str, style: str, start: int = 0) -> Text:
+    end = start + SHOWN_CHARACTERS
+    cut = f"{'...' if start else ''}{_printable(text[start:end])}{'...' if len(text) > end else ''}"
     return Text.assemble(label, (cut, style))
 
 
