@@ -23,7 +23,7 @@ MAX_LOGGED: Final = 100_000  # units; a moving window keeps the time of each sen
 MAX_WINDOW_SECONDS: Final = 366 * 86_400
 
 _RATE: Final = re.compile(r"\s*([0-9]{1,10})\s*(?:/|\sper\s)\s*(?:([0-9]{1,9})\s*)?([a-z]+)\s*", re.IGNORECASE | re.ASCII)
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+:/-]{0,63}", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+:/-]{0,63}", re.ASCII)
 _LIKELY: Final = {
     "s": "second",
     "sec": "second",
