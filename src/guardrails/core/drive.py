@@ -68,9 +68,7 @@ class Ports:
         """Seconds of a clock that never goes back."""
         return time.monotonic()
 
-    def here(self) -> Hashable:
-        """What identifies the thread or task that runs now."""
-        return threading.get_ident()
+    here: Callable[[], Hashable] = staticmethod(threading.get_ident)  # what identifies the thread or task that runs now
 
 
 class BlockingIo(Ports):
@@ -103,9 +101,7 @@ class AsyncioIo(Ports):
     __slots__ = ()
     awaits = True
 
-    def here(self) -> Hashable:
-        """The task that runs now."""
-        return asyncio.current_task()
+    here = staticmethod(asyncio.current_task)
 
     async def sleep(self, seconds: float) -> None:
         """Wait for *seconds*."""
@@ -129,7 +125,8 @@ class TrioIo(Ports):
     awaits = True
     scoped = True
 
-    def here(self) -> Hashable:
+    @staticmethod
+    def here() -> Hashable:
         """The task that runs now."""
         return _trio().lowlevel.current_task()  # type: ignore[no-any-return]  # trio is optional, and so untyped here
 

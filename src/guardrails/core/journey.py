@@ -65,6 +65,7 @@ class Journey:
     skipped: tuple[Slot, ...] = ()
     inherited: tuple[Any, ...] = ()
     innermost: Any = None
+    before_late: Any = None
     notes: list[tuple[Any, str, Mapping[str, Sequence[Finding]], Coverage | None, Any]] | None = None
     steps: list[tuple[Any, Step]] | None = None
     committed: Sequence[Step] = ()
@@ -246,11 +247,11 @@ class Journey:
     def hops(self) -> list[Any]:
         """The controls that were entered, outermost first."""
         found: list[Any] = []
-        hop = self.innermost
-        while hop is not None:
-            if hop.index >= 0:
+        for last in (self.innermost, self.before_late):
+            hop = last
+            while hop is not None and hop not in found:
                 found.append(hop)
-            hop = hop.parent
+                hop = hop.parent
         found.reverse()
         return found
 
@@ -266,6 +267,10 @@ class Journey:
         except IndexError:
             return False
         return True
+
+    def changed_since_bound(self, call: Call) -> bool:
+        """Whether controls have changed the text that the arguments hold."""
+        return self.reading is not None and call.message.parts != self.reading.message.parts
 
     # -- for records ---------------------------------------------------------------------------------------------------
 
@@ -349,7 +354,7 @@ class Journey:
         self.reply_masked = None
         for hop in self.hops():
             hop.call = hop.inner_reply = None
-        self.innermost = None
+        self.innermost = self.before_late = None
         self.notes = self.steps = None
 
 

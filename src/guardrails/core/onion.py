@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Coroutine
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,14 +42,11 @@ _monotonic: Final = time.monotonic
 
 
 class Hop:
-    """One control's part in one call. The outermost hop has no control: its `forward` starts the journey."""
+    """One control's part in one call."""
 
     # Defaults live on the class: most hops set few of them.
-    slot: Slot
-    call: Any = None
     state = _WAITING
     used = 0.0
-    since = 0.0
     timed_out = False
     cancels = 0
     fault: ControlError | None = None
@@ -56,11 +54,13 @@ class Hop:
     inner_reply: Any = None
     scope: Any = None
 
-    def __init__(self, journey: Journey, index: int, slot: Slot, parent: Hop | None) -> None:
+    def __init__(self, journey: Journey, index: int, slot: Slot, parent: Hop | None, call: Any, since: float) -> None:
         self.journey = journey
         self.index = index
         self.slot = slot
         self.parent = parent
+        self.call = call
+        self.since = since
 
     @property
     def name(self) -> str:
@@ -71,16 +71,25 @@ class Hop:
         """Seconds that are left of the control's own time."""
         return self.slot.deadline_seconds - self.used - (_monotonic() - self.since)
 
-    async def forward(self, call: Call, /) -> Any:
+    def forward(self, call: Call, /) -> Coroutine[Any, Any, Any]:
         """What a control calls to go on: with the next control, or through the door."""
+        return enter(self.journey, self.index + 1, call, self)
+
+    def leave(self, call: Call, now: float) -> None:
+        """
+        The control's own time stands still while what is inside runs.
+
+        Raises:
+            ControlError: It may not forward, or not from here.
+        """
         journey = self.journey
-        now = _monotonic()
+        slot = self.slot
         self.used += now - self.since
         if (
             self.state is not _WAITING
-            or journey.dead
             or self.timed_out
-            or self.used > self.slot.deadline_seconds
+            or journey.dead
+            or self.used > slot.deadline_seconds
             or type(call) is not Call
             or call._journey is not journey  # noqa: SLF001 - core's own
             or journey.here() != journey.home
@@ -90,73 +99,15 @@ class Hop:
         self.state = _ENTERED
         if self.scope is not None:
             drive.pause_scope(self)
-        if self.slot.kind == "mask" and journey.masked_parts is None:
+        if slot.kind == "mask" and journey.masked_parts is None:
             journey.raw_parts = self.call.message.parts
             journey.masked_parts = call.message.parts
-        try:
-            index = self.index + 1
-            route = journey.route
-            if index < len(route):
-                slot = route[index]
-                if call.layer is not slot.layer:
-                    call = make_call(call.message, slot.layer, journey)
-                hop = Hop(journey, index, slot, self)
-                hop.call = call
-                hop.since = now
-                journey.turn = journey.innermost = hop
-                reply = await hop.run(call)
-            else:
-                journey.turn = None
-                reply = await _behind_the_last(self, call)
-        except BaseException as error:
-            if journey.refusal is not None and not is_cancellation(error):
-                self.inner_error = journey.refusal
-                raise journey.refusal from None
-            self.inner_error = error
-            raise
-        else:
-            if journey.refusal is not None:
-                self.inner_error = journey.refusal
-                raise journey.refusal
-            self.inner_reply = reply
-            return reply
-        finally:
-            journey.turn = self
-            self.since = _monotonic()
-            if self.scope is not None:
-                drive.resume_scope(self)
 
-    async def run(self, call: Call) -> Any:
-        """Run the control; what it returns or raises is judged."""
-        slot = self.slot
-        error: BaseException | None = None
-        reply: Any = None
-        try:
-            if slot.monitored or self.journey.io.scoped:
-                reply = await self._run_apart(call)
-            else:
-                reply = await slot.guard(call, self.forward, self.journey.io)
-        except BaseException as caught:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
-            error = caught
-        self.used += _monotonic() - self.since
-        state, self.state = self.state, _ENDED
-        if (
-            error is None
-            and state is _ENTERED
-            and reply is self.inner_reply
-            and self.fault is None
-            and not self.timed_out
-            and self.used <= slot.deadline_seconds
-            and not slot.monitored
-        ):
-            return reply
-        return await self._judged(reply, error, forwarded=state is _ENTERED)
-
-    async def _run_apart(self, call: Call) -> Any:
-        coroutine = self.slot.guard(call, self.probe if self.slot.monitored else self.forward, self.journey.io)
-        if self.journey.io.scoped:
-            return await drive.within_scope(self, coroutine)
-        return await coroutine
+    def run_apart(self) -> Coroutine[Any, Any, Any]:
+        """The control's `guard` where it only watches, or under a scope of trio's."""
+        slot, journey = self.slot, self.journey
+        coroutine = slot.guard(self.call, self.probe if slot.monitored else self.forward, journey.io)
+        return drive.within_scope(self, coroutine) if journey.io.scoped else coroutine
 
     async def probe(self, call: Call, /) -> Any:
         """The `forward` of a control that only watches: the original goes on, whatever it wanted."""
@@ -193,9 +144,11 @@ class Hop:
             f"control {self.name!r} {problem}; {fate(sent)}", sent=sent, control=self.name, where=self.slot.where
         )
 
-    async def _judged(self, reply: Any, error: BaseException | None, *, forwarded: bool) -> Any:
+    async def judged(self, reply: Any, error: BaseException | None) -> Any:
         """Everything but the plain case: what the control did wrong, or refused, or only watched."""
         journey = self.journey
+        forwarded = self.state is _ENTERED
+        self.state = _ENDED
         failure = self._failure(reply, error, forwarded=forwarded)
         if self.slot.monitored:
             return await self._watched(failure, forwarded=forwarded)
@@ -264,37 +217,84 @@ class Hop:
         return self.inner_reply
 
 
-async def _behind_the_last(hop: Hop, call: Call) -> Any:
+async def enter(journey: Journey, index: int, call: Call, parent: Hop | None = None) -> Any:
     """
-    What follows the last control of a route: the door.
+    Go on behind *parent* (None: from outside) with the control at *index* of the journey's route, or through the door.
 
-    An inner guard that skipped what the outer one had committed, and whose controls then changed the text, is its own
-    send: the skipped controls act now, around the door.
+    Raises:
+        BaseException: What came from inside, as the same object; or what the control did, judged.
     """
-    journey = hop.journey
-    if journey.skipped and journey.reading is not None and call.message.parts != journey.reading.message.parts:
-        journey.route, journey.skipped, journey.inherited = journey.skipped, (), ()
-        return await start(journey, call, parent=hop)
-    return await through_the_door(journey, call)
+    now = _monotonic()
+    if parent is not None:
+        parent.leave(call, now)
+    route = journey.route
+    error: BaseException | None = None
+    reply: Any = None
+    if index < len(route):
+        slot = route[index]
+        if call.layer is not slot.layer:
+            call = make_call(call.message, slot.layer, journey)
+        hop = journey.turn = journey.innermost = Hop(journey, index, slot, parent, call, now)
+        try:
+            if slot.monitored or journey.io.scoped:
+                reply = await hop.run_apart()
+            else:
+                reply = await slot.guard(call, hop.forward, journey.io)
+        except BaseException as caught:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
+            error = caught
+        now = _monotonic()
+        hop.used += now - hop.since
+        if (
+            error is not None
+            or hop.state is not _ENTERED
+            or reply is not hop.inner_reply
+            or hop.fault is not None
+            or hop.timed_out
+            or hop.used > slot.deadline_seconds
+            or slot.monitored
+        ):
+            try:
+                reply = await hop.judged(reply, error)
+                error = None
+            except BaseException as caught:  # noqa: BLE001 - raised below, outside this block
+                error = caught
+        hop.state = _ENDED
+    else:
+        try:
+            if journey.skipped and journey.changed_since_bound(call):
+                reply = await _late(journey, call, parent)
+            else:
+                journey.turn = None
+                reply = await through_the_door(journey, call)
+        except BaseException as caught:  # noqa: BLE001 - raised below, outside this block
+            error = caught
+        now = _monotonic()
+    if journey.refusal is not None and (error is None or not is_cancellation(error)):
+        error = journey.refusal
+    if parent is not None:
+        journey.turn = parent
+        parent.since = now
+        parent.inner_reply = reply
+        parent.inner_error = error
+        if parent.scope is not None:
+            drive.resume_scope(parent)
+    if error is None:
+        return reply
+    try:
+        raise error
+    finally:
+        del error
 
 
-async def start(journey: Journey, call: Call, parent: Hop | None = None) -> Any:
-    """Go through the controls of the journey's route, and the door behind them."""
-    return await Hop(journey, -1, _OUTSIDE, parent).forward(call)
+def _late(journey: Journey, call: Call, parent: Hop | None) -> Coroutine[Any, Any, Any]:
+    """
+    An inner guard skipped what the outer one had committed, and then its controls changed the text: it is its own send.
 
-
-class _Outside:
-    """Stands where a control would, outside all of them."""
-
-    kind = None
-    name = "guard"
-    where = ""
-    layer = "platform"
-    monitored = False
-    deadline_seconds = float("inf")
-
-
-_OUTSIDE: Final[Any] = _Outside()
+    The skipped controls act now, around the door. *parent* has left already, and is not asked again.
+    """
+    journey.route, journey.skipped, journey.inherited = journey.skipped, (), ()
+    journey.before_late = parent
+    return enter(journey, 0, call)
 
 
 def _verdict_of(failure: BaseException) -> str:

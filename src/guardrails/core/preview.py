@@ -11,7 +11,7 @@ from guardrails.core.call import make_call
 from guardrails.core.flow import raise_clean
 from guardrails.core.journey import Journey
 from guardrails.core.message import Message
-from guardrails.core.onion import start
+from guardrails.core.onion import enter
 from guardrails.core.stack import PLATFORM
 from guardrails.core.verdict import Finding, Note
 from guardrails.errors import ConfigError, GuardrailsError, RateLimited, Unavailable
@@ -111,7 +111,7 @@ async def _ask(journey: Journey) -> None:
     left_out = [slot for slot in plan.stack.slots if missing.intersection(slot.needs)]
     journey.not_evaluated = tuple(slot.name for slot in left_out)
     journey.route = tuple(slot for slot in plan.stack.slots if slot not in left_out)
-    await start(journey, make_call(message, PLATFORM, journey))
+    await enter(journey, 0, make_call(message, PLATFORM, journey))
 
 
 def _decision(journey: Journey, failure: BaseException | None) -> Decision:

@@ -17,7 +17,7 @@ from guardrails.core.door import StopCarrier
 from guardrails.core.flow import guarded, raise_clean
 from guardrails.core.journey import Journey
 from guardrails.core.nesting import sending
-from guardrails.core.onion import start
+from guardrails.core.onion import enter
 from guardrails.core.pieces import collect
 from guardrails.core.refusal import crashed, fate
 from guardrails.core.shapes import Shape
@@ -92,7 +92,7 @@ def prepared(journey: Journey) -> Coroutine[Any, Any, Any]:
     outer = sending.get()
     if outer is not None:
         _meet(journey, outer, reading)
-    return start(journey, make_call(reading.message, PLATFORM, journey))
+    return enter(journey, 0, make_call(reading.message, PLATFORM, journey))
 
 
 async def _collected(journey: Journey, reading: Reading) -> Any:
@@ -108,7 +108,7 @@ async def _collected(journey: Journey, reading: Reading) -> Any:
     outer = sending.get()
     if outer is not None:
         _meet(journey, outer, reading)
-    return await start(journey, make_call(reading.message, PLATFORM, journey))
+    return await enter(journey, 0, make_call(reading.message, PLATFORM, journey))
 
 
 def _is_signature_error(error: TypeError) -> bool:
@@ -156,14 +156,17 @@ async def _refused_at_entry(journey: Journey, refused: Exception) -> Any:
     if not journey.route:
         raise failure
     message = plan.empty_message() if journey.reading is None else journey.reading.message
-    return await start(journey, make_call(message, PLATFORM, journey))
+    return await enter(journey, 0, make_call(message, PLATFORM, journey))
 
 
 def finish(journey: Journey, reply: Any) -> Any:
     """What the caller gets, and the outcome of what is over."""
     if type(reply) is Stream:
         return guarded(journey, reply)
-    journey.settle()
+    if journey.committed:
+        journey.settle()
+    else:
+        journey.settled = True
     if journey.stream is not None:
         _close_dropped_now(journey)
     if journey.plan.shape in _STREAMING and not isinstance(reply, str):
