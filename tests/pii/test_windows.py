@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,14 +12,16 @@ from guardrails.pii.sentences import Boundaries
 from guardrails.pii.windows import MARGIN, WINDOW, Cutter, Window
 
 GAPS = st.sampled_from([". ", "! A", "?\n", "\r\n", "\n\n", "\r\n\r\n", " ", "  ", ".", "\u2028", "\t", "\x1c", "\u00a0"])
-LETTERS = st.sampled_from(["a", "B", "É", "\u0301", "\ud83d", "\udc4d", "👍", "ß", "1", "@", "x" * 700, "9" * 1_999, "ab " * 900])
+LETTERS = st.sampled_from(
+    ["a", "B", "É", "\u0301", "\ud83d", "\udc4d", "👍", "ß", "1", "@", "x" * 700, "9" * 1_999, "ab " * 900]
+)
 TEXTS = st.lists(st.one_of(GAPS, LETTERS, st.text(max_size=4)), max_size=25).map("".join)
 CUTS = st.lists(st.integers(0, 9_000), max_size=12)
 
 
 def cut(text: str, positions: list[int]) -> list[str]:
     edges = [0, *sorted(min(p, len(text)) for p in positions), len(text)]
-    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(edges)]
 
 
 def windows_of(chunks: list[str], cutter: Cutter | None = None) -> list[Window]:
@@ -27,7 +31,7 @@ def windows_of(chunks: list[str], cutter: Cutter | None = None) -> list[Window]:
 
 def segments_of(text: str) -> list[str]:
     starts = [0, *Boundaries().feed(text), len(text)]
-    return [text[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(starts)]
 
 
 @given(text=TEXTS, positions=CUTS)
@@ -89,12 +93,12 @@ def test_segments_end_at_sentences_and_blank_lines(text: str, expected: list[str
 def test_a_run_without_sentence_end_becomes_overlapping_windows_counted_from_its_start() -> None:
     text = "Hello. " + "X" * 4_000
     spans = [(w.start, w.end, w.owns_from, w.owns_to, w.last) for w in windows_of([text])]
-    assert [
+    assert spans == [
         (0, 7, 0, 7, True),
         (7, 2_007, 7, 1_757, False),
         (1_507, 3_507, 1_757, 3_257, False),
         (3_007, 4_007, 3_257, 4_007, True),
-    ] == spans
+    ]
 
 
 @pytest.mark.parametrize("length", [WINDOW - 1, WINDOW])
