@@ -168,12 +168,12 @@ class SelectorBinding:
     def _read_plain(self, plan: _Plan, plain: _Plain, args: Args, kwargs: Kwargs) -> Reading | None:
         """The common case, one plain text and at most one plain recipient; None when a value is something else."""
         name, at, at_recipient = plain
-        text = args[at] if type(at) is int else kwargs[at]
+        text = args[at] if isinstance(at, int) else kwargs[at]
         if type(text) is not str or len(text) > self._caps.text_characters:
             return None
         recipients: tuple[str, ...] = ()
         if at_recipient is not None:
-            person = args[at_recipient] if type(at_recipient) is int else kwargs[at_recipient]
+            person = args[at_recipient] if isinstance(at_recipient, int) else kwargs[at_recipient]
             if type(person) is not str:
                 return None
             recipients = (person,)

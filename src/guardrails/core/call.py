@@ -137,9 +137,9 @@ class Call:
 
 
 _new = object.__new__
-_set_message = Call.message.__set__  # type: ignore[attr-defined]  # a slot's descriptor, typed as its value
-_set_layer = Call.layer.__set__  # type: ignore[attr-defined]
-_set_journey = Call._journey.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - same module
+_set_message = Call.message.__set__  # type: ignore[attr-defined, misc]  # a slot's descriptor, typed as its value
+_set_layer = Call.layer.__set__  # type: ignore[attr-defined, misc]
+_set_journey = Call._journey.__set__  # type: ignore[attr-defined, misc]  # noqa: SLF001 - same module
 
 
 def make_call(message: Message, layer: str, journey: Journey) -> Call:

@@ -154,7 +154,7 @@ def _custom(
     given = [name for name in _role_options(options) if getattr(options, name) not in (CONVENTIONAL, None)]
     if given:
         raise ConfigError(f"bind= replaces selectors; leave out {', '.join(given)}")
-    binder = options.bind() if isinstance(options.bind, type) else options.bind
+    binder: Any = options.bind() if isinstance(options.bind, type) else options.bind
     if not (callable(getattr(binder, "read", None)) and callable(getattr(binder, "write", None))):
         raise ConfigError("bind= takes an object with read(args, kwargs) and write(message, args, kwargs)")
     try:

@@ -146,11 +146,6 @@ async def _reply_masked(journey: Journey, masker: Masker, reply: Any) -> Any:
     raise crashed(error, name=slot.name, where=slot.where, sent=journey.sent, after_send=fate(journey.sent))
 
 
-def _mask_acts(journey: Journey) -> bool:
-    slot = journey.plan.stack.mask
-    return slot is not None and any(hop.slot is slot for hop in journey.hops())
-
-
 async def _seal(journey: Journey, call: Call) -> None:
     """Mask what changed after the mask control; decide what the payload is."""
     final, masker, slot = call.message, journey.plan.stack.masker, journey.plan.stack.mask

@@ -33,10 +33,13 @@ _UNDO_SECONDS: Final = 5.0
 class Turn(Protocol):
     """Whose own time is running: a control, or a door step."""
 
-    name: str
     timed_out: bool
     cancels: int
     scope: Any
+
+    @property
+    def name(self) -> str:
+        """The name of the control."""
 
     def remaining(self) -> float:
         """Seconds that are left to it."""
@@ -267,7 +270,7 @@ async def within_scope(turn: Turn, coroutine: Coroutine[Any, Any, T]) -> T | Non
             return await coroutine
         finally:
             turn.scope = None
-    turn.timed_out = True
+    turn.timed_out = True  # type: ignore[unreachable]  # the scope swallows its own cancellation
     return None
 
 

@@ -72,13 +72,14 @@ class Guard:
         caps: Caps,
     ) -> None:
         self._parent = parent
+        above: tuple[Slot, ...] = parent._stack.slots if parent is not None else ()
         self._own = own
         self._channel = channel
         self._direction = direction
         self._strict = strict
         self._production = production
         self._caps = caps
-        self._stack = Stack((*(parent._stack.slots if parent is not None else ()), *own))
+        self._stack: Stack = Stack((*above, *own))
         self._lock = threading.Lock()
         self._opened = False
         self._closed = False

@@ -286,7 +286,7 @@ class Journey:
         for hop in self.hops():
             slot = hop.slot
             if slot.kind != "record":
-                found += said.pop(id(hop), None) or [Note(slot.name, slot.layer, "allow", duration_seconds=hop.used)]
+                found += said.pop(id(hop), ()) or [Note(slot.name, slot.layer, "allow", duration_seconds=hop.used)]
         for others in said.values():
             found += others
         return tuple(found)

@@ -146,9 +146,9 @@ class Message:
         )
 
 
-_set_parts: Final = Message.parts.__set__  # type: ignore[attr-defined]  # a slot's descriptor, typed as its value
-_set_recipients: Final = Message.recipients.__set__  # type: ignore[attr-defined]
-_set_envelope: Final = Message._envelope.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - same module
+_set_parts: Final = Message.parts.__set__  # type: ignore[attr-defined, misc]  # a slot's descriptor, typed as its value
+_set_recipients: Final = Message.recipients.__set__  # type: ignore[attr-defined, misc]
+_set_envelope: Final = Message._envelope.__set__  # type: ignore[attr-defined, misc]  # noqa: SLF001 - same module
 _new: Final = object.__new__
 
 

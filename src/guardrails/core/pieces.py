@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from guardrails.core.binding import Reading
+from guardrails.core.binding import Reading, SelectorBinding
 from guardrails.core.message import Message, with_parts
 from guardrails.core.refusal import crashed, fate, rebuilt
 from guardrails.errors import ControlError, Denied, GuardrailsError
@@ -67,7 +67,9 @@ def in_pieces(
         else:
             text = payload.parts[name]
             news[name] = iter((text,)) if plain else _one_async(text)
-    return journey.plan.binding.replace_arguments(reading, news, args, kwargs)
+    binding = journey.plan.binding
+    assert isinstance(binding, SelectorBinding)  # noqa: S101 - no other binding reads iterators
+    return binding.replace_arguments(reading, news, args, kwargs)
 
 
 async def _one_async(text: str) -> AsyncIterator[str]:

@@ -22,7 +22,7 @@ DISTINCT: Final = frozenset("<>*[]{}")  # an atom holds one of these
 INLINE_CHARACTERS: Final = 4_096  # longer texts are masked in a worker thread on async sends
 
 
-def mask_with_atoms(masker: Masker, text: str, atoms: frozenset[str]) -> tuple[str, list[Finding]]:
+def mask_with_atoms(masker: Masker, text: str, atoms: frozenset[str]) -> tuple[str, Sequence[Finding]]:
     """
     *text* masked between the atoms that it holds.
 
