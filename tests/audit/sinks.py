@@ -77,7 +77,9 @@ class GatedSink(MemorySink):
         super().write(lines, durable=durable)
 
 
-def guarded(log: AuditLog, *controls: object, send: Callable[[str, str], object] | None = None) -> Callable[[str, str], object]:
+def guarded(
+    log: AuditLog, *controls: object, send: Callable[[str, str], object] | None = None
+) -> Callable[[str, str], object]:
     """A guarded send of (to, body)."""
 
     def deliver(to: str, body: str) -> object:
