@@ -91,15 +91,15 @@ class Client:
         try:
             body = json.dumps(message).encode()
             connection.request("POST", self._path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            if response.status // 100 != 2:  # noqa: PLR2004 - 2xx
-                raise GatewayError(response.status)
-            self.posted.append(message)
-            left = MAX_REPLY_BYTES
-            while left > 0 and (piece := response.read1(min(left, PIECE_BYTES))):
-                left -= len(piece)
-                yield decoder.decode(piece)
-            yield decoder.decode(b"", final=True)
+            with connection.getresponse() as response:
+                if response.status // 100 != 2:  # noqa: PLR2004 - 2xx
+                    raise GatewayError(response.status)
+                self.posted.append(message)
+                left = MAX_REPLY_BYTES
+                while left > 0 and (piece := response.read1(min(left, PIECE_BYTES))):
+                    left -= len(piece)
+                    yield decoder.decode(piece)
+                yield decoder.decode(b"", final=True)
         except http.client.HTTPException as error:
             # Its text may quote what arrived.
             raise OSError(f"the gateway does not speak HTTP ({type(error).__name__})") from None
@@ -112,10 +112,10 @@ class Client:
         connection = kind(self._host, self._port, timeout=TIMEOUT_SECONDS)
         try:
             connection.request("GET", "/messages")
-            response = connection.getresponse()
-            if response.status != http.client.OK:
-                return None
-            value = json.loads(response.read())
+            with connection.getresponse() as response:
+                if response.status != http.client.OK:
+                    return None
+                value = json.loads(response.read())
         except (OSError, ValueError, http.client.HTTPException):
             return None
         finally:

@@ -176,6 +176,8 @@ class Senders:
 
 def _refused(line: Line, key: str, error: GuardrailsError | GatewayError | OSError) -> Attempt:
     match error:
+        case GuardrailsError() if error.sent is not False:
+            return Attempt(line, key, "failed", f"{type(error).__name__} from {error.control}, after the send")
         case RateLimited():
             return Attempt(line, key, "limited", f"over {error.limit}")
         case Denied():

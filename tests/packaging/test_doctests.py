@@ -1,0 +1,22 @@
+"""Examples in docstrings are true."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import guardrails
+
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(guardrails.__path__, "guardrails.")
+    if not module.name.endswith("__main__")
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
