@@ -236,7 +236,7 @@ def _granted_of(control: RateLimit, calls: int) -> int:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.usefixtures("restless")
 def test_forking_under_load_never_leaves_a_child_with_half_an_operation() -> None:
-    control = RateLimit("100000/hour")
+    control = RateLimit("100000/second")
     stop = threading.Event()
 
     def load() -> None:

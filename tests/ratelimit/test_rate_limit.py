@@ -139,7 +139,7 @@ def test_a_shared_channel_counts_across_tenants_unless_they_are_named() -> None:
 
 def test_identifiers_never_run_into_each_other() -> None:
     control = RateLimit("1/minute", per=("conversation", "actor"), clock=Clock())
-    pairs = [("a/b", "c"), ("a", "b/c"), ("a:1", "b"), ("a", "1:b"), ("", "ab"), ("ab", "")]
+    pairs = [("a/b", "c"), ("a", "b/c"), ("a;b", "c"), ("a", "b;c"), ("a:1", "b"), ("a", "1:b"), ("", "ab"), ("ab", "")]
 
     assert [admitted(control, ANN, of=2, conversation=one, actor=two) for one, two in pairs] == [1] * len(pairs)
 

@@ -124,12 +124,13 @@ class Reserve:
             RateLimited: A limit does not admit it (any more).
             Unavailable: The table of counters is full.
         """
-        steps: list[Reserve] = [self, *peers]
-        answer = self.store.reserve([step._charges for step in steps])  # noqa: SLF001 - same class
+        wanted = [self._charges, *(peer._charges for peer in peers)] if peers else [self._charges]  # noqa: SLF001 - same class
+        answer = self.store.reserve(wanted)
         if not isinstance(answer, list):
             raise _refused(answer, len(sealed.message.recipients))
-        for step, hold in zip(steps, answer, strict=True):
-            step.hold = hold
+        self.hold = answer[0]
+        for peer, hold in zip(peers, answer[1:], strict=True) if peers else ():
+            peer.hold = hold
 
     async def undo(self, io: Io, /) -> None:  # noqa: ARG002 - never waits
         """Give the reservation back, if there is one that was not spent."""
@@ -166,7 +167,7 @@ class Spend:
         Raises:
             Unavailable: The reservation is not there.
         """
-        reserves = [self._reserve, *(peer._reserve for peer in peers)]  # noqa: SLF001 - same class
+        reserves = [self._reserve, *(peer._reserve for peer in peers)] if peers else [self._reserve]  # noqa: SLF001 - same class
         # An id that was never given stands for a reservation that was never made.
         self.store.spend([reserve.hold or 0 for reserve in reserves])
         for reserve in reserves:

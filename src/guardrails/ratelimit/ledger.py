@@ -25,6 +25,7 @@ from guardrails.errors import Unavailable
 from guardrails.ratelimit.limit import Limit
 from guardrails.ratelimit.storage import SECOND, STRATEGIES, WINDOWS, Span, WindowStorage
 
+_GONE: Final = "rate limit: the reservation is gone (given back, or made before a fork); nothing was sent"
 _REENTERED: Final = (
     "rate limit: asked again from inside itself (a signal handler or finalizer sent a message); nothing was sent"
 )
@@ -159,15 +160,13 @@ class Ledger:
                 if self._returned:
                     self._drain()
                 self.storage.tick()
-                if not all(hold in self._holds for hold in holds):
-                    raise Unavailable(
-                        "rate limit: the reservation is gone (given back, or made before a fork); nothing was sent"
-                    )
+                for hold in holds:
+                    if hold not in self._holds:
+                        raise Unavailable(_GONE)
                 for hold in holds:
                     for rule, key, units, _ in self._forget(hold):
                         if not rule.hit(rule.span, key, cost=units):
                             raise Unavailable("rate limit: a reserved unit did not fit; nothing was sent")
-                self.storage.sweep(self._held)
             finally:
                 self._busy = False
 

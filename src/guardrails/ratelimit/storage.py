@@ -28,7 +28,7 @@ from limits.strategies import (
 from guardrails.ratelimit.windows import FixedWindow, MovingWindow, SlidingWindow, Window
 
 SECOND: Final = 1_000_000_000  # nanoseconds
-_SWEPT_PER_SPEND: Final = 2
+_SWEPT_PER_NEW: Final = 2
 _SWEPT_WHEN_FULL: Final = 64
 
 WINDOWS: Final[dict[str, type[FixedWindow | MovingWindow | SlidingWindow]]] = {
@@ -106,9 +106,14 @@ class WindowStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return 0 if window is None else window.used(self.now)
 
     def has_room(self, new: int, held: Container[str]) -> bool:
-        """Whether *new* more counters fit; forgets some that are over, never one that counts or is in *held*."""
+        """
+        Whether *new* more counters fit; forgets some that are over, never one that counts or is in *held*.
+
+        Twice as many are looked at as are made: amortised, so that no call pays for all keys and none stays for ever.
+        """
+        self.sweep(held, _SWEPT_PER_NEW * new)
         if len(self.windows) + new > self.max_keys:
-            self.sweep(held, max(_SWEPT_WHEN_FULL, 2 * new))
+            self.sweep(held, _SWEPT_WHEN_FULL + new)
         return len(self.windows) + new <= self.max_keys
 
     def touch(self, key: str, kind: type[FixedWindow | MovingWindow | SlidingWindow], seconds: int) -> Window:
@@ -119,8 +124,8 @@ class WindowStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
             self._ring.append(key)
         return window
 
-    def sweep(self, held: Container[str], looks: int = _SWEPT_PER_SPEND) -> None:
-        """Look at a few counters and forget those that are over: amortised, so that no call pays for all keys."""
+    def sweep(self, held: Container[str], looks: int) -> None:
+        """Look at a few counters and forget those that are over."""
         for _ in range(min(looks, len(self._ring))):
             key = self._ring.popleft()
             if key in held or self.windows[key].used(self.now):
