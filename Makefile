@@ -55,7 +55,7 @@ fmt: $(STAMP) ## format, and fix what can be fixed
 types: $(STAMP) ## mypy strict, pyright, and that the public names are fully typed
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pyright --verifytypes guardrails --ignoreexternal
+	PYTHONPATH=src $(BIN)/pyright --verifytypes guardrails --ignoreexternal
 
 imports: $(STAMP) ## the floors: what may import what
 	$(BIN)/lint-imports --no-cache
