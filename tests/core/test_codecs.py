@@ -1,0 +1,186 @@
+"""Text inside JSON and UTF-8: looked into, put back in the same kind of box, or denied."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardrails import Guard
+from guardrails.core.codecs import decode, encode
+from guardrails.errors import Denied, GuardrailsError
+from tests.core.doubles import Change, Look
+
+
+def echo(body: Any) -> Any:
+    return body
+
+
+def through(body: Any, text: str = "body|json", change: Any = str.upper) -> Any:
+    return Guard(Change(change)).wrap(echo, text=text)(body)
+
+
+@pytest.mark.parametrize("box", [str, str.encode, lambda text: bytearray(text.encode())])
+def test_json_in_any_box_is_masked_and_comes_back_in_the_same_kind(box: Any) -> None:
+    given_ = box('{"a": "x", "n": 1, "deep": [{"b": "y"}, null, true, 1.5]}')
+    sent = through(given_)
+    assert type(given_) is type(sent)
+    assert json.loads(sent) == {"a": "X", "n": 1, "deep": [{"b": "Y"}, None, True, 1.5]}
+
+
+@pytest.mark.parametrize("box", [str, str.encode, lambda text: bytearray(text.encode())])
+def test_an_unchanged_document_is_the_same_object(box: Any) -> None:
+    document = box('{ "a" :"X",   "n":1.0e2}')
+    assert through(document) is document
+
+
+def test_a_path_after_the_codec_takes_only_what_it_names() -> None:
+    look = Look()
+    guard = Guard(look, Change())
+    sent = guard.wrap(echo, text="body|json.items[*].text")(
+        '{"items": [{"text": "a", "id": "b"}, {"text": "c"}], "x": "d"}'
+    )
+    assert json.loads(sent) == {"items": [{"text": "A", "id": "b"}, {"text": "C"}], "x": "d"}
+    assert sorted(look.last.parts.values()) == ["a", "c"]
+
+
+def test_a_document_that_is_one_string() -> None:
+    assert json.loads(through('"hello"')) == "HELLO"
+
+
+def test_a_document_in_a_document() -> None:
+    inner = json.dumps({"t": "x"})
+    sent = through(json.dumps({"inner": inner, "z": "z"}), text="body|json.inner|json.t")
+    assert json.loads(json.loads(sent)["inner"]) == {"t": "X"}
+    assert json.loads(sent)["z"] == "z"
+
+
+def test_two_selectors_into_one_document_both_come_back() -> None:
+    sent = Guard(Change()).wrap(echo, text=["body|json.a", "body|json.b"])('{"a": "x", "b": "y", "c": "z"}')
+    assert json.loads(sent) == {"a": "X", "b": "Y", "c": "z"}
+
+
+def test_two_selectors_that_read_one_argument_in_two_ways_lose_no_change() -> None:
+    # body as it stands, and body as JSON: whichever wins, no unmasked "secret" goes out.
+    try:
+        sent = Guard(Change(lambda t: t.replace("secret", "-"))).wrap(echo, text=["body", "body|json.a"])(
+            '{"a": "secret", "b": "secret"}'
+        )
+    except GuardrailsError as error:
+        assert error.sent is False  # noqa: PT017 - to refuse it is right as well
+    else:
+        assert "secret" not in sent
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        "{",
+        "nonsense",
+        "{'a': 1}",
+        '{"a": 1} x',
+        '{"a": "x", "a": "y"}',
+        '{"d": {"a": 1, "a": 1}}',
+        "NaN",
+        '{"a": NaN}',
+        '{"a": Infinity}',
+        '{"a": -Infinity}',
+        "\ufeff{}",
+        '{"a": ' * 5,
+    ],
+)
+@pytest.mark.parametrize("box", [str, str.encode])
+def test_what_is_not_json_to_every_reader_is_denied_without_repeating_it(document: Any, box: Any) -> None:
+    with pytest.raises(Denied) as caught:
+        through(box(document))
+    assert caught.value.sent is False
+    assert "json" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [5, None, [], {}, 1.5, memoryview(b"{}"), object()])
+def test_json_of_something_else_is_denied(value: Any) -> None:
+    with pytest.raises(Denied):
+        through(value)
+
+
+@pytest.mark.parametrize("depth", [33, 1_000, 100_000])
+def test_g11_json_nested_without_end_is_denied(depth: Any) -> None:
+    with pytest.raises(Denied):
+        through("[" * depth + '"x"' + "]" * depth)
+
+
+def test_a_key_that_differs_only_by_its_escapes_is_twice_the_same_key() -> None:
+    with pytest.raises(Denied):
+        through('{"a": "x", "\\u0061": "y"}')
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "12345678901234567890.123456789", "1" + "0" * 40, "-0.0", "1.0"])
+def test_numbers_beside_a_changed_text_keep_their_value(number: Any) -> None:
+    sent = through('{"t": "x", "n": %s}' % number)  # noqa: UP031 - braces
+    assert '"X"' in sent
+    assert number in sent, sent
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(max_size=5), below, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_any_document_with_changed_texts_is_the_document_with_changed_texts(document: Any) -> None:
+    def marked(value: Any) -> Any:
+        match value:
+            case str():
+                return f"<{value}>"
+            case list():
+                return [marked(one) for one in value]
+            case dict():
+                return {key: marked(one) for key, one in value.items()}
+            case _:
+                return value
+
+    sent = json.loads(through(json.dumps(document), change=lambda text: f"<{text}>"))
+    assert marked(document) == sent
+    assert repr(marked(document)) == repr(sent)
+
+
+def test_utf8_bytes_are_text_under_the_codec() -> None:
+    assert through("grüße".encode(), "body|utf8") == "GRÜSSE".encode()
+    assert through(bytearray(b"x"), "body|utf8") == bytearray(b"X")
+
+
+@pytest.mark.parametrize("value", [b"\xff", b"\xed\xa0\x80", b"\xc0\x80", "text", 5, None])
+def test_what_is_not_utf8_is_denied(value: Any) -> None:
+    with pytest.raises(Denied) as caught:
+        through(value, "body|utf8")
+    assert "utf8" in str(caught.value)
+
+
+def test_bytes_without_a_codec_are_counted_and_left_alone() -> None:
+    look = Look()
+    value = b"\xff\x00"
+    assert Guard(look)(text="body")(echo)(value) is value
+    assert dict(look.last.parts) == {}
+
+
+def test_a_lone_surrogate_is_refused_or_goes_out_as_it_came() -> None:
+    document = '{"a": "\\ud800", "t": "x"}'
+    try:
+        sent = through(document.encode())
+    except GuardrailsError as error:
+        assert error.sent is False  # noqa: PT017 - to refuse it is right as well
+    else:
+        assert json.loads(sent) == {"a": "\ud800", "t": "X"}
+
+
+def test_the_functions_themselves() -> None:
+    assert decode(b"[1]", "json") == [1]
+    assert encode(["a"], "json", like=b'["x"]') == b'["a"]'
+    assert encode("a", "utf8", like=b"") == b"a"
+    with pytest.raises(Denied):
+        decode("a", "rot13")
