@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn
 
 from guardrails.errors import Denied
 
@@ -35,11 +37,51 @@ def decode(value: object, codec: str) -> object:
 
 
 def encode(value: object, codec: str, like: object) -> object:
-    """*value* in the box that *like* was: same codec, same type."""
-    text = json.dumps(value, ensure_ascii=False) if codec == "json" else str(value)
+    """
+    *value* in the box that *like* was: same codec, same type.
+
+    Args:
+        value: What `decode(like, codec)` gave, with some strings replaced.
+        codec: One of `selectors.CODECS`.
+        like: The encoded original. In JSON everything but the replaced strings stays as it was written.
+    """
+    if codec == "json":
+        original = like.decode("utf-8") if isinstance(like, bytes | bytearray) else str(like)
+        text = _rewritten(original, _parsed(original), value)
+    else:
+        text = str(value)
     if isinstance(like, bytearray):
         return bytearray(text.encode())
     return text.encode() if isinstance(like, bytes) else text
+
+
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)  # a string token of valid JSON
+
+
+def _rewritten(text: str, old: object, new: object) -> str:
+    """Numbers, spaces and order belong to the sender: only the tokens of changed strings are written anew."""
+    olds, news = list(_strings(old)), list(_strings(new))
+    ascii_only = text.isascii()
+    out: list[str] = []
+    at = 0
+    for token, before, after in zip(_STRING.finditer(text), olds, news, strict=True):
+        if before != after:
+            out += [text[at : token.start()], json.dumps(after, ensure_ascii=ascii_only)]
+            at = token.end()
+    return "".join(out) + text[at:]
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Keys and values that are strings, in the order in which they stand in the document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield key
+            yield from _strings(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _strings(child)
 
 
 def _text(value: bytes | bytearray, codec: str) -> str:

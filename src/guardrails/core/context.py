@@ -21,6 +21,10 @@ class Ids:
     conversation: str | None = None
     actor: str | None = None
 
+    def __repr__(self) -> str:
+        given = [name for name in ("tenant", "conversation", "actor") if getattr(self, name) is not None]
+        return f"Ids({', '.join(given)})"
+
 
 NOBODY: Final = Ids()
 current: Final[ContextVar[Ids]] = ContextVar("guardrails_ids", default=NOBODY)

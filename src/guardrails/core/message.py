@@ -60,6 +60,10 @@ class Message:
         named = {"text": parts} if isinstance(parts, str) else parts
         if not isinstance(named, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in named.items()):
             raise ConfigError("Message parts must be a str or a mapping of path to str")
+        if not isinstance(recipients, Iterable):
+            raise ConfigError("Message recipients must be a str or an iterable of str")
+        if not isinstance(metadata, Mapping):
+            raise ConfigError("Message metadata must be a mapping")
         people = (recipients,) if isinstance(recipients, str) else tuple(recipients)
         if not all(isinstance(person, str) for person in people):
             raise ConfigError("Message recipients must be a str or an iterable of str")

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from inspect import getattr_static
+from numbers import Number
 from types import MemberDescriptorType, SimpleNamespace
 from typing import Any, Final, TypeAlias
 
@@ -36,7 +37,7 @@ class Item:
 Place: TypeAlias = tuple[Key | Index | Item | Decode, ...]
 
 _FIELD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_NOT_TEXT: Final = (int, float, complex, bytes, bytearray, memoryview, type(None))
+_NOT_TEXT: Final = (Number, bytes, bytearray, memoryview, type(None))
 
 
 class Walk:
@@ -179,10 +180,13 @@ def _is_pydantic(value: object) -> bool:
 
 
 def _children(value: object) -> list[tuple[Key | Index | Item, object]]:
+    # The containers' own methods: a subclass may show something else than it holds.
     if isinstance(value, dict):
-        return [(Item(key), child) for key, child in value.items()]
-    if isinstance(value, list | tuple):
-        return [(Index(number), child) for number, child in enumerate(value)]
+        return [(Item(key), child) for key, child in dict.items(value)]
+    if isinstance(value, list):
+        return [(Index(number), child) for number, child in enumerate(list.__iter__(value))]
+    if isinstance(value, tuple):
+        return [(Index(number), child) for number, child in enumerate(tuple.__iter__(value))]
     names = _field_names(value)
     if names is None:
         raise Denied(f"a {type(value).__name__} under a text selector cannot be looked into", control="binding")
@@ -196,9 +200,11 @@ def _child(value: object, step: Key | Index) -> list[tuple[Key | Index | Item, o
     if isinstance(step, Index):
         if not isinstance(value, list | tuple):
             raise Denied(f"[{step.number}] needs a list or tuple, not {type(value).__name__}", control="binding")
-        return [(step, value[step.number])] if step.number < len(value) else []
+        return _children(value)[step.number : step.number + 1]
     if isinstance(value, dict):
-        return [(Item(step.name), value[step.name])] if step.name in value else []
+        return [(Item(step.name), dict.__getitem__(value, step.name))] if dict.__contains__(value, step.name) else []
+    if isinstance(value, tuple) and step.name in getattr(type(value), "_fields", ()):
+        return _child(value, Index(type(value)._fields.index(step.name)))  # type: ignore[attr-defined]  # a namedtuple
     names = _field_names(value)
     if names is None and (step.name in getattr(value, "__dict__", ()) or _is_slot(value, step.name)):
         names = [step.name]
@@ -214,9 +220,9 @@ def _is_slot(value: object, name: str) -> bool:
 def _at(value: Any, step: Key | Index | Item | Decode) -> object:
     match step:
         case Item(key):
-            return value[key]
+            return dict.__getitem__(value, key)
         case Index(number):
-            return value[number]
+            return _children(value)[number][1]
         case Key(name):
             return getattr(value, name)
         case Decode(codec):
@@ -225,10 +231,16 @@ def _at(value: Any, step: Key | Index | Item | Decode) -> object:
 
 def _copied(value: object, news: dict[Any, object]) -> object:
     """A shallow copy of *value* with some children replaced."""
-    if isinstance(value, dict | list):
-        twin: Any = copy.copy(value)
+    twin: Any
+    if isinstance(value, dict):
+        twin = copy.copy(value)
         for step, new in news.items():
-            twin[step.key if isinstance(step, Item) else step.number] = new
+            dict.__setitem__(twin, step.key, new)
+        return twin
+    if isinstance(value, list):
+        twin = copy.copy(value)
+        for step, new in news.items():
+            list.__setitem__(twin, step.number, new)
         return twin
     if isinstance(value, tuple):
         items = list(value)
@@ -249,15 +261,26 @@ def _copied(value: object, news: dict[Any, object]) -> object:
 def _shallow(value: Any) -> Any:
     """The same type with the same state, without running any of its code."""
     kind = type(value)
-    twin = object.__new__(kind)
+    try:
+        twin = SimpleNamespace() if kind is SimpleNamespace else object.__new__(kind)
+    except TypeError:
+        twin = None
+    if twin is None:
+        raise Denied(f"a {kind.__name__} under a text selector cannot be copied", control="binding")
+    fields_of_attrs = {attribute.name for attribute in getattr(kind, "__attrs_attrs__", ())}
     for owner in kind.__mro__:
         slots = owner.__dict__.get("__slots__", ())
         for slot in (slots,) if isinstance(slots, str) else slots:
             if slot in ("__dict__", "__weakref__"):
                 continue
             name = f"_{owner.__name__.lstrip('_')}{slot}" if slot.startswith("__") and not slot.endswith("__") else slot
-            if hasattr(value, name):
-                object.__setattr__(twin, name, getattr(value, name))
+            if fields_of_attrs and name not in fields_of_attrs:
+                continue  # where attrs keeps cached properties
+            try:
+                held = owner.__dict__[name].__get__(value)
+            except (AttributeError, KeyError):
+                continue  # never set
+            object.__setattr__(twin, name, held)
     if hasattr(value, "__dict__"):
         twin.__dict__.update(vars(value))
         _forget_cached(twin)

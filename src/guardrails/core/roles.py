@@ -95,7 +95,7 @@ def roles_of(send: Callable[..., Any], signature: inspect.Signature, options: Ma
             chosen[role] = _conventional(role, parameters, taken={s.root for s in chosen.get("text", ())})
     guessed = options.get("text", CONVENTIONAL) is CONVENTIONAL and not marked["text"]
     if guessed:
-        _check_bare(chosen, parameters)
+        _check_bare(chosen, parameters, settled=[role for role in NAMES if options.get(role, CONVENTIONAL) is not CONVENTIONAL])
     if not chosen["text"]:
         _cannot_guess(parameters, "names no text")
     senders = [name for name in SENDER_NAMES if name in parameters]
@@ -139,8 +139,12 @@ def _conventional(
     return tuple(parse_selector(name) for name in found)
 
 
-def _check_bare(chosen: Mapping[str, tuple[Selector, ...]], parameters: Mapping[str, inspect.Parameter]) -> None:
+def _check_bare(
+    chosen: Mapping[str, tuple[Selector, ...]], parameters: Mapping[str, inspect.Parameter], *, settled: Sequence[str]
+) -> None:
     known = KNOWN_NAMES | {selector.root for selectors in chosen.values() for selector in selectors}
+    # A role that was named leaves its other conventional names over: they are no text either.
+    known |= {name for role in settled for name in NAMES[role]}
     unknown = [
         name
         for name, parameter in parameters.items()
@@ -164,14 +168,20 @@ def _marked(send: Callable[..., Any], parameters: Mapping[str, inspect.Parameter
     hints = _hints(send, parameters)
     found: dict[str, list[str]] = {role: [] for role in MARKERS}
     for name in parameters:
-        for extra in getattr(hints.get(name), "__metadata__", ()):
-            for role, marker in MARKERS.items():
-                if extra is marker or isinstance(extra, marker):
-                    found[role].append(name)
+        extras = _metadata(hints.get(name))
+        for role, marker in MARKERS.items():
+            if any(extra is marker or isinstance(extra, marker) for extra in extras):
+                found[role].append(name)
     for role, names in found.items():
         if role not in ("text", "recipient") and len(names) > 1:
             raise ConfigError(f"{' and '.join(map(repr, names))} are both marked {MARKERS[role].__name__}")
     return found
+
+
+def _metadata(hint: Any) -> list[Any]:
+    """Everything that `Annotated` says anywhere inside a type, such as `Annotated[str, Text] | None`."""
+    inner = [extra for part in typing.get_args(hint) for extra in _metadata(part)]
+    return [*getattr(hint, "__metadata__", ()), *inner]
 
 
 def _hints(send: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> Mapping[str, Any]:

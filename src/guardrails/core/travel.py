@@ -121,8 +121,8 @@ def _is_signature_error(error: TypeError) -> bool:
 
 def _require(plan: Plan, reading: Reading) -> None:
     for role, why in plan.required:
-        value = reading.message.recipients if role == "recipient" else getattr(reading.message, role)
-        if not value:
+        message = reading.message
+        if not (message.recipients and all(message.recipients) if role == "recipient" else getattr(message, role)):
             raise Denied(f"a call without a {role}, which {why} needs", control="binding")
 
 
