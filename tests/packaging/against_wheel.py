@@ -22,13 +22,6 @@ def run(*command: str | Path, cwd: Path) -> None:
     subprocess.run([str(part) for part in command], cwd=cwd, check=True)
 
 
-def _how_tests_run() -> str:
-    """The section of pyproject.toml that pytest reads; with the rest of it, the source would be in sight."""
-    title = "[tool.pytest.ini_options]"
-    section = ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8").partition(title)[2]
-    return title + section.partition("\n[")[0] + "\n"
-
-
 def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="wheel-") as folder:
         work = Path(folder)
@@ -38,10 +31,12 @@ def main(arguments: list[str]) -> None:
         python = work / "venv" / "bin" / "python"
         run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[test]", cwd=work)
         clean = work / "clean"
-        for name in TESTED:
-            shutil.copytree(ROOT / name, clean / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "README.md", clean)
-        (clean / "pyproject.toml").write_text(_how_tests_run(), encoding="utf-8")
+        clean.mkdir()
+        for entry in (ROOT / name for name in TESTED):
+            if entry.is_dir():
+                shutil.copytree(entry, clean / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
+        for entry in (*ROOT.glob("*.md"), ROOT / "pyproject.toml", ROOT / "LICENSE"):
+            shutil.copy(entry, clean)
         run(
             python,
             "-c",
