@@ -6,11 +6,11 @@ Imported when an `AuditLog` is built, not with the package: structlog takes long
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from guardrails.audit.record import FIELDS, SCHEMA_VERSION, word
+from guardrails.audit.record import SCHEMA_VERSION, STAGE_FIELDS, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -25,18 +25,20 @@ class RecordLogger(structlog.BoundLoggerBase):
         return cast("bytes", rendered)
 
 
-def _only_fields(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if len(event) != len(FIELDS):  # the context has them all, so that only an unknown one changes the number
-        raise ValueError(f"unknown fields in a record: {sorted(event.keys() - set(FIELDS))}")
-    return event
+def _only_fields(fields: tuple[str, ...]) -> Callable[..., MutableMapping[str, Any]]:
+    known = len(fields)
+
+    def check(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if len(event) != known:  # the context has them all, so that only an unknown one changes the number
+            raise ValueError(f"unknown fields in a record: {sorted(event.keys() - set(fields))}")
+        return event
+
+    return check
 
 
 def _canonical(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:
-    # The context holds every field in sorted order, so that the order of building does not matter.
+    # The context holds the stage's fields in sorted order, so that the order of building does not matter.
     return f"{{{','.join(filter(None, event.values()))}}}".encode("ascii")
-
-
-_PROCESSORS: Final = (_only_fields, _canonical)
 
 
 def pipeline(*, stream: str, durability: str) -> Callable[[dict[str, str]], bytes]:
@@ -47,17 +49,26 @@ def pipeline(*, stream: str, durability: str) -> Callable[[dict[str, str]], byte
         stream: Bound into each line.
         durability: Bound into each line.
     """
+    always = {
+        "schema_version": f'"schema_version":{SCHEMA_VERSION}',
+        "stream": word("stream", stream),
+        "durability": word("durability", durability),
+    }
+    by_stage = {word("stage", stage): _logger(fields, always).line for stage, fields in STAGE_FIELDS.items()}
+
+    def line(members: dict[str, str]) -> bytes:
+        return by_stage[members["stage"]](members)
+
+    return line
+
+
+def _logger(fields: tuple[str, ...], always: dict[str, str]) -> RecordLogger:
     base = structlog.wrap_logger(
         object(),
-        processors=_PROCESSORS,
+        processors=(_only_fields(fields), _canonical),
         wrapper_class=RecordLogger,
         context_class=dict,
         cache_logger_on_first_use=True,
-        **dict.fromkeys(FIELDS, ""),
+        **dict.fromkeys(fields, ""),
     )
-    bound = base.bind(
-        schema_version=f'"schema_version":{SCHEMA_VERSION}',
-        stream=word("stream", stream),
-        durability=word("durability", durability),
-    )
-    return cast("RecordLogger", bound).line
+    return cast("RecordLogger", base.bind(**always))

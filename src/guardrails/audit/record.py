@@ -13,6 +13,7 @@ import math
 import os
 import platform
 import secrets
+import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
@@ -26,54 +27,26 @@ if TYPE_CHECKING:
     from guardrails.core.verdict import Coverage, Note
 
 SCHEMA_VERSION: Final = 1
-STAGES: Final = ("genesis", "decision", "intent", "outcome", "close")
 FIRST_PREV: Final = "0" * 64
-FIELDS: Final = (
-    "actor",
-    "attempt",
-    "boot",
-    "channel",
-    "config",
-    "content",
-    "control",
-    "conversation",
-    "counted",
-    "coverage",
-    "decision",
-    "deny_code",
-    "direction",
-    "durability",
-    "duration_us",
-    "error_code",
-    "error_type",
-    "event_id",
-    "findings",
-    "guards",
-    "guards_omitted",
-    "host",
-    "library",
-    "limit",
-    "message_key",
-    "operation",
-    "pid",
-    "prev",
-    "previous_stream",
-    "reason",
-    "recipients",
-    "recipients_omitted",
-    "records",
-    "released_characters",
-    "result",
-    "schema_version",
-    "send_id",
-    "seq",
-    "since",
-    "stage",
-    "stream",
-    "tenant",
-    "ts",
-    "why",
-)
+_LINKED: Final = {"durability", "event_id", "prev", "schema_version", "seq", "stage", "stream", "ts"}
+_NOTED: Final = {"guards", "guards_omitted", "send_id"}
+_MESSAGE: Final = {
+    *_NOTED,
+    *("actor", "channel", "content", "conversation", "coverage", "direction", "message_key", "operation", "tenant"),
+    *("recipients", "recipients_omitted"),
+}
+_OUTCOME: Final = {"duration_us", "error_code", "error_type", "released_characters", "result"}
+_REFUSAL: Final = {"control", "counted", "decision", "deny_code", "findings", "limit", "reason", "since"}
+_GENESIS: Final = {"boot", "config", "host", "library", "pid", "previous_stream", "why"}
+# Which fields a stage can have, in the order of its lines.
+STAGE_FIELDS: Final = {
+    "genesis": tuple(sorted(_LINKED | _GENESIS)),
+    "decision": tuple(sorted(_LINKED | _MESSAGE | _REFUSAL)),
+    "intent": tuple(sorted(_LINKED | _MESSAGE | {"attempt"})),
+    "outcome": tuple(sorted(_LINKED | _NOTED | _OUTCOME)),
+    "close": tuple(sorted(_LINKED | {"records", "why"})),
+}
+STAGES: Final = tuple(STAGE_FIELDS)
 
 Members: TypeAlias = dict[str, str]
 
@@ -82,7 +55,11 @@ _REASON_CHARACTERS: Final = 80
 _DETAIL_CHARACTERS: Final = 64
 _ENTRIES: Final = 16  # facts, entity types, type names in one mapping
 _SAFE_INT: Final = 2**53 - 1
+_ALWAYS_ROOM: Final = 1_024  # bytes that all other members together leave free, whatever they say
 _CHAIN_BYTES: Final = 320  # what prev, seq, stream, durability, schema_version and braces take at most
+
+
+_second: tuple[int, str] = (-1, "")  # the last second that was asked for, in words
 
 
 class EventIds:
@@ -101,7 +78,12 @@ class EventIds:
 
 def now() -> str:
     """The wall clock, as records say it: RFC 3339, UTC, microseconds."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    global _second  # noqa: PLW0603 - one tuple, replaced whole: whoever reads an older one sees another second and makes its own
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    known = _second
+    if known[0] != seconds:
+        known = _second = seconds, f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+    return f"{known[1]}.{nanoseconds // 1_000:06d}Z"
 
 
 @lru_cache(maxsize=2_048)
@@ -193,19 +175,20 @@ def guards(members: Members, notes: Iterable[Note], room: int) -> None:
         notes: In order.
         room: Bytes of the whole record.
     """
-    left = room - _CHAIN_BYTES - sum(map(len, members.values())) - len(members)
-    said: list[str] = []
-    omitted = 0
-    for note in notes:
-        one = _guard(note)
-        left -= len(one) + 1
-        if left > 0 and not omitted:
-            said.append(one)
-        else:
-            omitted += 1
-    members["guards"] = f'"guards":[{",".join(said)}]'
-    if omitted:
-        members["guards_omitted"] = f'"guards_omitted":{omitted}'
+    said = [_guard(note) for note in notes]
+    text = ",".join(said)
+    if len(text) > _ALWAYS_ROOM:
+        left = room - _CHAIN_BYTES - sum(map(len, members.values())) - len(members)
+        fitting = 0
+        for one in said:
+            left -= len(one) + 1
+            if left <= 0:
+                break
+            fitting += 1
+        if fitting < len(said):
+            members["guards_omitted"] = f'"guards_omitted":{len(said) - fitting}'
+            text = ",".join(said[:fitting])
+    members["guards"] = f'"guards":[{text}]'
 
 
 def counts(found: Mapping[str, int]) -> str:
@@ -252,6 +235,8 @@ def _fact(value: object) -> str:
 
 def _guard(note: Note) -> str:
     end = _named(note.control, note.layer, note.verdict, note.monitored)
+    if not note.findings and not note.detail and note.duration_seconds is not None:  # most of them
+        return f'{{"duration_us":{_microseconds(note.duration_seconds)},{end}'
     found = f'"findings":{counts(note.counts())},' if note.findings else ""
     took = "" if note.duration_seconds is None else f'"duration_us":{_microseconds(note.duration_seconds)},'
     detail = f'"detail":{facts(note.detail)},' if note.detail else ""

@@ -121,6 +121,23 @@ class Streams:
             self._began(chain)
         return lines
 
+    def write_one(self, members: Members) -> bytes:
+        """
+        `write` for one record and an open stream, for whoever counts microseconds; the line that was accepted.
+
+        Raises:
+            Exception: What the sink raised; the stream has been given up.
+        """
+        self.writing_since = time.monotonic()
+        try:
+            line = self._chain.link(members)  # type: ignore[union-attr]  # the caller has asked is_open
+            self._sink.write((line,), durable=self._durable)
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        self.writing_since = 0.0
+        return line
+
     def end(self, why: str) -> list[bytes]:
         """
         Write the close record and let the sink go; the lines that were accepted.
@@ -169,7 +186,7 @@ class Streams:
         self._down_until, self._backoff_seconds, self.failed = 0.0, _BACKOFF_SECONDS, None
 
     def _give_up(self, error: BaseException) -> None:
-        self._chain, self._why = None, "sink_failed"
+        self._chain, self._why, self.writing_since = None, "sink_failed", 0.0
         first, self.failed = self.failed is None, type(error).__name__
         self._down_until = time.monotonic() + self._backoff_seconds
         self._backoff_seconds = min(2 * self._backoff_seconds, _BACKOFF_AT_MOST_SECONDS)

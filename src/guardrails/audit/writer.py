@@ -21,7 +21,7 @@ from guardrails.audit.refusals import Refusals
 from guardrails.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from guardrails.audit.bounds import Bounds
     from guardrails.audit.streams import Streams
@@ -54,7 +54,7 @@ class Writer:
         threaded: bool,
         deadline_seconds: float,
         bounds: Bounds,
-        show: Callable[[list[bytes]], None],
+        show: Callable[[Sequence[bytes]], None],
         event_ids: EventIds,
     ) -> None:
         self._streams = streams
@@ -208,11 +208,15 @@ class Writer:
             else:
                 self._drop(entry)
             return
-        self._queue.append(entry)
-        if not self.is_threaded:
+        if self.is_threaded:
+            self._queue.append(entry)
+            if self._idle:
+                self._signal()
+        elif entry.members and not self._queue and self._streams.is_open and self._turn.acquire(blocking=False):
+            self._write_one(entry)
+        else:
+            self._queue.append(entry)
             self._take_turn()
-        elif self._idle:
-            self._signal()
 
     def wait(self, entry: Entry, seconds: float) -> str:
         """Wait for *entry* in this thread; the state then."""
@@ -245,13 +249,41 @@ class Writer:
     # -- draining
 
     def _take_turn(self) -> None:
-        while self._queue and not self._streams.rest_seconds() and self._turn.acquire(blocking=False):
+        while (
+            (self._queue or self._aggregate_is_due())
+            and not self._streams.rest_seconds()
+            and self._turn.acquire(blocking=False)
+        ):
             self._owner = threading.get_ident()
             try:
                 self._write_some()
             finally:
                 self._owner = 0
                 self._turn.release()
+        lifetime.after_write()
+
+    def _write_one(self, entry: Entry) -> None:
+        """What `_write_some` does with a batch of one; the caller has the turn."""
+        self._owner = threading.get_ident()
+        try:
+            line = self._streams.write_one(entry.members)
+        except Exception:  # noqa: BLE001 - the sink's; Streams has said it, and backs off
+            self._put_back([entry])
+        except BaseException:
+            self._put_back([entry])
+            raise
+        else:
+            entry.state = WRITTEN
+            if entry.kind is OUTCOME:
+                self._slots.append(None)
+            elif entry.kind is DECISION:
+                self._decision_slots.append(None)
+            self._show((line,))
+        finally:
+            self._owner = 0
+            self._turn.release()
+        if self._queue or self.refusals.pending:
+            self._take_turn()
         lifetime.after_write()
 
     def _run(self) -> None:
@@ -306,10 +338,12 @@ class Writer:
             self._show(lines)
         return ends
 
+    def _aggregate_is_due(self) -> bool:
+        waits = self._aggregate is not None and self._aggregate.state != WRITTEN
+        return self.refusals.pending and not waits and self.refusals.due_in(time.monotonic()) == 0.0
+
     def _add_aggregate(self, batch: list[Entry], *, now: bool) -> None:
-        if self._aggregate is not None and self._aggregate.state != WRITTEN:
-            return
-        if now or self.refusals.due_in(time.monotonic()) == 0.0:
+        if now or self._aggregate_is_due():
             members = self.refusals.take()
             if members is not None:
                 self._aggregate = Entry(DECISION, members)
