@@ -57,14 +57,18 @@ class Region:
         self._abroad = re.compile((own and own.international_prefix) or "")
 
     def rules_out(self, candidate: str) -> bool:
-        """Whether *candidate* has too few digits: of its region, or, behind a prefix to dial abroad, of any."""
+        """
+        Whether *candidate*, and every part of it, has too few digits for its region.
+
+        A number that may begin with "+" or a prefix to dial abroad can be of any region, and is not ruled out.
+        """
         digits = _DIGIT.findall(candidate)
         if len(digits) >= self._least:
             return False
         if len(digits) < LEAST_DIGITS:
             return True
         number = "".join(digits)
-        return candidate.isascii() and not candidate.startswith("+") and self._abroad.match(number) is None
+        return candidate.isascii() and "+" not in candidate and self._abroad.search(number) is None
 
 
 class Matcher(PhoneNumberMatcher):
@@ -82,6 +86,12 @@ class Matcher(PhoneNumberMatcher):
         super().__init__(text, region.name, leniency=leniency)
         self._region = region
         self._memory = memory
+
+    def _extract_match(self, candidate: str, offset: int) -> PhoneNumberMatch | None:
+        if self._region.rules_out(candidate):
+            return None
+        match: PhoneNumberMatch | None = super()._extract_match(candidate, offset)
+        return match
 
     def _parse_and_verify(self, candidate: str, offset: int) -> PhoneNumberMatch | None:
         if self._region.rules_out(candidate):
