@@ -68,7 +68,7 @@ _WHERE = {
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
 
-__all__ = [  # noqa: PLE0604 - every name is in _HOME; a test compares the two
+__all__ = [
     "Allow",
     "AuditLog",
     "Blocked",

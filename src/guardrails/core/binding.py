@@ -8,7 +8,7 @@ worked out once and cached, so that a send pays for dict look-ups and not for `S
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 from uuid import UUID
@@ -268,9 +268,7 @@ class SelectorBinding:
     def _planned(self, shape: tuple[Any, ...], args: Args, kwargs: Kwargs) -> _Plan:
         slots = [_Slot(position=number) for number in range(len(args))]
         bound = self._signature.bind(*slots, **{name: _Slot(keyword=name) for name in kwargs}).arguments
-        extra = next(
-            (p.name for p in self._signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD), None
-        )
+        extra = next((p.name for p in self._signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD), None)
         found: dict[str, Any] = {}
         for root in self._roles.roots():
             parameter = self._signature.parameters.get(root)
@@ -347,7 +345,7 @@ def _plain(roles: Roles, slots: Mapping[str, Any]) -> _Plain | None:
         at = slot.keyword if slot.position is None else slot.position
         assert at is not None  # noqa: S101 - a slot has one of the two
         places.append(at)
-    return roles.text[0].root, places[0], places[1] if len(places) == 2 else None
+    return roles.text[0].root, places[0], places[1] if roles.recipient else None
 
 
 def is_iterator(value: object) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from guardrails.core.control import Io, Masker, Sealed, Step
     from guardrails.core.journey import Journey
     from guardrails.core.message import Message
-    from guardrails.core.verdict import Coverage, Finding, Note
+    from guardrails.core.verdict import Coverage, Finding
 
 
 @final

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias, assert_never, overload
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never, overload
 
 from guardrails.core.control import DEADLINE_SECONDS, Control
 from guardrails.core.message import Message
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from guardrails.core.control import Forward, Io
 
 Answer: TypeAlias = Verdict | str | None
+_FOREVER_SECONDS: Final = 1e10  # beyond what a datetime can say
 CheckFunction: TypeAlias = Callable[[Message], Answer] | Callable[[Message], Awaitable[Answer]]
 
 
@@ -91,7 +92,7 @@ class Check:
             case Deny(reason):
                 raise Denied(str(reason))
             case Defer(seconds):
-                if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e10:
+                if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < _FOREVER_SECONDS:
                     raise ControlError(f"check {self.name!r}: Defer takes seconds, a number of at least 0")
                 raise Deferred(not_before=io.now() + timedelta(seconds=seconds))
             case _:  # pragma: no cover - mypy proves that nothing is left

@@ -102,7 +102,7 @@ def _parsed(text: str) -> object:
     raise _unreadable("json", problem)
 
 
-class _Refused(Exception):  # noqa: N818 - carries a reason out of a json hook, never seen outside
+class _Refused(Exception):
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem

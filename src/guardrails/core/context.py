@@ -31,9 +31,7 @@ current: Final[ContextVar[Ids]] = ContextVar("guardrails_ids", default=NOBODY)
 
 
 @contextmanager
-def context(
-    *, tenant: str | None = None, conversation: str | None = None, actor: str | None = None
-) -> Iterator[None]:
+def context(*, tenant: str | None = None, conversation: str | None = None, actor: str | None = None) -> Iterator[None]:
     """
     Name tenant, conversation or actor for every guarded send in this block.
 

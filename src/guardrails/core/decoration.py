@@ -25,9 +25,9 @@ class Decoration:
     """The options of one decoration; `Guard.wrap` explains them."""
 
     text: str | Sequence[str] | Convention = CONVENTIONAL
-    recipient: str | Sequence[str] | None | Convention = CONVENTIONAL
-    conversation: str | None | Convention = CONVENTIONAL
-    tenant: str | None | Convention = CONVENTIONAL
+    recipient: str | Sequence[str] | Convention | None = CONVENTIONAL
+    conversation: str | Convention | None = CONVENTIONAL
+    tenant: str | Convention | None = CONVENTIONAL
     message_key: str | None = None
     reply: str = "auto"
     shape: str | None = None
@@ -93,9 +93,7 @@ def decorate(
         if roles.tenant:
             required.setdefault("tenant", "this guard")
         _check_direct_iterators(options, roles)
-        binding = SelectorBinding(
-            signature, roles, channel=channel, direction=direction, caps=caps, strict=strict
-        )
+        binding = SelectorBinding(signature, roles, channel=channel, direction=direction, caps=caps, strict=strict)
     plan = Plan(
         send=send,
         shape=shape,
@@ -148,9 +146,7 @@ def _check_async_only(stack: Stack, *, awaits: bool) -> None:
             raise ConfigError(f"{slot.name} needs an event loop, and cannot guard a sync send")
 
 
-def _custom(
-    send: Any, options: Decoration, *, caps: Caps
-) -> tuple[Binding, inspect.Signature | None]:
+def _custom(send: Any, options: Decoration, *, caps: Caps) -> tuple[Binding, inspect.Signature | None]:
     given = [name for name in _role_options(options) if getattr(options, name) not in (CONVENTIONAL, None)]
     if given:
         raise ConfigError(f"bind= replaces selectors; leave out {', '.join(given)}")

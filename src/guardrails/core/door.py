@@ -45,7 +45,7 @@ class StopCarrier(RuntimeError):
         self.stop = stop
 
 
-async def through_the_door(journey: Journey, call: Call) -> Any:
+async def through_the_door(journey: Journey, call: Call) -> Any:  # noqa: C901, PLR0915 - flat: every frame here is paid by every send
     """Seal, commit, send. What comes back is the send's result, or a `Stream` of it."""
     journey.at_door_closed = True
     failure: BaseException | None = None
@@ -309,4 +309,3 @@ def _judged(journey: Journey, failure: Exception) -> Exception:
     if journey.payload is None and slot is not None:
         return crashed(failure, name=slot.name, where=slot.where, sent=False, after_send=fate(sent=False))
     return crashed(failure, name="binding", where=journey.plan.operation, sent=False, after_send=fate(sent=False))
-

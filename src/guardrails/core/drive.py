@@ -83,7 +83,7 @@ class BlockingIo(Ports):
         """Block for *seconds*."""
         turn = self._timed.turn
         left = seconds if turn is None else min(seconds, max(0.0, turn.remaining()))
-        time.sleep(left)
+        time.sleep(left)  # noqa: ASYNC251 - this Io is for sync sends: blocking is what it is for
         if left < seconds:
             turn.timed_out = True
             raise ControlError("slept past its deadline")

@@ -215,7 +215,7 @@ class GuardedStream(_GuardedBase):
                 raise StopIteration(flow.value)
             failure = self._pull(flow)
         _let_go(flow)
-        raise_clean(failure)
+        return raise_clean(failure)
 
     def _pull(self, flow: Flow) -> BaseException | None:
         """Read one chunk; what went wrong is returned."""
@@ -285,7 +285,7 @@ class GuardedAsyncStream(_GuardedBase):
                 raise StopAsyncIteration
             failure = await self._pull(flow)
         await _alet_go(flow)
-        raise_clean(failure)
+        return raise_clean(failure)
 
     async def _pull(self, flow: Flow) -> BaseException | None:
         token = flow.enter()
@@ -377,5 +377,3 @@ async def _aclose(source: Any) -> None:
     done = close()
     if inspect.isawaitable(done):
         await done
-
-

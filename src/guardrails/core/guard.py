@@ -61,7 +61,7 @@ class Guard:
             raise ConfigError(f"direction must be one of {DIRECTIONS}")
         self._setup(None, platform_slots(controls), channel, direction, strict, production, caps or Caps())
 
-    def _setup(  # noqa: PLR0913 - the fields of a guard, for __init__ and extend
+    def _setup(
         self,
         parent: Guard | None,
         own: tuple[Slot, ...],
@@ -72,7 +72,7 @@ class Guard:
         caps: Caps,
     ) -> None:
         self._parent = parent
-        above: tuple[Slot, ...] = parent._stack.slots if parent is not None else ()
+        above: tuple[Slot, ...] = parent._stack.slots if parent is not None else ()  # noqa: SLF001 - our own kind
         self._own = own
         self._channel = channel
         self._direction = direction
@@ -100,9 +100,9 @@ class Guard:
         /,
         *,
         text: str | Sequence[str] | Convention = ...,
-        recipient: str | Sequence[str] | None | Convention = ...,
-        conversation: str | None | Convention = ...,
-        tenant: str | None | Convention = ...,
+        recipient: str | Sequence[str] | Convention | None = ...,
+        conversation: str | Convention | None = ...,
+        tenant: str | Convention | None = ...,
         message_key: str | None = ...,
         reply: str = ...,
         shape: str | None = ...,
@@ -127,9 +127,9 @@ class Guard:
         /,
         *,
         text: str | Sequence[str] | Convention = CONVENTIONAL,
-        recipient: str | Sequence[str] | None | Convention = CONVENTIONAL,
-        conversation: str | None | Convention = CONVENTIONAL,
-        tenant: str | None | Convention = CONVENTIONAL,
+        recipient: str | Sequence[str] | Convention | None = CONVENTIONAL,
+        conversation: str | Convention | None = CONVENTIONAL,
+        tenant: str | Convention | None = CONVENTIONAL,
         message_key: str | None = None,
         reply: str = "auto",
         shape: str | None = None,
@@ -285,9 +285,7 @@ class Guard:
     def __enter__(self) -> Self:
         return self.open()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -327,4 +325,3 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-

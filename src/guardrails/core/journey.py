@@ -191,9 +191,7 @@ class Journey:
         self.masked_parts = call.message.parts
         return call
 
-    async def mask_text(
-        self, masker: Masker, text: str, atoms: frozenset[str], io: Any
-    ) -> tuple[str, Sequence[Finding]]:
+    async def mask_text(self, masker: Masker, text: str, atoms: frozenset[str], io: Any) -> tuple[str, Sequence[Finding]]:
         """One text masked between *atoms*; long ones in a worker thread on async sends."""
         if not text:
             return text, ()
@@ -256,9 +254,7 @@ class Journey:
         return found
 
     def is_same_send(self, message: Message) -> bool:
-        """
-        Whether *message*, as an inner guard bound it, is what this journey is sending right now; true at most once.
-        """
+        """Whether *message*, as an inner guard bound it, is what this journey is sending right now; true at most once."""
         payload = self.payload
         if self.settled or payload is None or message.recipients != payload.recipients or message.text != payload.text:
             return False
@@ -361,7 +357,9 @@ class Journey:
 _MASK_FILTER: Final = "mask"
 
 
-def _noted(hop: Any, verdict: str, findings: Mapping[str, Sequence[Finding]], coverage: Coverage | None, detail: Any) -> Note:
+def _noted(
+    hop: Any, verdict: str, findings: Mapping[str, Sequence[Finding]], coverage: Coverage | None, detail: Any
+) -> Note:
     if hop is None or not hasattr(hop, "slot"):
         return Note("core", "platform", verdict, findings, coverage, detail=detail or {})
     slot = hop.slot

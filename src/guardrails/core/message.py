@@ -77,9 +77,7 @@ class Message:
         # An exact copy of each text: a str subclass could answer differently to different readers.
         _set_parts(self, MappingProxyType({str.__str__(path): str.__str__(text) for path, text in named.items()}))
         _set_recipients(self, tuple(str.__str__(person) for person in people))
-        _set_envelope(
-            self, (channel, direction, sender, conversation, tenant, actor, MappingProxyType(dict(metadata)))
-        )
+        _set_envelope(self, (channel, direction, sender, conversation, tenant, actor, MappingProxyType(dict(metadata))))
 
     @property
     def channel(self) -> str:
@@ -170,7 +168,7 @@ def with_parts(message: Message, parts: Mapping[str, str]) -> Message:
     return assemble(dict(parts), message.recipients, message._envelope)  # noqa: SLF001 - same module
 
 
-def _revive(  # noqa: PLR0913 - the fields of a message
+def _revive(
     parts: dict[str, str],
     recipients: tuple[str, ...],
     channel: str,

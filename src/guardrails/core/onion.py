@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from guardrails.core.journey import Journey
     from guardrails.core.stack import Slot
 
+
 class State(Enum):
     """How far one hop's `forward` is."""
 
@@ -217,7 +218,9 @@ class Hop:
         return self.inner_reply
 
 
-async def enter(journey: Journey, index: int, call: Call, parent: Hop | None = None) -> Any:
+async def enter(  # noqa: C901, PLR0915 - flat: every frame here is paid by every control of every send
+    journey: Journey, index: int, call: Call, parent: Hop | None = None
+) -> Any:
     """
     Go on behind *parent* (None: from outside) with the control at *index* of the journey's route, or through the door.
 

@@ -110,9 +110,7 @@ class _Cut:
         slot = journey.plan.stack.mask
         assert slot is not None  # noqa: S101 - it is where the filter came from
         if isinstance(failure, GuardrailsError):
-            refusal: GuardrailsError = rebuilt(
-                failure, name=slot.name, where=slot.where, sent=None, clean=journey.clean
-            )
+            refusal: GuardrailsError = rebuilt(failure, name=slot.name, where=slot.where, sent=None, clean=journey.clean)
         else:
             refusal = crashed(failure, name=slot.name, where=slot.where, sent=None, after_send=fate(None))
         journey.refusal = refusal

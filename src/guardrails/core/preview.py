@@ -104,9 +104,7 @@ async def _ask(journey: Journey) -> None:
     reading = journey.reading = plan.binding.read(journey.args, journey.kwargs)
     message = reading.message
     missing = {
-        role
-        for role, _ in plan.required
-        if not (message.recipients if role == "recipient" else getattr(message, role))
+        role for role, _ in plan.required if not (message.recipients if role == "recipient" else getattr(message, role))
     }
     left_out = [slot for slot in plan.stack.slots if missing.intersection(slot.needs)]
     journey.not_evaluated = tuple(slot.name for slot in left_out)
@@ -118,7 +116,7 @@ def _decision(journey: Journey, failure: BaseException | None) -> Decision:
     if journey.refusal is not None:
         failure = journey.refusal
     refusal = failure if isinstance(failure, GuardrailsError) else None
-    if failure is not None and (refusal is None or isinstance(refusal, Unavailable) and refusal.control == "guard"):
+    if failure is not None and (refusal is None or (isinstance(refusal, Unavailable) and refusal.control == "guard")):
         journey.forget()
         raise_clean(failure)
     decision = Decision(

@@ -20,9 +20,13 @@ from guardrails.errors import ControlError, Denied, GuardrailsError
 REASON_CHARACTERS: Final = 80
 _OWN_FOLDER: Final = str(Path(__file__).parent.parent)
 _CHAIN: Final = 32  # chained exceptions looked at
+_CODE_CHARACTERS: Final = 32
+_CODE_DIGITS: Final = 6  # a code, not a phone number
 
 
-def rebuilt(error: GuardrailsError, *, name: str, where: str, sent: bool | None, clean: Callable[[str], str]) -> GuardrailsError:
+def rebuilt(
+    error: GuardrailsError, *, name: str, where: str, sent: bool | None, clean: Callable[[str], str]
+) -> GuardrailsError:
     """
     A refusal or failure that a control raised: same class and fields, text masked and cut.
 
@@ -61,7 +65,9 @@ def crashed(error: BaseException, *, name: str, where: str, sent: bool | None, a
         after_send: Sentence about the message's fate.
     """
     place = _deepest(error, where)
-    return ControlError(f"control {name!r} raised {type(error).__name__} at {place}; {after_send}", sent=sent, control=name, where=place)
+    return ControlError(
+        f"control {name!r} raised {type(error).__name__} at {place}; {after_send}", sent=sent, control=name, where=place
+    )
 
 
 def overran(*, name: str, where: str, deadline_seconds: float, sent: bool | None, after_send: str) -> ControlError:
@@ -106,14 +112,15 @@ def result_of(error: BaseException) -> str:
 
 
 def code_of(error: BaseException) -> str | None:
-    """The provider's error code, if the exception carries a plain one."""
+    """The provider's error code, if the exception carries a plain one: short, and not long enough for a phone number."""
     for field in ("code", "status_code"):
-        value = getattr(error, field, None)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-        if isinstance(value, str) and len(value) <= 32 and value.isascii() and value.replace("_", "").replace("-", "").isalnum():
-            # Letters only, or a short number: an enumerable identifier, not a phone number.
-            return value if sum(map(str.isdigit, value)) < 7 else None
+        value = getattr(error, "__dict__", {}).get(field)  # no property of theirs is run
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            continue
+        code = str(value)
+        plain = code.isascii() and code.replace("_", "").replace("-", "").isalnum()
+        if plain and len(code) <= _CODE_CHARACTERS and sum(map(str.isdigit, code)) <= _CODE_DIGITS:
+            return code
     return None
 
 
@@ -178,4 +185,3 @@ def _safe(value: Any, clean: Callable[[str], str]) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_safe(item, clean) for item in value) if type(value) in (list, tuple) else ()
     return f"<{type(value).__name__}>"
-

@@ -36,7 +36,7 @@ SENDER_NAMES: Final = ("sender", "from_")
 KNOWN_NAMES: Final = frozenset({"self", "cls", "id", "key", *SENDER_NAMES})
 MARKERS: Final = {"text": Text, "recipient": Recipient, "conversation": Conversation, "tenant": Tenant}
 
-RoleOption = str | Sequence[str] | None | Convention
+RoleOption = str | Sequence[str] | Convention | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,9 @@ def roles_of(send: Callable[..., Any], signature: inspect.Signature, options: Ma
             chosen[role] = _conventional(role, parameters, taken={s.root for s in chosen.get("text", ())})
     guessed = options.get("text", CONVENTIONAL) is CONVENTIONAL and not marked["text"]
     if guessed:
-        _check_bare(chosen, parameters, settled=[role for role in NAMES if options.get(role, CONVENTIONAL) is not CONVENTIONAL])
+        _check_bare(
+            chosen, parameters, settled=[role for role in NAMES if options.get(role, CONVENTIONAL) is not CONVENTIONAL]
+        )
     if not chosen["text"]:
         _cannot_guess(parameters, "names no text")
     senders = [name for name in SENDER_NAMES if name in parameters]
@@ -119,16 +121,14 @@ def _explicit(role: str, option: RoleOption, parameters: Mapping[str, inspect.Pa
             raise ConfigError(
                 f"{role}={selector.source!r} names no parameter; there are: {', '.join(parameters) or 'none'}"
             )
-    if role != "text" and role != "recipient" and len(selectors) > 1:
+    if role not in ("text", "recipient") and len(selectors) > 1:
         raise ConfigError(f"{role}= takes one selector")
     if len({selector.source for selector in selectors}) != len(selectors):
         raise ConfigError(f"{role}= names a selector twice")
     return selectors
 
 
-def _conventional(
-    role: str, parameters: Mapping[str, inspect.Parameter], *, taken: set[str]
-) -> tuple[Selector, ...]:
+def _conventional(role: str, parameters: Mapping[str, inspect.Parameter], *, taken: set[str]) -> tuple[Selector, ...]:
     found = [name for name in NAMES[role] if name in parameters and name not in taken]
     if len(found) > 1:
         raise ConfigError(
@@ -148,8 +148,7 @@ def _check_bare(
     unknown = [
         name
         for name, parameter in parameters.items()
-        if name not in known
-        or parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if name not in known or parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     ]
     if unknown:
         _cannot_guess(parameters, f"cannot tell whether {', '.join(map(repr, unknown))} holds text")
@@ -186,7 +185,7 @@ def _metadata(hint: Any) -> list[Any]:
 
 def _hints(send: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> Mapping[str, Any]:
     target = send if inspect.isroutine(send) or isinstance(send, type) else getattr(send, "func", send)
-    if not inspect.isroutine(target) and hasattr(type(target), "__call__"):
+    if not inspect.isroutine(target) and callable(target):
         target = type(target).__call__
     try:
         return typing.get_type_hints(inspect.unwrap(target), include_extras=True)

@@ -1,9 +1,8 @@
 """
 The little language that names arguments: `param.key.attr`, `[0]`, `[*]`, `.*`, `["a.b"]`, codecs `|json`, `|utf8`.
 
-    selector := NAME step* ( "|" CODEC tail? )*
+    selector := NAME ( step | "|" CODEC )*
     step     := "." NAME | ".*" | "[*]" | "[" INT "]" | '["' TEXT '"]'
-    tail     := NAME step* | ("[" ... "]" | ".*") step*        what follows a codec starts without a dot
 """
 
 from __future__ import annotations
@@ -89,11 +88,6 @@ def parse_selector(source: str) -> Selector:
     steps: list[Step] = []
     at = root.end()
     while at < len(source):
-        after_codec = bool(steps) and isinstance(steps[-1], Decode)
-        if after_codec and (bare := _NAME.match(source, at)):
-            steps.append(Key(bare.group()))
-            at = bare.end()
-            continue
         token = _TOKEN.match(source, at)
         if token is None:
             raise ConfigError(

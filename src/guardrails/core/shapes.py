@@ -97,7 +97,7 @@ def _seen(send: Callable[..., Any]) -> Shape:
 
 
 def _own(candidate: Any) -> Shape | None:
-    for one in (candidate, None if inspect.isroutine(candidate) else getattr(type(candidate), "__call__", None)):
+    for one in (candidate, None if inspect.isroutine(candidate) else getattr(type(candidate), "__call__", None)):  # noqa: B004 - the method itself is wanted
         if inspect.isasyncgenfunction(one):
             return Shape.ASYNC_GENERATOR
         if inspect.isgeneratorfunction(one):

@@ -44,7 +44,7 @@ def run_blocking(journey: Journey) -> Any:
         failure = error
     if failure is None and journey.refusal is None:
         return finish(journey, reply)
-    raise_clean(ended(journey, failure))
+    return raise_clean(ended(journey, failure))
 
 
 async def run_awaiting(journey: Journey) -> Any:
@@ -67,7 +67,7 @@ async def run_awaiting(journey: Journey) -> Any:
         return finish(journey, reply)
     if journey.stream is not None:
         await close_dropped(journey)
-    raise_clean(ended(journey, failure))
+    return raise_clean(ended(journey, failure))
 
 
 def prepared(journey: Journey) -> Coroutine[Any, Any, Any]:

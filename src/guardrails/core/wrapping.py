@@ -25,10 +25,9 @@ class Live:
 def wrapper_for(live: Live, signature: inspect.Signature | None) -> Callable[..., Any]:
     """A function that answers like the send and runs the guard around it."""
     plan = live.plan
-    if plan.shape is Shape.ASYNC and not looks_async(plan.send):
-        wrapper = _hidden_coroutine(live)
-    else:
-        wrapper = _MAKERS[plan.shape](live)
+    wrapper = (
+        _hidden_coroutine(live) if plan.shape is Shape.ASYNC and not looks_async(plan.send) else _MAKERS[plan.shape](live)
+    )
     _look_like(wrapper, plan.send)
     if signature is not None:
         wrapper.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads
