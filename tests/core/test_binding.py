@@ -46,7 +46,6 @@ WAYS: list[tuple[str, str, Call, dict[str, Any]]] = [
     ("body='d', /", "body", call(), {"body": "D"}),
     ("a='a', body='d', /", "body", call(), {"a": "a", "body": "D"}),
     ("a='a', body='d', /, c='c'", "body", call(c="e"), {"a": "a", "body": "D", "c": "e"}),
-    ("a='a', body='d', /, **rest", "body", call(body="y"), {"a": "a", "body": "D", "rest": {"body": "y"}}),
     ("a='a', body='d', *rest", "body", call(), {"a": "a", "body": "D", "rest": ()}),
     ("a='a', body='d', *rest, k='k'", "body", call("b"), {"a": "b", "body": "D", "rest": (), "k": "k"}),
     ("*, body='d'", "body", call(), {"body": "D"}),
