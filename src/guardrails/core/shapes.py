@@ -66,14 +66,22 @@ def shape_of(send: Callable[..., Any], override: str | None = None) -> Shape:
         raise ConfigError('shape must be "sync" or "async"')
     if seen in {Shape.GENERATOR, Shape.ASYNC_GENERATOR}:
         raise ConfigError(f"shape={override!r} cannot be given for a {seen.value} function; leave it out")
-    if override == "sync" and looks_async(send):
+    if override == "sync" and _own(send) is Shape.ASYNC:
         raise ConfigError('shape="sync" cannot be given for a coroutine function; leave it out')
     return Shape(override)
 
 
-def looks_async(send: Callable[..., Any]) -> bool:
-    """Whether *send* itself says that it is a coroutine function: the wrapper must answer the same."""
-    return _own(send) is Shape.ASYNC
+def says(send: Callable[..., Any], shape: Shape) -> bool:
+    """Whether `inspect` says *shape* of *send* itself: the wrapper must answer the same."""
+    match shape:
+        case Shape.SYNC:
+            return True
+        case Shape.ASYNC:
+            return inspect.iscoroutinefunction(send)
+        case Shape.GENERATOR:
+            return inspect.isgeneratorfunction(send)
+        case Shape.ASYNC_GENERATOR:
+            return inspect.isasyncgenfunction(send)
 
 
 def _seen(send: Callable[..., Any]) -> Shape:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Final
 
 from guardrails.core.journey import Journey
 from guardrails.core.plan import Plan
-from guardrails.core.shapes import Shape, looks_async, mark
+from guardrails.core.shapes import Shape, mark, says
 from guardrails.core.travel import run_awaiting, run_blocking
 
 
@@ -25,9 +25,9 @@ class Live:
 def wrapper_for(live: Live, signature: inspect.Signature | None) -> Callable[..., Any]:
     """A function that answers like the send and runs the guard around it."""
     plan = live.plan
-    wrapper = (
-        _hidden_coroutine(live) if plan.shape is Shape.ASYNC and not looks_async(plan.send) else _MAKERS[plan.shape](live)
-    )
+    wrapper = _MAKERS[plan.shape](live)
+    if not says(plan.send, plan.shape):
+        wrapper = _hidden(wrapper)
     _look_like(wrapper, plan.send)
     if signature is not None:
         wrapper.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads
@@ -43,10 +43,12 @@ def _look_like(wrapper: Callable[..., Any], send: Any) -> None:
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         if (value := getattr(send, name, None)) is not None:
             setattr(wrapper, name, value)
-    if inspect.isfunction(send):
-        wrapper.__annotations__ = dict(send.__annotations__)
+    wrapper.__annotations__ = {}
+    if inspect.isroutine(send):
+        wrapper.__annotations__.update(getattr(send, "__annotations__", {}))
         # Without __wrapped__: a guard that one attribute look-up goes around is none.
-        wrapper.__dict__.update({key: value for key, value in vars(send).items() if key != "__wrapped__"})
+        looks = getattr(send, "__dict__", {}).items()
+        wrapper.__dict__.update({key: value for key, value in looks if key != "__wrapped__"})
 
 
 # In each wrapper the arguments are given to the journey and forgotten at once: an exception that passes shows the
@@ -71,11 +73,11 @@ def _coroutine(live: Live) -> Callable[..., Any]:
     return send
 
 
-def _hidden_coroutine(live: Live) -> Callable[..., Any]:
-    def send(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-        journey = Journey(live.plan, args, kwargs)
-        del args, kwargs
-        return run_awaiting(journey)
+def _hidden(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """For a send that gives a coroutine or generator without saying so, such as an object with `async __call__`."""
+
+    def send(*args: Any, **kwargs: Any) -> Any:
+        return inner(*args, **kwargs)
 
     return send
 
