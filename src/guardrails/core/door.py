@@ -47,6 +47,8 @@ class StopCarrier(RuntimeError):
 
 async def through_the_door(journey: Journey, call: Call) -> Any:  # noqa: C901, PLR0915 - flat: every frame here is paid by every send
     """Seal, commit, send. What comes back is the send's result, or a `Stream` of it."""
+    if journey.refusal is not None:  # refused at entry: only the record control was asked
+        raise journey.refusal
     journey.at_door_closed = True
     failure: BaseException | None = None
     try:

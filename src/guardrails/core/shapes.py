@@ -72,16 +72,12 @@ def shape_of(send: Callable[..., Any], override: str | None = None) -> Shape:
 
 
 def says(send: Callable[..., Any], shape: Shape) -> bool:
-    """Whether `inspect` says *shape* of *send* itself: the wrapper must answer the same."""
-    match shape:
-        case Shape.SYNC:
-            return True
-        case Shape.ASYNC:
-            return inspect.iscoroutinefunction(send)
-        case Shape.GENERATOR:
-            return inspect.isgeneratorfunction(send)
-        case Shape.ASYNC_GENERATOR:
-            return inspect.isasyncgenfunction(send)
+    """
+    Whether *send* itself says that it has *shape*, so that the wrapper must say the same.
+
+    Of an object, its `__call__` speaks: that is what frameworks ask. What hides behind `__wrapped__` does not speak.
+    """
+    return shape is Shape.SYNC or _own(send) is shape
 
 
 def _seen(send: Callable[..., Any]) -> Shape:

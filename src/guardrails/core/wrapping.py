@@ -74,7 +74,7 @@ def _coroutine(live: Live) -> Callable[..., Any]:
 
 
 def _hidden(inner: Callable[..., Any]) -> Callable[..., Any]:
-    """For a send that gives a coroutine or generator without saying so, such as an object with `async __call__`."""
+    """For a send that gives a coroutine or generator without saying so, as the methods of some SDKs do."""
 
     def send(*args: Any, **kwargs: Any) -> Any:
         return inner(*args, **kwargs)
