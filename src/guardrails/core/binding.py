@@ -29,6 +29,7 @@ Kwargs = dict[str, Any]
 
 _PLANS: Final = 256  # call shapes remembered per send
 _ABSENT: Final = object()
+_ONE_TEXT: Final = Coverage(1)
 _NO_COVERAGE: Final[dict[str, int]] = {}
 
 
@@ -66,6 +67,8 @@ class Reading:
 
     def coverage(self) -> Coverage:
         """For the record."""
+        if not self.unscanned and len(self.message.parts) == 1:
+            return _ONE_TEXT
         return Coverage(len(self.message.parts), dict(self.unscanned))
 
 

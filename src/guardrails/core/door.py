@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core import drive, seal
@@ -193,18 +193,25 @@ def _arguments(journey: Journey) -> tuple[tuple[Any, ...], dict[str, Any]]:
 class _StepTurn:
     """A door step's own time."""
 
-    __slots__ = ("cancels", "deadline_seconds", "name", "scope", "since", "slot", "timed_out", "used", "where")
+    used = 0.0
+    timed_out = False
+    cancels = 0
+    scope: Any = None
 
     def __init__(self, hop: Any, step: Step) -> None:
         self.slot = hop.slot
-        self.name: str = hop.name
-        self.where: str = hop.slot.where
-        self.deadline_seconds = float(getattr(step, "deadline_seconds", DEADLINE_SECONDS))
+        self.deadline_seconds: float = getattr(step, "deadline_seconds", DEADLINE_SECONDS)
         self.since = _monotonic()
-        self.used = 0.0
-        self.timed_out = False
-        self.cancels = 0
-        self.scope: Any = None
+
+    @property
+    def name(self) -> str:
+        """The name of the step's control."""
+        return self.slot.name  # type: ignore[no-any-return]  # a Slot
+
+    @property
+    def where(self) -> str:
+        """The place of the step's control in code."""
+        return self.slot.where  # type: ignore[no-any-return]  # a Slot
 
     def remaining(self) -> float:
         """Seconds that are left."""
@@ -268,16 +275,23 @@ async def _commit_group(
     return error
 
 
-def _groups(steps: Sequence[tuple[Any, Step]]) -> list[list[tuple[Any, Step]]]:
-    if len(steps) == 1:
-        return [list(steps)]
-    order = {phase: number for number, phase in enumerate(PHASES)}
+_ORDER: Final = {phase: number for number, phase in enumerate(PHASES)}
+
+
+def _groups(steps: Sequence[tuple[Any, Step]]) -> Iterable[list[tuple[Any, Step]]]:
+    """Steps of one type, phase and store together, in the order of their phase, then as registered."""
     groups: dict[tuple[Any, ...], list[tuple[Any, Step]]] = {}
-    for hop, step in sorted(steps, key=lambda pair: order[pair[1].phase]):
+    for pair in steps:
+        hop, step = pair
         # A watching control's steps stay by themselves: their refusal must not be the others'.
         own = id(step) if hop.slot.monitored else None
-        groups.setdefault((order[step.phase], type(step), step.store, own), []).append((hop, step))
-    return list(groups.values())
+        groups.setdefault((_ORDER[step.phase], type(step), step.store, own), []).append(pair)
+    return [groups[key] for key in sorted(groups, key=_phase)]
+
+
+def _phase(key: tuple[Any, ...]) -> int:
+    phase: int = key[0]
+    return phase
 
 
 async def _undo(journey: Journey, entered: Sequence[Step]) -> None:

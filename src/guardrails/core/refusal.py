@@ -11,6 +11,7 @@ import asyncio
 import traceback
 from collections.abc import Callable
 from datetime import datetime
+from inspect import getattr_static
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -114,7 +115,7 @@ def result_of(error: BaseException) -> str:
 def code_of(error: BaseException) -> str | None:
     """The provider's error code, if the exception carries a plain one: short, and not long enough for a phone number."""
     for field in ("code", "status_code"):
-        value = getattr(error, "__dict__", {}).get(field)  # no property of theirs is run
+        value = getattr_static(error, field, None)  # no property of theirs is run
         if isinstance(value, bool) or not isinstance(value, int | str):
             continue
         code = str(value)
