@@ -4,7 +4,7 @@ A whole guard per call, against the bare function in the same run: microseconds.
 Records go to a temporary folder with `durability="os"`; the limit counts a thousand recipients in turn and never refuses.
 """
 
-# ruff: noqa: ARG001, D102 - sends take what real ones take; the controls here are three lines each
+# ruff: noqa: ARG001 - sends take what real ones take; the controls here are three lines each
 
 from __future__ import annotations
 

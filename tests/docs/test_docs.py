@@ -21,7 +21,6 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import click
 import pytest
 import typer.main
 
@@ -93,7 +92,14 @@ builtins._command = _command
 
 def _environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GUARDRAILS", "XDG"))}
-    return {**kept, "GUARDRAILS_HOME": str(home), "COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
+    return {
+        **kept,
+        "GUARDRAILS_HOME": str(home),
+        "COLUMNS": WIDTH,
+        "TERMINAL_WIDTH": WIDTH,
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+    }
 
 
 def _matches(shown: str, printed: str) -> bool:
@@ -106,7 +112,7 @@ def _matches(shown: str, printed: str) -> bool:
     [page for page in PAGES if any(fence.kind in {"python", "console"} for fence in _fences(page.read_text("utf-8")))],
     ids=_named,
 )
-def test_every_example_of_a_page_runs_and_prints_what_the_page_shows(page: Path, tmp_path: Path):
+def test_every_example_of_a_page_runs_and_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     program, shown = _module(page)
     (tmp_path / "page").mkdir()
     # The module's name is the page's, its lines are the page's: an error points into the page.
@@ -128,7 +134,7 @@ def test_every_example_of_a_page_runs_and_prints_what_the_page_shows(page: Path,
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_named)
-def test_every_link_between_pages_leads_somewhere(page: Path):
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     broken = []
     prose = _FENCE.sub("", page.read_text(encoding="utf-8"))
     for found in _LINK.finditer(prose):
@@ -147,13 +153,13 @@ def _anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_named)
-def test_every_file_of_the_repository_that_a_page_names_is_there(page: Path):
+def test_every_file_of_the_repository_that_a_page_names_is_there(page: Path) -> None:
     named = re.findall(r"`((?:src|tests|bench|examples|docs)/[\w./-]+)`", page.read_text(encoding="utf-8"))
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_named)
-def test_no_page_names_a_folder_of_somebodys_machine(page: Path):
+def test_no_page_names_a_folder_of_somebodys_machine(page: Path) -> None:
     assert re.findall(r"(?<![\w.])/(?:home|work|root|Users)/\S*", page.read_text(encoding="utf-8")) == []
 
 
@@ -166,21 +172,21 @@ def _unmentioned(names: Sequence[str]) -> list[str]:
     return [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)]
 
 
-def test_every_public_name_is_mentioned():
+def test_every_public_name_is_mentioned() -> None:
     assert _unmentioned([name for name in guardrails.__all__ if not name.startswith("_")]) == []
 
 
-def test_every_error_class_is_mentioned():
+def test_every_error_class_is_mentioned() -> None:
     assert _unmentioned([name for name, value in vars(errors).items() if isinstance(value, type)]) == []
 
 
-def test_every_extra_is_mentioned():
+def test_every_extra_is_mentioned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [name for name in project["optional-dependencies"] if name not in {"dev", "test"}]
     assert _unmentioned([f"platform-guardrails[{name}]" for name in extras]) == []
 
 
-def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     if not command.hidden:
         yield path, command
         for name, inner in getattr(command, "commands", {}).items():
@@ -206,17 +212,17 @@ def _help(command: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in ran.stdout.strip().splitlines())
 
 
-def test_every_command_has_its_help_on_the_command_lines_page():
+def test_every_command_has_its_help_on_the_command_lines_page() -> None:
     shown = [found["command"] for found in _HELP.finditer(COMMAND_LINE.read_text(encoding="utf-8"))]
     assert sorted(_command_line()) == sorted(shown)
 
 
-def test_the_help_that_is_shown_is_the_help_that_is_printed():
+def test_the_help_that_is_shown_is_the_help_that_is_printed() -> None:
     shown = {found["command"]: found["body"] for found in _HELP.finditer(COMMAND_LINE.read_text(encoding="utf-8"))}
     assert {command: _help(command) for command in shown} == shown
 
 
-def test_the_error_tree_is_the_one_in_the_code():
+def test_the_error_tree_is_the_one_in_the_code() -> None:
     page = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
     drawn = re.search(r"^    GuardrailsError .*?(?=\n\n)", errors.__doc__ or "", re.MULTILINE | re.DOTALL)
     assert drawn is not None
@@ -224,7 +230,7 @@ def test_the_error_tree_is_the_one_in_the_code():
     assert tree in [fence.body for fence in _fences(page)]
 
 
-def test_the_error_tree_holds_every_error_under_its_parent():
+def test_the_error_tree_holds_every_error_under_its_parent() -> None:
     drawn: list[tuple[str, str]] = []
     above: list[tuple[int, str]] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -244,19 +250,19 @@ def test_the_error_tree_holds_every_error_under_its_parent():
 
 
 @pytest.mark.parametrize(("title", "bounds"), [("Caps", Caps), ("Bounds", Bounds)])
-def test_the_tables_of_caps_are_the_ones_in_the_code(title: str, bounds: Any):
+def test_the_tables_of_caps_are_the_ones_in_the_code(title: str, bounds: Any) -> None:
     page = (DOCS / "reference" / "caps.md").read_text(encoding="utf-8")
     section = page.split(f"\n## `{title}`", 1)[1].split("\n## ", 1)[0]
     shown = {found["name"]: int(found["value"].replace(",", "")) for found in _ROW.finditer(section)}
     assert {field.name: field.default for field in fields(bounds)} == shown
 
 
-def test_the_selectors_page_names_every_codec():
+def test_the_selectors_page_names_every_codec() -> None:
     page = (DOCS / "reference" / "selectors.md").read_text(encoding="utf-8")
     assert [codec for codec in selectors.CODECS if f"`|{codec}`" not in page] == []
 
 
-def test_every_promise_has_a_page_and_every_decision_is_on_the_index():
+def test_every_promise_has_a_page_and_every_decision_is_on_the_index() -> None:
     promises = sorted(path.stem.partition("-")[0] for path in (DOCS / "promises").glob("g*.md"))
     assert [f"g{number:02}" for number in range(1, 12)] == promises
     index = (DOCS / "index.md").read_text(encoding="utf-8")
@@ -264,7 +270,7 @@ def test_every_promise_has_a_page_and_every_decision_is_on_the_index():
     assert [_named(page) for page in pages if f"({page.relative_to(DOCS).as_posix()})" not in index] == []
 
 
-def test_output_is_compared_line_by_line():
+def test_output_is_compared_line_by_line() -> None:
     assert list(starmap(_matches, [("a ... c", "a b c"), ("a", "a\nb"), ("a\n...", "a\nb\n")])) == [True, False, True]
 
 
