@@ -486,7 +486,9 @@ def test_outcomes_say_what_became_of_the_send(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "log", keys=KEYS)
 
     class ProviderError(Exception):
-        code = 21610
+        def __init__(self, text: str) -> None:
+            super().__init__(text)
+            self.code = 21610
 
     def fail(_to: str, _body: str) -> None:
         raise ProviderError("to ann@example.com")

@@ -58,10 +58,8 @@ def test_no_name_or_detail_breaks_out_of_its_line_or_its_size(
     notes: list[Note], channel: str, operation: str, coverage: Coverage
 ) -> None:
     sealed = Sealed(Message("hi", channel=channel), {}, notes, coverage, "c" * 32, operation)
-    members = records.head("intent", "e" * 32)
     recipients = [json.dumps({"digest": "d" * 70, "kind": "phone"}, separators=(",", ":"))] * 50
-    records.envelope(members, sealed, {}, recipients, 50)
-    records.content(members, 1, 2, "d" * 70)
+    members = records.about("intent", "e" * 32, sealed, recipients, "d" * 70)
     records.guards(members, notes, 16_384)
     line = linked(members)
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply, Sealed
-    from guardrails.core.message import Message
     from guardrails.keys import Keys
 
 _log: Final = logging.getLogger("guardrails.audit")
@@ -141,7 +140,11 @@ class AuditLog:
         """
         self._check_key_file()
         self._digests.content("", None)  # a key that cannot be had is found here, not at the first send
-        self._said(self._writer.open)
+        try:
+            self._writer.open()
+        except Unavailable as error:
+            error.control = self.name
+            raise
 
     def close(self) -> None:
         """Write what is queued and end the stream, within the deadline; later sends are `Unavailable`."""
@@ -180,37 +183,28 @@ class AuditLog:
             "sink": type(sink).__name__ if isinstance(sink, Sink) else JsonlDirectory.__name__,
         }
 
-    def _said(self, doing: Callable[[], None]) -> None:
-        try:
-            doing()
-        except Unavailable as error:
-            error.control = error.control or self.name
-            raise
-
     def _intent(self, call: Call, sealed: Sealed) -> Entry:
-        members = record.head("intent", self._writer.event_ids())
-        self._envelope(members, call, sealed)
+        members = self._about("intent", call, sealed)
         if sealed.message_key is not None:
             members["attempt"] = f'"attempt":{self._attempt(members["message_key"])}'
         record.guards(members, sealed.verdicts, self._bounds.record_bytes)
         return Entry(INTENT, members)
 
-    def _envelope(self, members: record.Members, call: Call, sealed: Sealed) -> None:
-        message = sealed.message
-        digests, tenant, limit = self._digests, message.tenant, self._bounds.recipients
-        identities = self._identities(call, message)
-        if sealed.message_key is not None:
-            identities["message_key"] = f'"message_key":{quote(digests.identifier(sealed.message_key, tenant))}'
-        record.envelope(members, sealed, identities, digests.recipients(message.recipients[:limit], tenant), limit)
+    def _about(self, stage: str, call: Call, sealed: Sealed) -> record.Members:
+        message, digests = sealed.message, self._digests
+        tenant, conversation, actor, key = message.tenant, message.conversation, message.actor, sealed.message_key
+        recipients = digests.recipients(message.recipients[: self._bounds.recipients], tenant)
         parts = message.parts
-        text = next(iter(parts.values())) if len(parts) == 1 else message.text
-        record.content(members, len(parts), len(text), digests.content(text, tenant) if parts else None)
-
-    def _identities(self, call: Call, message: Message) -> record.Members:
-        members: record.Members = {}
-        for name, value in (("tenant", message.tenant), ("conversation", message.conversation), ("actor", message.actor)):
-            if value is not None:
-                members[name] = f'"{name}":{self._identity(call, value, message.tenant)}'
+        digest = digests.content(next(iter(parts.values())) if len(parts) == 1 else message.text, tenant) if parts else None
+        members = record.about(stage, self._writer.event_ids(), sealed, recipients, digest)
+        if tenant is not None:
+            members["tenant"] = f'"tenant":{self._identity(call, tenant, tenant)}'
+        if conversation is not None:
+            members["conversation"] = f'"conversation":{self._identity(call, conversation, tenant)}'
+        if actor is not None:
+            members["actor"] = f'"actor":{self._identity(call, actor, tenant)}'
+        if key is not None:
+            members["message_key"] = f'"message_key":{quote(digests.identifier(key, tenant))}'
         return members
 
     def _identity(self, call: Call, value: str, tenant: str | None) -> str:
@@ -246,9 +240,8 @@ class AuditLog:
         return _id_of(entry)
 
     def _decision(self, call: Call, kind: Kind, error: BaseException | None) -> record.Members:
-        members = record.head("decision", self._writer.event_ids())
         sealed = call.so_far()
-        self._envelope(members, call, sealed)
+        members = self._about("decision", call, sealed)
         members["decision"] = record.word("decision", kind.decision)
         members["deny_code"] = record.word("deny_code", kind.deny_code)
         if kind.control:
@@ -293,8 +286,13 @@ class _Intent:
     async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - one log, one intent
         """Write the intent before the send."""
         log, writer = self._log, self._log._writer  # noqa: SLF001 - same module
-        log._said(writer.start)  # noqa: SLF001
-        log._said(writer.reserve)  # noqa: SLF001
+        try:
+            if not writer.is_started:
+                writer.start()
+            writer.reserve()
+        except Unavailable as error:
+            error.control = log.name
+            raise
         try:
             entry = log._intent(self._call, sealed)  # noqa: SLF001
         except BaseException:

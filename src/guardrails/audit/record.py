@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from guardrails.core.control import Outcome, Sealed
-    from guardrails.core.verdict import Coverage, Note
+    from guardrails.core.verdict import Note
 
 SCHEMA_VERSION: Final = 1
 FIRST_PREV: Final = "0" * 64
@@ -124,32 +124,52 @@ def close(event_id: str, *, why: str, records: int) -> Members:
     return head("close", event_id) | {"why": word("why", why), "records": f'"records":{records}'}
 
 
-def envelope(members: Members, sealed: Sealed, identities: Members, recipients: Sequence[str], limit: int) -> None:
-    """What a message is for: said the same way by intents and decisions."""
+def about(stage: str, event_id: str, sealed: Sealed, recipients: Sequence[str], digest: str | None) -> Members:
+    """
+    What intents and decisions say alike: who is to get what, from where.
+
+    Args:
+        stage: "intent" or "decision".
+        event_id: The record's.
+        sealed: The message, as far as it is known.
+        recipients: JSON objects for the first of them, perhaps not for all.
+        digest: Keyed digest of the text; None without text.
+    """
     message = sealed.message
-    members["send_id"] = f'"send_id":{quote(sealed.send_id)}'
-    members["channel"] = word("channel", message.channel)
-    members["direction"] = word("direction", message.direction)
-    members["operation"] = word("operation", sealed.operation)
-    members["coverage"] = _coverage(sealed.coverage)
-    members.update(identities)
-    members["recipients"] = f'"recipients":[{",".join(recipients[:limit])}]'
-    if len(message.recipients) > limit:
-        members["recipients_omitted"] = f'"recipients_omitted":{len(message.recipients) - limit}'
-
-
-def content(members: Members, parts: int, characters: int, digest: str | None) -> None:
-    """How much was said, and a keyed digest of the masked text."""
-    named = "" if digest is None else f'"digest":{quote(digest)},'
-    members["content"] = f'"content":{{"characters":{characters},{named}"parts":{parts}}}'
+    parts, total = message.parts, len(message.recipients)
+    characters = sum(map(len, parts.values())) + max(0, len(parts) - 1)  # as joined
+    named = "" if digest is None else f'"digest":"{digest}",'
+    coverage = sealed.coverage
+    unscanned = counts(coverage.unscanned) if coverage.unscanned else "{}"
+    # One literal: a dict that grows entry by entry is allocated three times.
+    members = {
+        "stage": word("stage", stage),
+        "event_id": f'"event_id":"{event_id}"',
+        "ts": f'"ts":"{now()}"',
+        "send_id": f'"send_id":{quote(sealed.send_id)}',
+        "channel": word("channel", message.channel),
+        "direction": word("direction", message.direction),
+        "operation": word("operation", sealed.operation),
+        "coverage": f'"coverage":{{"scanned":{coverage.scanned},"unscanned":{unscanned}}}',
+        "recipients": f'"recipients":[{",".join(recipients)}]',
+        "content": f'"content":{{"characters":{characters},{named}"parts":{len(parts)}}}',
+        "guards": "",
+    }
+    if total > len(recipients):
+        members["recipients_omitted"] = f'"recipients_omitted":{total - len(recipients)}'
+    return members
 
 
 def outcome(event_id: str, send_id: str, was: Outcome, room: int) -> Members:
     """What became of a send."""
-    members = head("outcome", event_id)
-    members["send_id"] = f'"send_id":{quote(send_id)}'
-    members["result"] = word("result", was.result)
-    members["duration_us"] = f'"duration_us":{_microseconds(was.duration_seconds)}'
+    members = {
+        "stage": word("stage", "outcome"),
+        "event_id": f'"event_id":"{event_id}"',
+        "ts": f'"ts":"{now()}"',
+        "send_id": f'"send_id":{quote(send_id)}',
+        "result": word("result", was.result),
+        "duration_us": f'"duration_us":{_microseconds(was.duration_seconds)}',
+    }
     if was.error_type is not None:
         members["error_type"] = word("error_type", was.error_type)
     if was.error_code is not None:
@@ -247,12 +267,6 @@ def _guard(note: Note) -> str:
 def _named(control: str, layer: str, verdict: str, monitored: bool) -> str:  # noqa: FBT001 - a cache key
     layer, control, verdict = (short(name, _NAME_CHARACTERS) for name in (layer, control, verdict))
     return f'"layer":{layer},"monitored":{"true" if monitored else "false"},"name":{control},"verdict":{verdict}}}'
-
-
-def _coverage(coverage: Coverage) -> str:
-    if not coverage.unscanned:
-        return f'"coverage":{{"scanned":{coverage.scanned},"unscanned":{{}}}}'
-    return f'"coverage":{{"scanned":{coverage.scanned},"unscanned":{counts(coverage.unscanned)}}}'
 
 
 def _microseconds(seconds: float) -> int:

@@ -150,6 +150,11 @@ class Writer:
         if self.wait(entry, self._deadline_seconds) != WRITTEN:
             raise Unavailable(f"the audit log cannot be opened ({self._streams.failed or 'it takes too long'})")
 
+    @property
+    def is_started(self) -> bool:
+        """Whether `start` has nothing to do."""
+        return self._registered and (self._thread is not None or not self.is_threaded)
+
     def start(self) -> None:
         """Be looked after, and have a thread if one is needed; cheap when that is so already."""
         if not self._registered:
