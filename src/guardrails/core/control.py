@@ -7,10 +7,9 @@ The seams: what a control is, what it is given, what it may register.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from guardrails.core.verdict import Coverage, Finding, Note
 
@@ -90,8 +89,7 @@ class Filter(Protocol):
         """What was still held back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """
     The message exactly as it will be sent (masked, also under `monitor`), and what led to it.
 
@@ -114,8 +112,7 @@ class Sealed:
     message_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """
     What became of a send whose steps were committed.
 
@@ -133,7 +130,7 @@ class Outcome:
     error_code: str | None = None
     released_characters: int | None = None
     duration_seconds: float = 0.0
-    verdicts: Sequence[Note] = field(default=())
+    verdicts: Sequence[Note] = ()
 
 
 RESULTS: Final = ("sent", "failed", "unknown", "cancelled", "cut", "abandoned")

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core import drive, seal
-from guardrails.core.control import DEADLINE_SECONDS, PHASES, Sealed, Step
+from guardrails.core.control import DEADLINE_SECONDS, PHASES, Step
 from guardrails.core.journey import PREVIEWED
 from guardrails.core.message import Message, with_parts
 from guardrails.core.nesting import sending, unmark
@@ -220,22 +220,35 @@ class _StepTurn:
 
 async def _commit(journey: Journey) -> None:
     sealed = journey.so_far()
+    io: Any = journey.io
     entered: list[Step] = []
     error: BaseException | None = None
     for group in _groups(journey.steps or []):
         hop, first = group[0]
-        entered += [step for _, step in group]
+        peers: Sequence[Step] = ()
+        entered.append(first)
+        if len(group) > 1:
+            peers = [step for _, step in group[1:]]
+            entered += peers
         turn = journey.turn = _StepTurn(hop, first)
-        error = await _commit_group(journey, turn, first, [step for _, step in group[1:]], sealed)
+        try:
+            if io.scoped:
+                await drive.within_scope(turn, first.commit(sealed, peers, io))
+            else:
+                await first.commit(sealed, peers, io)
+        except BaseException as caught:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
+            error = caught
         journey.turn = None
-        if error is not None and hop.slot.monitored and isinstance(error, Exception):
-            # It only watches: say what it would have done, and go on without it.
-            journey.note("shadow_deny" if isinstance(error, Denied) else "shadow_error", by=hop)
-            await _undo(journey, [step for _, step in group])
-            entered = entered[: -len(group)]
-            sealed, error = journey.so_far(), None
-        if error is not None:
+        if error is None and not turn.timed_out and turn.remaining() >= 0:
+            continue
+        error = _step_failed(journey, turn, error)
+        if not (hop.slot.monitored and isinstance(error, Exception)):
             break
+        # It only watches: say what it would have done, and go on without it.
+        journey.note("shadow_deny" if isinstance(error, Denied) else "shadow_error", by=hop)
+        await _undo(journey, [step for _, step in group])
+        entered = entered[: -len(group)]
+        sealed, error = journey.so_far(), None
     if error is None:
         journey.committed = entered
         return
@@ -243,24 +256,12 @@ async def _commit(journey: Journey) -> None:
     raise error
 
 
-async def _commit_group(
-    journey: Journey, turn: _StepTurn, first: Step, peers: Sequence[Step], sealed: Sealed
-) -> BaseException | None:
-    """Commit one group; what went wrong is returned, so that nothing raw is chained to it."""
-    try:
-        coroutine = first.commit(sealed, peers, journey.io)  # type: ignore[arg-type]  # Ports is every Io
-        if journey.io.scoped:
-            await drive.within_scope(turn, coroutine)
-        else:
-            await coroutine
-    except BaseException as caught:  # noqa: BLE001 - judged by the caller
-        error: BaseException | None = caught
-    else:
-        error = None
+def _step_failed(journey: Journey, turn: _StepTurn, error: BaseException | None) -> BaseException:
+    """What a commit that raised or came late is to the caller."""
     late = turn.timed_out or turn.remaining() < 0
     if late and turn.cancels and drive.take_back(turn) and error is not None and is_cancellation(error):
         return error
-    if late and (error is None or not isinstance(error, GuardrailsError)):
+    if late and not isinstance(error, GuardrailsError):
         return overran(
             name=turn.name,
             where=turn.where,
@@ -272,6 +273,7 @@ async def _commit_group(
         return rebuilt(error, name=turn.name, where=turn.where, sent=False, clean=journey.clean)
     if isinstance(error, Exception):
         return crashed(error, name=turn.name, where=turn.where, sent=False, after_send=fate(sent=False))
+    assert error is not None  # noqa: S101 - one of the cases above, or somebody stopped waiting
     return error
 
 

@@ -245,9 +245,13 @@ class Journey:
     def hops(self) -> list[Any]:
         """The controls that were entered, outermost first."""
         found: list[Any] = []
-        for last in (self.innermost, self.before_late):
-            hop = last
-            while hop is not None and hop not in found:
+        hop = self.innermost
+        while hop is not None:
+            found.append(hop)
+            hop = hop.parent
+        if self.before_late is not None:  # its parents were entered before the late controls
+            hop = self.before_late
+            while hop is not None:
                 found.append(hop)
                 hop = hop.parent
         found.reverse()
@@ -272,7 +276,7 @@ class Journey:
 
     def verdicts(self, since: int = 0) -> tuple[Note, ...]:
         """What each control that was entered has noted; "allow" where it noted nothing."""
-        notes = self.notes or []
+        notes = self.notes or ()
         if since:
             return tuple(_noted(hop, *rest) for hop, *rest in notes[since:])
         said: dict[int, list[Note]] = {}
@@ -282,7 +286,8 @@ class Journey:
         for hop in self.hops():
             slot = hop.slot
             if slot.kind != "record":
-                found += said.pop(id(hop), ()) or [Note(slot.name, slot.layer, "allow", duration_seconds=hop.used)]
+                own = said.pop(id(hop), None) if said else None
+                found += own or (Note(slot.name, slot.layer, "allow", duration_seconds=hop.used),)
         for others in said.values():
             found += others
         return tuple(found)
