@@ -28,6 +28,11 @@ import guardrails
 from guardrails import Caps, errors
 from guardrails.audit.bounds import Bounds
 from guardrails.core import selectors
+from guardrails.core.control import DEADLINE_SECONDS
+from guardrails.core.refusal import REASON_CHARACTERS
+from guardrails.core.stack import MEMORY
+from guardrails.ratelimit.control import MAX_KEYS
+from guardrails.ratelimit.limit import MAX_LOGGED, MAX_WINDOW_SECONDS
 
 ROOT: Final = Path(__file__).parent.parent.parent
 DOCS: Final = ROOT / "docs"
@@ -255,6 +260,19 @@ def test_the_tables_of_caps_are_the_ones_in_the_code(title: str, bounds: Any) ->
     section = page.split(f"\n## `{title}`", 1)[1].split("\n## ", 1)[0]
     shown = {found["name"]: int(found["value"].replace(",", "")) for found in _ROW.finditer(section)}
     assert {field.name: field.default for field in fields(bounds)} == shown
+
+
+def test_the_other_bounds_on_the_page_of_caps_are_the_ones_in_the_code() -> None:
+    page = (DOCS / "reference" / "caps.md").read_text(encoding="utf-8").split("\n## Elsewhere", 1)[1]
+    found = {
+        "counters": (MAX_KEYS, "200,000 keys"),
+        "moving window": (MAX_LOGGED, "100,000, then"),
+        "window": (MAX_WINDOW_SECONDS // 86_400, "366 days"),
+        "reason": (REASON_CHARACTERS, "| 80 characters"),
+        "remembered": (MEMORY, "4,096 each"),
+        "own time": (int(DEADLINE_SECONDS), "| 5 seconds"),
+    }
+    assert [name for name, (value, shown) in found.items() if f"{value:,}" not in shown or shown not in page] == []
 
 
 def test_the_selectors_page_names_every_codec() -> None:
