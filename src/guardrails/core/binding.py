@@ -195,6 +195,7 @@ class SelectorBinding:
                 continue
             if not selector.steps and is_iterator(value):
                 walk.matched = True
+                walk.add(selector.root, selector.root, "", ())  # its place among the parts; filled when it is collected
                 iterators[selector.root] = value
             else:
                 walk.read(selector.root, value, selector.steps)

@@ -100,7 +100,9 @@ async def through_the_door(journey: Journey, call: Call) -> Any:  # noqa: C901, 
     if masker is not None and _mask_acts(journey):
         journey.turn = journey.innermost
         journey.reply_notes_from = len(journey.notes or ())
-        return await _reply_masked(journey, masker, result)
+        journey.at_leaf = True
+        result = await _reply_masked(journey, masker, result)
+        journey.at_leaf = False
     return result
 
 
@@ -196,6 +198,7 @@ class _StepTurn:
     used = 0.0
     timed_out = False
     cancels = 0
+    cancelled_before = 0
     scope: Any = None
 
     def __init__(self, hop: Any, step: Step) -> None:

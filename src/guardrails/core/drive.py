@@ -35,6 +35,7 @@ class Turn(Protocol):
 
     timed_out: bool
     cancels: int
+    cancelled_before: int
     scope: Any
 
     @property
@@ -177,31 +178,33 @@ def step(coroutine: Coroutine[Any, Any, T], timed: Timed) -> T:
         return stop.value  # type: ignore[no-any-return]
     turn = timed.turn
     timed.dead = True  # before the cleanup of its controls runs: nothing may be forwarded from there
-    swallowed = False
     try:
         coroutine.close()
-    except RuntimeError:  # it awaited again while it was being closed
-        swallowed = True
+    except Exception:  # noqa: BLE001 - what its cleanup raised (or that it awaited again) changes nothing: it is stopped
+        stopped = "and its cleanup failed"
+    else:
+        stopped = "and was stopped"
     name = "a control" if turn is None else f"control {turn.name!r}"
     raise ControlError(
-        f"{name} awaited an event loop inside a sync send{' and would not stop' if swallowed else ''}; "
-        "use io.sleep and io.ask, or async_only = True",
+        f"{name} awaited an event loop inside a sync send {stopped}; use io.sleep and io.ask, or async_only = True",
         control=None if turn is None else turn.name,
     )
 
 
 class Watched:
     """
-    Awaits a journey on asyncio, and arms a deadline only while a control itself makes it wait.
+    Awaits a journey, and on asyncio arms a deadline only while a control itself makes it wait.
 
-    A send that waits on its own time costs one trampoline, and no timer.
+    A send that waits on its own time costs one trampoline, and no timer. When somebody closes the coroutine half-way,
+    nothing is forwarded any more.
     """
 
-    __slots__ = ("_coroutine", "_timed")
+    __slots__ = ("_arms", "_coroutine", "_timed")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], timed: Timed) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], timed: Timed, *, arms: bool) -> None:
         self._coroutine = coroutine
         self._timed = timed
+        self._arms = arms
 
     def __await__(self) -> Generator[Any, Any, Any]:
         coroutine, timed = self._coroutine, self._timed
@@ -220,12 +223,15 @@ class Watched:
             turn = timed.turn
             if turn is not None and turn.cancels > _SWALLOWED:
                 timed.dead = True
-                raise ControlError("would not stop", control=turn.name)
-            timer = None if turn is None else _arm(turn)
+                take_back(turn)
+                raise ControlError(f"control {turn.name!r} would not stop at its deadline", control=turn.name)
+            timer = _arm(turn) if turn is not None and self._arms else None
             try:
                 value = yield waited
             except BaseException as caught:  # noqa: BLE001 - all of it belongs to the coroutine: passed on at once
                 error = caught
+                if isinstance(caught, GeneratorExit):
+                    timed.dead = True
             finally:
                 if timer is not None:
                     timer.cancel()
@@ -235,6 +241,8 @@ def _arm(turn: Turn) -> asyncio.TimerHandle | None:
     task = asyncio.current_task()
     if task is None:
         return None
+    if not turn.cancels:
+        turn.cancelled_before = task.cancelling()
     return task.get_loop().call_later(max(0.0, turn.remaining()), _expire, turn, task)
 
 
@@ -258,7 +266,7 @@ def take_back(turn: Turn) -> bool:
     turn.cancels = 0
     for _ in range(asked):
         task.uncancel()
-    return task.cancelling() > 0
+    return task.cancelling() > turn.cancelled_before
 
 
 async def within_scope(turn: Turn, coroutine: Coroutine[Any, Any, T]) -> T | None:

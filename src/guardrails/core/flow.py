@@ -70,6 +70,7 @@ class Flow:
 
     def feed(self, chunk: Any) -> None:
         """One chunk of the source."""
+        self._refuse_if_cut()
         if not self._decided:
             self._decided = True
             if not isinstance(chunk, str):
@@ -90,10 +91,16 @@ class Flow:
 
     def exhausted(self, value: Any = None) -> None:
         """The source has ended by itself."""
+        self._refuse_if_cut()
         self._put(self._flushed())
         self.value = value
         self._journey.sent = True
         self._close(None)
+
+    def _refuse_if_cut(self) -> None:
+        """A text argument was cut while the send consumed it; whatever the send made of that, it ends here."""
+        if self._journey.refusal is not None:
+            raise self._journey.refusal
 
     def failed(self, error: BaseException) -> BaseException:
         """The source, a filter or the consumer ended it; returns what the caller shall see."""
@@ -108,6 +115,8 @@ class Flow:
 
     def source_failed(self, error: BaseException) -> BaseException:
         """The send itself raised while it streamed."""
+        if self._journey.refusal is not None and isinstance(error, Exception):
+            return self.failed(self._journey.refusal)
         self._journey.send_error = error
         if isinstance(error, GuardrailsError):
             error.sent = None

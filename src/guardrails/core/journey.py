@@ -19,6 +19,7 @@ from guardrails.core.control import NO_FINDINGS, PHASES, Outcome, Sealed, Step
 from guardrails.core.message import Message, with_parts
 from guardrails.core.payload import Place, Walk, put
 from guardrails.core.refusal import REASON_CHARACTERS, code_of, cut, result_of
+from guardrails.core.stack import PLATFORM
 from guardrails.core.stream import Stream
 from guardrails.core.verdict import VERDICTS, Coverage, Finding, Note
 from guardrails.errors import ControlError, Denied
@@ -80,6 +81,8 @@ class Journey:
     stream: Stream | None = None
     reply_masked: object = None
     reply_notes_from = 0
+    reply_atoms: frozenset[str] = frozenset()
+    at_leaf = False
     send_error: BaseException | None = None
     cut_characters: int | None = None
     started = 0.0
@@ -124,7 +127,13 @@ class Journey:
         if not isinstance(findings, Mapping):
             parts = self.reading.message.parts if self.reading is not None else {}
             findings = {next(iter(parts), "text"): tuple(findings)} if findings else NO_FINDINGS
-        self.notes.append((by or self.turn, verdict, findings, coverage, detail))
+        hop = by or self.turn
+        if detail and (hop is None or hop.slot.layer != PLATFORM):
+            detail = {
+                self.clean(str(key)): self.clean(value) if isinstance(value, str) else value
+                for key, value in detail.items()
+            }
+        self.notes.append((hop, verdict, findings, coverage, detail))
 
     def at_door(self, step: Step) -> None:
         """Keep a step for the door."""
@@ -173,6 +182,7 @@ class Journey:
 
     async def mask_call(self, call: Call, masker: Masker, io: Any) -> Call:
         """Every part of *call* masked, noted, and remembered as masked."""
+        self._only_the_mask("masked")
         parts = call.message.parts
         masked: dict[str, str] = {}
         findings: dict[str, Sequence[Finding]] = {}
@@ -201,6 +211,8 @@ class Journey:
 
     async def mask_reply(self, reply: object, masker: Masker, io: Any) -> object:
         """The reply, masked as the decoration says. Asked at the leaf and again where the mask control stands."""
+        if self.turn is not None and not self.at_leaf:
+            self._only_the_mask("masked_reply")
         if reply is None or reply is PREVIEWED:
             return reply
         if isinstance(reply, Stream):
@@ -209,7 +221,7 @@ class Journey:
         mode = self.plan.reply
         if mode == "pass" or (mode == "auto" and not (isinstance(reply, str) and self._answers_a_model())):
             return reply
-        if reply is self.reply_masked or (isinstance(reply, str) and reply == self.reply_masked):
+        if isinstance(reply, str) and reply == self.reply_masked:
             return reply
         monitored = self.plan.stack.mask is not None and self.plan.stack.mask.monitored
         walk = Walk(self.plan.caps)
@@ -217,14 +229,21 @@ class Journey:
         changes: list[tuple[Place, str]] = []
         findings: dict[str, Sequence[Finding]] = {}
         for path, text in walk.texts.items():
-            masked, found = await self.mask_text(masker, text, frozenset(), io)
+            masked, found = await self.mask_text(masker, text, self.reply_atoms, io)
             if found:
                 findings[path] = found
+                self.reply_atoms |= seal.atoms_in(masked, found)
                 changes.append((walk.places[path][1], masked))
         if findings:
             self.note("mask", findings=findings, detail={"reply": True}, by=self._mask_hop())
         self.reply_masked = put(reply, changes) if changes and not monitored else reply
         return self.reply_masked
+
+    def _only_the_mask(self, method: str) -> None:
+        # Whoever could call this could declare raw text masked, and pass the seal with it.
+        hop = self.turn
+        if hop is None or hop.slot is not self.plan.stack.mask:
+            raise ControlError(f'Call.{method} is for the control of kind "mask"')
 
     def _answers_a_model(self) -> bool:
         return self.reading is not None and self.reading.message.channel == "llm"
@@ -237,6 +256,8 @@ class Journey:
         # Once next to the send, and again outside whatever the controls in between added.
         if not filters or filters[-1][1] != _MASK_FILTER:
             filters.append((masker.filter(), _MASK_FILTER))
+        if not self.at_leaf:
+            stream._closed_to_team = True  # noqa: SLF001 - core's own
 
     def _mask_hop(self) -> Any:
         slot = self.plan.stack.mask
@@ -349,6 +370,7 @@ class Journey:
         """Let go of everything that holds text, so that no frame of ours leads to it."""
         self.args = ()
         self.kwargs = {}
+        self.home = None
         self.reading = None
         self.raw_parts = self.masked_parts = None
         self.sealed_message = self.payload = None

@@ -50,6 +50,7 @@ class Hop:
     used = 0.0
     timed_out = False
     cancels = 0
+    cancelled_before = 0
     fault: ControlError | None = None
     inner_error: BaseException | None = None
     inner_reply: Any = None
@@ -86,14 +87,18 @@ class Hop:
         journey = self.journey
         slot = self.slot
         self.used += now - self.since
+        try:
+            elsewhere = journey.here() != journey.home
+        except RuntimeError:  # a thread without a loop
+            elsewhere = True
         if (
-            self.state is not _WAITING
+            elsewhere
+            or self.state is not _WAITING
             or self.timed_out
             or journey.dead
             or self.used > slot.deadline_seconds
             or type(call) is not Call
             or call._journey is not journey  # noqa: SLF001 - core's own
-            or journey.here() != journey.home
         ):
             self.since = now
             raise self._misused(call)
@@ -124,8 +129,10 @@ class Hop:
             problem = "forwarded twice"
         elif self.state is _ENDED:
             problem = "forwarded after its guard had ended"
-        elif self.timed_out or self.journey.dead or self.used > self.slot.deadline_seconds:
+        elif self.timed_out or self.used > self.slot.deadline_seconds:
             self.timed_out = True
+            problem = "forwarded after its deadline"
+        elif self.journey.dead:
             problem = "forwarded after it had been stopped"
         elif type(call) is not Call or call._journey is not self.journey:  # noqa: SLF001 - core's own
             problem = "forwarded something else than a Call of this send"
@@ -210,8 +217,11 @@ class Hop:
                 journey.raw_parts = call.message.parts
                 call = call.with_text(dict.fromkeys(call.message.parts, ""))
                 journey.masked_parts = call.message.parts
+            # What it used up, and how it ended, is its own affair: the original goes on.
             self.state = _WAITING
             self.timed_out = False
+            self.used = 0.0
+            self.since = _monotonic()
             return await self.forward(call)
         if self.inner_error is not None:
             raise self.inner_error

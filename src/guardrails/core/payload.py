@@ -81,7 +81,7 @@ class Walk:
         if self._values > self._caps.values:
             raise Denied(f"a payload of more than {self._caps.values} values", control="caps")
         if isinstance(value, str):
-            self._add(root, path, value, place)
+            self.add(root, path, value, place)
         elif isinstance(value, _NOT_TEXT):
             self._pass_over("None" if value is None else type(value).__name__)
         else:
@@ -90,7 +90,8 @@ class Walk:
                     self._pass_over("key")
                 self._below(root, path + _shown(step, number), child, (*place, step), depth + 1)
 
-    def _add(self, root: str, path: str, text: str, place: Place) -> None:
+    def add(self, root: str, path: str, text: str, place: Place) -> None:
+        """Take one text, within the caps."""
         if (root, place) in self._taken:
             return  # two selectors meet: the same text, once
         self._taken.add((root, place))

@@ -17,36 +17,50 @@ if TYPE_CHECKING:
 
 async def collect(journey: Journey, reading: Reading) -> None:
     """
-    Read every text argument that is an iterator to its end, within the cap.
+    Read every text argument that is an iterator to its end, within the caps.
 
     Raises:
-        Denied: It is longer than the cap.
+        Denied: It is longer than the cap, or all texts together are.
         ControlError: It yields something else than str, or is asynchronous in a sync send.
     """
-    cap = journey.plan.caps.argument_stream_characters
+    caps = journey.plan.caps
     texts: dict[str, str] = {}
     for name, iterator in (reading.iterators or {}).items():
-        pieces: list[str] = []
-        length = 0
-        async for piece in _each(iterator, awaits=journey.io.awaits):
-            length += len(piece)
-            if length > cap:
-                raise Denied(f"a text argument in pieces of more than {cap} characters", control="caps")
-            pieces.append(piece)
-        texts[name] = "".join(pieces)
+        pieces = _Pieces(caps.argument_stream_characters)
+        if hasattr(type(iterator), "__next__"):
+            for piece in iterator:
+                pieces.add(piece)
+        elif not journey.io.awaits:
+            raise ControlError("an async iterator as text needs an async send", control="binding")
+        else:
+            async for piece in iterator:
+                pieces.add(piece)
+        texts[name] = "".join(pieces.texts)
     reading.message = with_parts(reading.message, {**reading.message.parts, **texts})
-    reading.places = {**(reading.places or {}), **{name: (name, ()) for name in texts}}
+    if sum(map(len, reading.message.parts.values())) > caps.text_characters:
+        raise Denied(f"more than {caps.text_characters} characters of text", control="caps")
 
 
-async def _each(iterator: Any, *, awaits: bool) -> AsyncIterator[str]:
-    if hasattr(type(iterator), "__next__"):
-        for piece in iterator:
-            yield _text(piece)
-        return
-    if not awaits:
-        raise ControlError("an async iterator as text needs an async send", control="binding")
-    async for piece in iterator:
-        yield _text(piece)
+def leave_out(reading: Reading) -> None:
+    """Texts that are masked while the send consumes them are not part of the message: nobody has read them yet."""
+    parts = {path: text for path, text in reading.message.parts.items() if path not in (reading.iterators or {})}
+    reading.message = with_parts(reading.message, parts)
+
+
+class _Pieces:
+    """What has been collected of one argument."""
+
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+        self._characters = 0
+        self.texts: list[str] = []
+
+    def add(self, piece: object) -> None:
+        text = _text(piece)
+        self._characters += len(text)
+        if self._characters > self._cap:
+            raise Denied(f"a text argument in pieces of more than {self._cap} characters", control="caps")
+        self.texts.append(text)
 
 
 def _text(piece: object) -> str:
@@ -98,15 +112,17 @@ class _Cut:
         if journey.refusal is not None:
             raise journey.refusal
         failure: Exception | None = None
-        out = plain
+        out: Any = plain
         try:
             if self._filter is not None:
                 out = act(self._filter)
         except Exception as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
             failure = error
-        if failure is None:
+        if failure is None and isinstance(out, str):
             journey.cut_characters = (journey.cut_characters or 0) + len(out)
-            return out
+            return str.__str__(out)
+        if failure is None:
+            failure = TypeError("a filter returned no str")
         slot = journey.plan.stack.mask
         assert slot is not None  # noqa: S101 - it is where the filter came from
         if isinstance(failure, GuardrailsError):

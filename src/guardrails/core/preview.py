@@ -69,10 +69,7 @@ async def apreview(plan: Plan, message: str | Message, envelope: Mapping[str, An
     journey = _journey(plan, message, envelope, awaits=True)
     failure: BaseException | None = None
     try:
-        if type(journey.io) is drive.AsyncioIo:
-            await drive.Watched(_ask(journey), journey)
-        else:
-            await _ask(journey)
+        await drive.Watched(_ask(journey), journey, arms=type(journey.io) is drive.AsyncioIo)
     except BaseException as error:  # noqa: BLE001 - told apart below
         failure = error
     return _decision(journey, failure)

@@ -20,6 +20,8 @@ from guardrails.errors import ControlError, Denied, GuardrailsError
 
 REASON_CHARACTERS: Final = 80
 _OWN_FOLDER: Final = str(Path(__file__).parent.parent)
+_ERRORS: Final = GuardrailsError.__module__
+_REMADE: Final = frozenset({"reason", "sent", "control", "where", "record_id", "__notes__"})
 _CHAIN: Final = 32  # chained exceptions looked at
 _CODE_CHARACTERS: Final = 32
 _CODE_DIGITS: Final = 6  # a code, not a phone number
@@ -38,20 +40,31 @@ def rebuilt(
         sent: Whether the message went out.
         clean: Masks a text.
     """
-    kind = type(error)
-    twin = kind.__new__(kind)
-    for field, value in vars(error).items():
-        if field not in ("reason", "sent", "control", "where", "record_id", "__notes__"):
-            twin.__dict__[field] = _safe(value, clean)
-    text = cut(clean(error.reason if isinstance(error, Denied) else str(error)))
-    twin.args = (text,)
-    if isinstance(twin, Denied):
-        twin.reason = text
+    try:
+        twin = _twin(error, type(error), clean)
+    except Exception:  # noqa: BLE001 - a class that cannot be remade is told by the nearest one of ours
+        twin = _twin(error, next(kind for kind in type(error).__mro__ if kind.__module__ == _ERRORS), clean)
     twin.sent = sent
     twin.control = name
     twin.where = where
     twin.record_id = None
     return twin
+
+
+def _twin(error: GuardrailsError, kind: type[GuardrailsError], clean: Callable[[str], str]) -> GuardrailsError:
+    twin = kind.__new__(kind)
+    for field, value in _fields(error).items():
+        twin.__dict__[field] = _safe(value, clean)
+    said = getattr(error, "reason", None) if isinstance(error, Denied) else str(error)
+    text = cut(clean(said)) if isinstance(said, str) else "refused"
+    twin.args = (text,)
+    if isinstance(twin, Denied):
+        twin.reason = text
+    return twin
+
+
+def _fields(error: GuardrailsError) -> dict[str, Any]:
+    return {name: value for name, value in vars(error).items() if name not in _REMADE}
 
 
 def crashed(error: BaseException, *, name: str, where: str, sent: bool | None, after_send: str) -> ControlError:

@@ -20,7 +20,7 @@ class Stream:
     team's let through. Only streams whose first chunk is a `str` are filtered.
     """
 
-    __slots__ = ("_callbacks", "_filters", "_owner", "_source", "_started")
+    __slots__ = ("_callbacks", "_closed_to_team", "_filters", "_owner", "_source", "_started")
 
     def __init__(self, source: object, owner: Callable[[], object] = lambda: None, /) -> None:
         self._source = source
@@ -28,6 +28,7 @@ class Stream:
         self._filters: list[tuple[Filter, object]] = []
         self._callbacks: list[Callable[[BaseException | None], None]] = []
         self._started = False
+        self._closed_to_team = False  # the mask control has put its filter outside the team's
 
     def add_filter(self, text_filter: Filter) -> None:
         """
@@ -38,7 +39,10 @@ class Stream:
         """
         if self._started:
             raise ControlError("add_filter: the stream has already started")
-        self._filters.append((text_filter, self._owner()))
+        owner = self._owner()
+        if self._closed_to_team and getattr(getattr(owner, "slot", None), "layer", None) != "platform":
+            raise ControlError("add_filter: the stream has already left this control")
+        self._filters.append((text_filter, owner))
 
     def on_close(self, fn: Callable[[BaseException | None], None]) -> None:
         """Call *fn* once when the stream ends: with None, or with what ended it. It must not wait."""

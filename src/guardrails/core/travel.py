@@ -18,8 +18,8 @@ from guardrails.core.flow import guarded, raise_clean
 from guardrails.core.journey import Journey
 from guardrails.core.nesting import sending
 from guardrails.core.onion import enter
-from guardrails.core.pieces import collect
-from guardrails.core.refusal import crashed, fate
+from guardrails.core.pieces import collect, leave_out
+from guardrails.core.refusal import crashed, fate, rebuilt
 from guardrails.core.shapes import Shape
 from guardrails.core.stack import PLATFORM
 from guardrails.core.stream import Stream
@@ -55,17 +55,14 @@ async def run_awaiting(journey: Journey) -> Any:
     failure: BaseException | None = None
     reply: Any = None
     try:
-        if type(io) is drive.AsyncioIo:
-            reply = await drive.Watched(prepared(journey), journey)
-        else:
-            reply = await prepared(journey)
+        reply = await drive.Watched(prepared(journey), journey, arms=type(io) is drive.AsyncioIo)
     except BaseException as error:  # noqa: BLE001 - raised below, outside this block
         failure = error
     if failure is None and journey.refusal is None:
         if journey.stream is not None and reply is not journey.stream:
             await close_dropped(journey)
         return finish(journey, reply)
-    if journey.stream is not None:
+    if journey.stream is not None and not isinstance(failure, GeneratorExit):
         await close_dropped(journey)
     return raise_clean(ended(journey, failure))
 
@@ -77,8 +74,10 @@ def prepared(journey: Journey) -> Coroutine[Any, Any, Any]:
     plan.ready()
     try:
         reading = journey.reading = plan.binding.read(journey.args, journey.kwargs)
-        if reading.iterators is not None and not plan.cuts:
-            return _collected(journey, reading)
+        if reading.iterators is not None:
+            if not plan.cuts:
+                return _collected(journey, reading)
+            leave_out(reading)
         if plan.required:
             _require(plan, reading)
     except TypeError as error:
@@ -142,12 +141,18 @@ def _committed(slot: Slot, committed: tuple[Any, ...]) -> bool:
     return any(slot.control is control for control in committed)
 
 
+_OWN = ("binding", "caps")  # refusals that we word ourselves
+
+
 async def _refused_at_entry(journey: Journey, refused: Exception) -> Any:
     """The arguments could not be read: the refusal goes on the record, through the record control alone."""
     plan = journey.plan
-    if isinstance(refused, GuardrailsError):
-        failure: Exception = refused
-        refused.where = refused.where or plan.operation
+    failure: Exception
+    if isinstance(refused, GuardrailsError) and refused.control in _OWN:
+        failure = refused
+        failure.where = refused.where or plan.operation
+    elif isinstance(refused, GuardrailsError):  # a Binder's own: it may say anything
+        failure = rebuilt(refused, name="binding", where=plan.operation, sent=False, clean=journey.clean)
     else:
         failure = crashed(refused, name="binding", where=plan.operation, sent=False, after_send=fate(sent=False))
     del refused
