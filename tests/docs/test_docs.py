@@ -112,6 +112,7 @@ def _matches(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern, "\n".join(line.rstrip() for line in printed.strip().splitlines())) is not None
 
 
+@pytest.mark.timeout(60)  # a page takes two seconds, and processes on a busy machine take their time
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if any(fence.kind in {"python", "console"} for fence in _fences(page.read_text("utf-8")))],
@@ -131,7 +132,7 @@ def test_every_example_of_a_page_runs_and_prints_what_the_page_shows(page: Path,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=18,
+        timeout=55,
         check=False,
     )
     assert ran.returncode == 0, f"{_named(page)}\n{ran.stdout}\n{ran.stderr}"
@@ -211,7 +212,7 @@ def _help(command: str) -> str:
         env=_environment(Path("unused")),
         capture_output=True,
         text=True,
-        timeout=18,
+        timeout=55,
         check=True,
     )
     return "".join(f"{line.rstrip()}\n" for line in ran.stdout.strip().splitlines())
@@ -222,6 +223,7 @@ def test_every_command_has_its_help_on_the_command_lines_page() -> None:
     assert sorted(_command_line()) == sorted(shown)
 
 
+@pytest.mark.timeout(60)
 def test_the_help_that_is_shown_is_the_help_that_is_printed() -> None:
     shown = {found["command"]: found["body"] for found in _HELP.finditer(COMMAND_LINE.read_text(encoding="utf-8"))}
     assert {command: _help(command) for command in shown} == shown
