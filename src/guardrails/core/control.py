@@ -111,6 +111,9 @@ class Sealed(NamedTuple):
     operation: str
     message_key: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Sealed({self.message!r}, {len(self.verdicts)} verdicts, operation={self.operation!r})"
+
 
 class Outcome(NamedTuple):
     """

@@ -225,6 +225,7 @@ async def _commit(journey: Journey) -> None:
     sealed = journey.so_far()
     io: Any = journey.io
     entered: list[Step] = []
+    journey.entered = entered
     error: BaseException | None = None
     for group in _groups(journey.steps or []):
         hop, first = group[0]
@@ -250,13 +251,30 @@ async def _commit(journey: Journey) -> None:
         # It only watches: say what it would have done, and go on without it.
         journey.note("shadow_deny" if isinstance(error, Denied) else "shadow_error", by=hop)
         await _undo(journey, [step for _, step in group])
-        entered = entered[: -len(group)]
+        del entered[-len(group) :]
         sealed, error = journey.so_far(), None
     if error is None:
-        journey.committed = entered
+        journey.committed, journey.entered = entered, []
         return
-    await _undo(journey, entered)
+    if not journey.dead:  # else this coroutine is being closed and can wait for nothing: whoever drives it undoes
+        await undo_entered(journey)
     raise error
+
+
+async def undo_entered(journey: Journey) -> None:
+    """Give back what was taken for a message that is not sent."""
+    entered, journey.entered = journey.entered, []
+    await _undo(journey, entered)
+
+
+def undo_by_hand(journey: Journey) -> None:
+    """As `undo_entered`, where nothing can be awaited: a step that wants to wait is left, and that is said."""
+    entered, journey.entered = journey.entered, []
+    for step in reversed(entered):
+        try:
+            drive.step(step.undo(drive.BlockingIo(journey)), journey)
+        except Exception as error:  # noqa: BLE001 - the other steps are undone all the same
+            _log.error("guardrails: undo of %s failed with %s", type(step).__name__, type(error).__name__)
 
 
 def _step_failed(journey: Journey, turn: _StepTurn, error: BaseException | None) -> BaseException:

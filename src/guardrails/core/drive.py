@@ -224,6 +224,7 @@ class Watched:
             if turn is not None and turn.cancels > _SWALLOWED:
                 timed.dead = True
                 take_back(turn)
+                _close_for_good(coroutine)
                 raise ControlError(f"control {turn.name!r} would not stop at its deadline", control=turn.name)
             timer = _arm(turn) if turn is not None and self._arms else None
             try:
@@ -235,6 +236,16 @@ class Watched:
             finally:
                 if timer is not None:
                     timer.cancel()
+
+
+def _close_for_good(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Close a coroutine that swallows what would end it; nothing of it may be forwarded any more."""
+    for _ in range(_SWALLOWED):
+        try:
+            coroutine.close()
+        except Exception:  # noqa: BLE001, S112 - it awaits again: once more, and then it is left to the collector
+            continue
+        return
 
 
 def _arm(turn: Turn) -> asyncio.TimerHandle | None:

@@ -195,13 +195,15 @@ class Guard:
         Raises:
             GuardrailsError: It was refused, or failed; `.sent` says whether it went out.
         """
-        plan = self._message_plan(send, Shape.SYNC, reply)
-        return run_blocking(Journey(plan, (message,), {}))  # type: ignore[no-any-return]
+        journey = Journey(self._message_plan(send, Shape.SYNC, reply), (message,), {})
+        del message  # an exception that passes shows this frame's locals
+        return run_blocking(journey)  # type: ignore[no-any-return]
 
     async def arun(self, message: Message, send: Callable[[Message], Awaitable[T]], /, *, reply: str = "auto") -> T:
         """As `run`, for an async send."""
-        plan = self._message_plan(send, Shape.ASYNC, reply)
-        return await run_awaiting(Journey(plan, (message,), {}))  # type: ignore[no-any-return]
+        journey = Journey(self._message_plan(send, Shape.ASYNC, reply), (message,), {})
+        del message  # an exception that passes shows this frame's locals
+        return await run_awaiting(journey)  # type: ignore[no-any-return]
 
     def _message_plan(self, send: Callable[..., Any], shape: Shape, reply: str) -> Plan:
         check_reply(reply, self._stack)

@@ -69,6 +69,7 @@ class Journey:
     before_late: Any = None
     notes: list[tuple[Any, str, Mapping[str, Sequence[Finding]], Coverage | None, Any]] | None = None
     steps: list[tuple[Any, Step]] | None = None
+    entered: Sequence[Step] = ()  # their commit was called, and the message is not past the door
     committed: Sequence[Step] = ()
     at_door_closed = False
     settled = False
@@ -379,6 +380,7 @@ class Journey:
             hop.call = hop.inner_reply = None
         self.innermost = self.before_late = None
         self.notes = self.steps = None
+        self.findings = NO_FINDINGS
 
 
 _MASK_FILTER: Final = "mask"

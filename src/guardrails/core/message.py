@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeAlias, final
@@ -11,6 +12,7 @@ from guardrails.errors import ConfigError
 Envelope: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | None, Mapping[str, Any]]
 
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+_PATH: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.#|\[\]']{0,255}")  # what binding makes; a user's own keys may be anything
 DIRECTIONS: Final = ("outbound", "inbound")
 
 
@@ -141,7 +143,10 @@ class Message:
         return (_revive, (dict(self.parts), self.recipients, *self._envelope[:-1], dict(self.metadata)))
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{path!r}: {len(text)} chars" for path, text in self.parts.items())
+        sizes = ", ".join(
+            f"{path if _PATH.fullmatch(path) else f'#{number}'!r}: {len(text)} chars"
+            for number, (path, text) in enumerate(self.parts.items())
+        )
         return (
             f"Message(parts={{{sizes}}}, channel={self.channel!r}, direction={self.direction!r}, "
             f"recipients={len(self.recipients)})"

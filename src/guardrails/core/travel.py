@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from guardrails.core import drive
 from guardrails.core.call import make_call
-from guardrails.core.door import StopCarrier
+from guardrails.core.door import StopCarrier, undo_by_hand, undo_entered
 from guardrails.core.flow import guarded, raise_clean
 from guardrails.core.journey import Journey
 from guardrails.core.nesting import sending
@@ -43,7 +43,12 @@ def run_blocking(journey: Journey) -> Any:
     except BaseException as error:  # noqa: BLE001 - raised below, outside this block
         failure = error
     if failure is None and journey.refusal is None:
-        return finish(journey, reply)
+        failure = unfit(journey, reply)
+        if failure is None:
+            return finish(journey, reply)
+    del reply
+    if journey.entered:
+        undo_by_hand(journey)
     return raise_clean(ended(journey, failure))
 
 
@@ -59,11 +64,19 @@ async def run_awaiting(journey: Journey) -> Any:
     except BaseException as error:  # noqa: BLE001 - raised below, outside this block
         failure = error
     if failure is None and journey.refusal is None:
-        if journey.stream is not None and reply is not journey.stream:
+        failure = unfit(journey, reply)
+        if failure is None:
+            if journey.stream is not None and reply is not journey.stream:
+                await close_dropped(journey)
+            return finish(journey, reply)
+    del reply
+    if isinstance(failure, GeneratorExit):  # the caller closes this coroutine: nothing can be awaited
+        undo_by_hand(journey)
+    else:
+        if journey.entered:  # a step would not stop, and was left behind
+            await undo_entered(journey)
+        if journey.stream is not None:
             await close_dropped(journey)
-        return finish(journey, reply)
-    if journey.stream is not None and not isinstance(failure, GeneratorExit):
-        await close_dropped(journey)
     return raise_clean(ended(journey, failure))
 
 
@@ -174,13 +187,18 @@ def finish(journey: Journey, reply: Any) -> Any:
         journey.settled = True
     if journey.stream is not None:
         _close_dropped_now(journey)
-    if journey.plan.shape in _STREAMING and not isinstance(reply, str):
-        raise ControlError(
-            f"a control replied with {type(reply).__name__} to a send that streams; reply with a str",
-            sent=journey.sent,
-            control="guard",
-        )
     return reply
+
+
+def unfit(journey: Journey, reply: Any) -> ControlError | None:
+    """Why *reply* cannot be what the send gives, if so."""
+    if journey.plan.shape not in _STREAMING or type(reply) is Stream or isinstance(reply, str):
+        return None
+    return ControlError(
+        f"a control replied with {type(reply).__name__} to a send that streams; reply with a str",
+        sent=journey.sent,
+        control="guard",
+    )
 
 
 _STREAMING = (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
