@@ -170,3 +170,7 @@ def test_a_subclass_of_str_becomes_a_plain_str() -> None:
     assert {type(key) for key in message.parts} | {type(value) for value in message.parts.values()} == {str}
     assert dict(message.parts) == {"p": "secret"}
     assert [type(one) for one in message.recipients] == [str]
+
+
+def test_g3_a_part_that_is_named_by_a_caller_does_not_show() -> None:
+    assert "ann@" not in repr(Message({"ann@example.com": "x"}, channel="sms"))
