@@ -180,11 +180,9 @@ class SelectorBinding:
             if type(person) is not str:
                 return None
             recipients = (person,)
-        ids = current_ids.get()
-        envelope = self._envelope
-        if ids is not NOBODY:
-            envelope = (self._channel, self._direction, None, ids.conversation, ids.tenant, ids.actor, EMPTY)
-        return Reading(assemble({name: text}, recipients, envelope), plan)
+        if current_ids.get() is not NOBODY:
+            return None
+        return Reading(assemble({name: text}, recipients, self._envelope), plan)
 
     def _read_any(self, plan: _Plan, args: Args, kwargs: Kwargs) -> Reading:
         walk = Walk(self._caps)
@@ -205,6 +203,9 @@ class SelectorBinding:
         if self._strict and walk.unscanned:
             raise Denied(f"strict: not text: {', '.join(sorted(walk.unscanned))}", control="binding")
         ids = current_ids.get()
+        for role in ("conversation", "tenant", "actor"):
+            if len(getattr(ids, role) or "") > self._caps.id_characters:
+                raise Denied(f"a {role} of more than {self._caps.id_characters} characters", control="caps")
         conversation = self._identifier("conversation", self._roles.conversation, plan, args, kwargs)
         tenant = self._identifier("tenant", self._roles.tenant, plan, args, kwargs)
         envelope: Envelope = (

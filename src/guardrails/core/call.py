@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, final
 
 from guardrails.core.message import with_parts
-from guardrails.errors import ControlError
+from guardrails.errors import ControlError, Denied
 
 if TYPE_CHECKING:
     from guardrails.core.control import Io, Masker, Sealed, Step
@@ -43,6 +43,7 @@ class Call:
 
         Raises:
             ControlError: The message has several parts (or none) and *new* is a str, or a path is unknown.
+            Denied: The texts are over the cap.
         """
         parts = self.message.parts
         if isinstance(new, str):
@@ -54,6 +55,9 @@ class Call:
         if not all(isinstance(text, str) for text in new.values()):
             raise ControlError("with_text: every new text must be a str")
         exact = {path: str.__str__(text) for path, text in new.items()}
+        cap = self._journey.plan.caps.text_characters
+        if sum(map(len, {**parts, **exact}.values())) > cap:
+            raise Denied(f"more than {cap} characters of text")
         return make_call(with_parts(self.message, {**parts, **exact}), self.layer, self._journey)
 
     @property

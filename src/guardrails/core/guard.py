@@ -16,11 +16,12 @@ from guardrails.core.journey import Journey
 from guardrails.core.message import DIRECTIONS, Message
 from guardrails.core.plan import Plan
 from guardrails.core.preview import Decision, apreview, preview
+from guardrails.core.refusal import bare, crashed, fate
 from guardrails.core.roles import CONVENTIONAL, Convention
 from guardrails.core.shapes import Shape
 from guardrails.core.stack import Monitored, Slot, Stack, platform_slots, team_slots
 from guardrails.core.travel import run_awaiting, run_blocking
-from guardrails.errors import ConfigError, Unavailable
+from guardrails.errors import ConfigError, GuardrailsError, Unavailable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -279,10 +280,10 @@ class Guard:
             self._closed = True
             opened = self._opened
         if opened:
-            for slot in reversed(self._own):
-                close = getattr(slot.control, "close", None)
-                if close is not None:
-                    close()
+            failures = [_called(slot, "close") for slot in reversed(self._own)]
+            for failure in failures:
+                if failure is not None:
+                    raise failure
 
     def __enter__(self) -> Self:
         return self.open()
@@ -303,15 +304,38 @@ class Guard:
                 raise Unavailable("the guard is closed; nothing was sent", control="guard")
             if self._opened:
                 return
+            done: list[Slot] = []
+            failure: BaseException | None = None
             for slot in self._own:
-                opens = getattr(slot.control, "open", None)
-                if opens is not None:
-                    opens()
-            self._opened = True
+                failure = _called(slot, "open")
+                if failure is not None:
+                    break
+                done.append(slot)
+            self._opened = failure is None
+        if failure is not None:
+            for slot in reversed(done):
+                _called(slot, "close")
+            raise failure
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
         self._stack.forget()
+
+
+def _called(slot: Slot, method: str) -> BaseException | None:
+    """Open or close one control; what went wrong is returned, so that nothing raw is chained to it."""
+    act = getattr(slot.control, method, None)
+    if act is None:
+        return None
+    try:
+        act()
+    except GuardrailsError as error:
+        error.control = error.control or slot.name
+        error.where = error.where or slot.where
+        return bare(error)
+    except Exception as error:  # noqa: BLE001 - told by name and class; its text may hold anything
+        return crashed(error, name=slot.name, where=slot.where, sent=False, after_send=fate(sent=False))
+    return None
 
 
 def _nothing(_message: Message) -> None:
