@@ -83,6 +83,7 @@ class Guard:
         self._stack: Stack = Stack((*above, *own))
         self._lock = threading.Lock()
         self._opened = False
+        self._open_slots: list[Slot] = []
         self._closed = False
         if production:
             for slot in own:
@@ -278,12 +279,11 @@ class Guard:
             if self._closed:
                 return
             self._closed = True
-            opened = self._opened
-        if opened:
-            failures = [_called(slot, "close") for slot in reversed(self._own)]
-            for failure in failures:
-                if failure is not None:
-                    raise failure
+            opened, self._open_slots = self._open_slots, []
+        failures = [_called(slot, "close") for slot in reversed(opened)]
+        for failure in failures:
+            if failure is not None:
+                raise failure
 
     def __enter__(self) -> Self:
         return self.open()
@@ -304,17 +304,14 @@ class Guard:
                 raise Unavailable("the guard is closed; nothing was sent", control="guard")
             if self._opened:
                 return
-            done: list[Slot] = []
             failure: BaseException | None = None
-            for slot in self._own:
+            for slot in self._own[len(self._open_slots) :]:  # after a failure the next send goes on where it stopped
                 failure = _called(slot, "open")
                 if failure is not None:
                     break
-                done.append(slot)
+                self._open_slots.append(slot)
             self._opened = failure is None
         if failure is not None:
-            for slot in reversed(done):
-                _called(slot, "close")
             raise failure
 
     def _after_fork(self) -> None:
