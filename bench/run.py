@@ -20,6 +20,8 @@ ALL = ("imports", "core", "guarded", "ratelimit", "audit", "detection")
 
 def main() -> int:
     """Run what was asked for; 1 when a benchmark broke (not when it was slow)."""
+    # Benchmarks import their shared file as `measure` or as `bench.measure`; both are to work, from any folder.
+    sys.path.append(str(HERE.parent))
     parser = argparse.ArgumentParser(description="Measure what a guard costs, against a baseline in the same run.")
     parser.add_argument("names", nargs="*", help=f"run only those whose name contains one of these ({', '.join(ALL)})")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: a first look, not a figure to quote")
