@@ -40,7 +40,7 @@ class Deny:
     reason: str = "refused"
 
     def __repr__(self) -> str:
-        return f"Deny({len(self.reason)} chars)"
+        return f"Deny({len(str(self.reason))} chars)"
 
 
 @dataclass(frozen=True, slots=True)
