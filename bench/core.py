@@ -24,7 +24,7 @@ TO = "+12125550173"
 BODY = "Your parcel arrives on Tuesday between nine and eleven."
 CALLS = 4_000
 CHUNKS = 1_000
-BUDGET_US = 3.0  # three pass-through controls on top of the bare call; DESIGN 13, row 1
+BUDGET_US = 3.0  # three pass-through controls on top of the bare call
 GOAL_US = 2.0
 SIZES = (0, 1, 3, 5)
 

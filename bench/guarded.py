@@ -28,8 +28,8 @@ PEOPLE = [f"+1212555{number:04d}" for number in range(1_000)]
 BODY = "Your parcel arrives on Tuesday between nine and eleven."
 GENEROUS = "100000/minute"
 CALLS = 500
-RECORDED_BUDGET_US, RECORDED_GOAL_US = 25.0, 20.0  # DESIGN 13, row 2
-WHOLE_BUDGET_US, WHOLE_GOAL_US = 80.0, 60.0  # DESIGN 13, row 5
+RECORDED_BUDGET_US, RECORDED_GOAL_US = 25.0, 20.0
+WHOLE_BUDGET_US, WHOLE_GOAL_US = 80.0, 60.0
 UNSEEN = 2_000
 
 

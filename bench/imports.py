@@ -13,7 +13,7 @@ import time
 
 from measure import Subject, effort, headline, interleaved, judged, packages, row
 
-BUDGET_MS, GOAL_MS = 50.0, 20.0  # DESIGN 13, row 11
+BUDGET_MS, GOAL_MS = 50.0, 20.0
 HEAVY = ("presidio_analyzer", "spacy", "pydantic", "limits", "structlog", "onnxruntime", "typer", "cryptography")
 
 
