@@ -72,6 +72,11 @@ def decorate(
     check_reply(options.reply, stack)
     if options.stream not in STREAMS:
         raise ConfigError(f"stream must be one of {', '.join(STREAMS)}")
+    if options.stream == "cut" and (stack.mask is None or strict):
+        raise ConfigError(
+            'stream="cut" needs a mask control, such as MaskPII(), and a guard that is not strict: the text passes while '
+            'it is masked, and no other control reads it; use stream="collect"'
+        )
     if options.channel is not None and (not isinstance(options.channel, str) or not options.channel):
         raise ConfigError("channel must be a non-empty str")
     shape = shape_of(send, options.shape)

@@ -196,6 +196,7 @@ class _StepTurn:
     """A door step's own time."""
 
     used = 0.0
+    spent = 0.0
     timed_out = False
     cancels = 0
     cancelled_before = 0

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("guardrails")
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _WITHHELD: Final = "reason withheld"
+_SHADOWS: Final = {"deny": "shadow_deny", "defer": "shadow_deny", "error": "shadow_error"}  # of one that only watches
 PREVIEWED: Final = object()  # what a previewed send "returned"
 
 
@@ -129,6 +130,10 @@ class Journey:
             parts = self.reading.message.parts if self.reading is not None else {}
             findings = {next(iter(parts), "text"): tuple(findings)} if findings else NO_FINDINGS
         hop = by or self.turn
+        if hop is not None and hop.slot.monitored:
+            verdict = _SHADOWS.get(verdict, verdict)
+            if verdict.startswith("shadow") and self.notes and self.notes[-1][:2] == (hop, verdict):
+                return  # the control has said it itself
         if detail and (hop is None or hop.slot.layer != PLATFORM):
             detail = {
                 self.clean(str(key)): self.clean(value) if isinstance(value, str) else value
@@ -309,7 +314,7 @@ class Journey:
             slot = hop.slot
             if slot.kind != "record":
                 own = said.pop(id(hop), None) if said else None
-                found += own or (Note(slot.name, slot.layer, "allow", duration_seconds=hop.used),)
+                found += own or (Note(slot.name, slot.layer, "allow", duration_seconds=hop.used + hop.spent),)
         for others in said.values():
             found += others
         return tuple(found)
@@ -392,7 +397,7 @@ def _noted(
     if hop is None or not hasattr(hop, "slot"):
         return Note("core", "platform", verdict, findings, coverage, detail=detail or {})
     slot = hop.slot
-    return Note(slot.name, slot.layer, verdict, findings, coverage, slot.monitored, hop.used, detail or {})
+    return Note(slot.name, slot.layer, verdict, findings, coverage, slot.monitored, hop.used + hop.spent, detail or {})
 
 
 def close_callbacks(callbacks: Iterable[Callable[[BaseException | None], None]], error: BaseException | None) -> None:

@@ -48,6 +48,7 @@ class Hop:
     # Defaults live on the class: most hops set few of them.
     state = _WAITING
     used = 0.0
+    spent = 0.0  # before its overrun was forgiven
     timed_out = False
     cancels = 0
     cancelled_before = 0
@@ -220,7 +221,7 @@ class Hop:
             # What it used up, and how it ended, is its own affair: the original goes on.
             self.state = _WAITING
             self.timed_out = False
-            self.used = 0.0
+            self.spent, self.used = self.used, 0.0
             self.since = _monotonic()
             return await self.forward(call)
         if self.inner_error is not None:

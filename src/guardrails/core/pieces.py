@@ -45,6 +45,7 @@ def leave_out(reading: Reading) -> None:
     """Texts that are masked while the send consumes them are not part of the message: nobody has read them yet."""
     parts = {path: text for path, text in reading.message.parts.items() if path not in (reading.iterators or {})}
     reading.message = with_parts(reading.message, parts)
+    reading.unscanned = {**reading.unscanned, "iterator": len(reading.iterators or {})}
 
 
 class _Pieces:
@@ -119,8 +120,11 @@ class _Cut:
         except Exception as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
             failure = error
         if failure is None and isinstance(out, str):
-            journey.cut_characters = (journey.cut_characters or 0) + len(out)
-            return str.__str__(out)
+            released = (journey.cut_characters or 0) + len(out)
+            if released <= journey.plan.caps.text_characters:
+                journey.cut_characters = released
+                return str.__str__(out)
+            failure = Denied(f"more than {journey.plan.caps.text_characters} characters of text")
         if failure is None:
             failure = TypeError("a filter returned no str")
         slot = journey.plan.stack.mask
