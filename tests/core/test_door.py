@@ -367,7 +367,7 @@ class Hangs:
         while self.where == "commit":
             try:
                 await io.sleep(30)
-            except BaseException:
+            except asyncio.CancelledError:
                 if not self.swallow:
                     raise
         raise Denied("after all")

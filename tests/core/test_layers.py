@@ -320,3 +320,16 @@ def test_g6_teams_share_the_platforms_limit() -> None:
     assert platform.extend(Look())(send)(TO, "x") == "sent"
     with pytest.raises(RateLimited):
         platform(send)(TO, "x")
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.awaits], ids=str)
+def test_a_control_that_needs_a_loop_is_a_config_error_on_any_sync_send(way: Way) -> None:
+    class Needs(Look):
+        async_only = True
+
+    send = way.send()
+    with pytest.raises(ConfigError, match="Needs needs an event loop"):
+        way.deliver(Guard(Needs(), channel="sms"), send)
+    with pytest.raises(ConfigError, match="Needs needs an event loop"):
+        way.deliver(Guard(channel="sms").extend(Needs()), send)
+    assert_never_sent(send)
