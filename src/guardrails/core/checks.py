@@ -44,9 +44,9 @@ class Check:
         if not callable(function) or isinstance(function, type):
             raise ConfigError("@check goes above a function that takes a Message")
         self.function = function
-        self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.name: str = name or str(getattr(function, "__name__", type(function).__name__))
         self.deadline_seconds = deadline_seconds
-        self.async_only = inspect.iscoroutinefunction(function)
+        self.async_only: bool = inspect.iscoroutinefunction(function)
         self._blocking = blocking
         if blocking and self.async_only:
             raise ConfigError(f"{self.name}: blocking=True is for plain functions; an `async def` awaits instead")

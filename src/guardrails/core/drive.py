@@ -85,7 +85,7 @@ class BlockingIo(Ports):
         turn = self._timed.turn
         left = seconds if turn is None else min(seconds, max(0.0, turn.remaining()))
         time.sleep(left)  # noqa: ASYNC251 - this Io is for sync sends: blocking is what it is for
-        if left < seconds:
+        if turn is not None and left < seconds:
             turn.timed_out = True
             raise ControlError("slept past its deadline")
 
@@ -105,7 +105,7 @@ class AsyncioIo(Ports):
     __slots__ = ()
     awaits = True
 
-    here = staticmethod(asyncio.current_task)
+    here: Callable[[], Hashable] = staticmethod(asyncio.current_task)
 
     async def sleep(self, seconds: float) -> None:
         """Wait for *seconds*."""

@@ -41,7 +41,7 @@ class Flow:
         self._ready: deque[Any] = deque()
         self._decided = False
         self.source: Any = stream._source  # noqa: SLF001 - core's own
-        self.ended = False
+        self.ended: bool = False
         self.value: Any = None  # what a generator returned
         journey.cut_characters = journey.cut_characters or 0
 

@@ -59,8 +59,8 @@ class Journey:
     turn: Any = None
     home: Any = None
     sent: bool | None = False
-    dead = False
-    dry_run = False
+    dead: bool = False
+    dry_run: bool = False
     refusal: BaseException | None = None
     reading: Reading | None = None
     coverage: Coverage | None = None
@@ -72,8 +72,8 @@ class Journey:
     steps: list[tuple[Any, Step]] | None = None
     entered: Sequence[Step] = ()  # their commit was called, and the message is not past the door
     committed: Sequence[Step] = ()
-    at_door_closed = False
-    settled = False
+    at_door_closed: bool = False
+    settled: bool = False
     masked_parts: Mapping[str, str] | None = None
     raw_parts: Mapping[str, str] | None = None
     atoms: frozenset[str] = frozenset()
@@ -82,12 +82,12 @@ class Journey:
     payload: Message | None = None
     stream: Stream | None = None
     reply_masked: object = None
-    reply_notes_from = 0
+    reply_notes_from: int = 0
     reply_atoms: frozenset[str] = frozenset()
-    at_leaf = False
+    at_leaf: bool = False
     send_error: BaseException | None = None
     cut_characters: int | None = None
-    started = 0.0
+    started: float = 0.0
     not_evaluated: tuple[str, ...] = ()
     _send_id: str | None = None
 
@@ -95,11 +95,11 @@ class Journey:
     here: Callable[[], Any]
 
     def __init__(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.plan = plan
-        self.args = args
-        self.kwargs = kwargs
-        self.route = plan.stack.slots
-        self.once = [True]  # taken by the first inner call that is the same send
+        self.plan: Plan = plan
+        self.args: tuple[Any, ...] = args
+        self.kwargs: dict[str, Any] = kwargs
+        self.route: tuple[Slot, ...] = plan.stack.slots
+        self.once: list[bool] = [True]  # taken by the first inner call that is the same send
 
     # -- what a Call offers to controls ------------------------------------------------------------------------------
 
@@ -305,10 +305,10 @@ class Journey:
         """What each control that was entered has noted; "allow" where it noted nothing."""
         notes = self.notes or ()
         if since:
-            return tuple(_noted(hop, *rest) for hop, *rest in notes[since:])
+            return tuple(_noted(*one) for one in notes[since:])
         said: dict[int, list[Note]] = {}
-        for hop, *rest in notes:
-            said.setdefault(id(hop), []).append(_noted(hop, *rest))
+        for one in notes:
+            said.setdefault(id(one[0]), []).append(_noted(*one))
         found: list[Note] = []
         for hop in self.hops():
             slot = hop.slot

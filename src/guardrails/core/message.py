@@ -137,8 +137,6 @@ class Message:
             return NotImplemented
         return (self.parts, self.recipients, self._envelope) == (other.parts, other.recipients, other._envelope)
 
-    __hash__ = None  # type: ignore[assignment]  # compared by value, and metadata may hold anything
-
     def __reduce__(self) -> tuple[Any, ...]:
         return (_revive, (dict(self.parts), self.recipients, *self._envelope[:-1], dict(self.metadata)))
 

@@ -46,12 +46,12 @@ class Hop:
     """One control's part in one call."""
 
     # Defaults live on the class: most hops set few of them.
-    state = _WAITING
-    used = 0.0
-    spent = 0.0  # before its overrun was forgiven
-    timed_out = False
-    cancels = 0
-    cancelled_before = 0
+    state: State = _WAITING
+    used: float = 0.0
+    spent: float = 0.0  # before its overrun was forgiven
+    timed_out: bool = False
+    cancels: int = 0
+    cancelled_before: int = 0
     fault: ControlError | None = None
     inner_error: BaseException | None = None
     inner_reply: Any = None
@@ -63,7 +63,7 @@ class Hop:
         self.slot = slot
         self.parent = parent
         self.call = call
-        self.since = since
+        self.since: float = since
 
     @property
     def name(self) -> str:

@@ -58,7 +58,7 @@ class Walk:
         self._characters = 0
         self._values = 0
         self._taken: set[tuple[str, Place]] = set()
-        self.matched = False
+        self.matched: bool = False
         self.texts: dict[str, str] = {}
         self.places: dict[str, tuple[str, Place]] = {}
         self.unscanned: dict[str, int] = {}

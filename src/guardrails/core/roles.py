@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 from guardrails.core.message import Conversation, Recipient, Tenant, Text
 from guardrails.core.selectors import Selector, parse_selector
@@ -34,9 +34,9 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 SENDER_NAMES: Final = ("sender", "from_")
 KNOWN_NAMES: Final = frozenset({"self", "cls", "id", "key", *SENDER_NAMES})
-MARKERS: Final = {"text": Text, "recipient": Recipient, "conversation": Conversation, "tenant": Tenant}
+MARKERS: Final[Mapping[str, type]] = {"text": Text, "recipient": Recipient, "conversation": Conversation, "tenant": Tenant}
 
-RoleOption = str | Sequence[str] | Convention | None
+RoleOption: TypeAlias = str | Sequence[str] | Convention | None
 
 
 @dataclass(frozen=True, slots=True)

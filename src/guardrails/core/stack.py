@@ -125,11 +125,13 @@ class Stack:
     """
 
     def __init__(self, slots: Sequence[Slot]) -> None:
-        self.slots = tuple(slots)
-        self.mask = next((slot for slot in self.slots if slot.kind == "mask"), None)
-        self.record = next((slot for slot in self.slots if slot.kind == "record"), None)
-        self.acting = tuple(slot.control for slot in self.slots if not slot.monitored)
-        self.needs = tuple(dict.fromkeys(need for slot in self.slots if not slot.monitored for need in slot.needs))
+        self.slots: tuple[Slot, ...] = tuple(slots)
+        self.mask: Slot | None = next((slot for slot in self.slots if slot.kind == "mask"), None)
+        self.record: Slot | None = next((slot for slot in self.slots if slot.kind == "record"), None)
+        self.acting: tuple[Control, ...] = tuple(slot.control for slot in self.slots if not slot.monitored)
+        self.needs: tuple[str, ...] = tuple(
+            dict.fromkeys(need for slot in self.slots if not slot.monitored for need in slot.needs)
+        )
         self._reasons: dict[str, str] = {}
         self._opaque: dict[str, bool] = {}
         self._lock = threading.Lock()

@@ -19,7 +19,7 @@ class Live:
     __slots__ = ("plan",)
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+        self.plan: Plan = plan
 
 
 def wrapper_for(live: Live, signature: inspect.Signature | None) -> Callable[..., Any]:
