@@ -406,11 +406,8 @@ def checked(message: Message, caps: Caps) -> Message:
         raise Denied(f"more than {caps.parts} text parts", control="caps")
     if len(message.recipients) > caps.recipients:
         raise Denied(f"more than {caps.recipients} recipients", control="caps")
-    for role in ("conversation", "tenant", "actor"):
-        if len(getattr(message, role) or "") > caps.id_characters:
-            raise Denied(f"a {role} of more than {caps.id_characters} characters", control="caps")
     ids = current_ids.get()
-    return Message(
+    filled = Message(
         message.parts,
         channel=message.channel,
         direction=message.direction,
@@ -421,3 +418,7 @@ def checked(message: Message, caps: Caps) -> Message:
         actor=ids.actor if message.actor is None else message.actor,
         metadata=message.metadata,
     )
+    for role in ("conversation", "tenant", "actor"):
+        if len(getattr(filled, role) or "") > caps.id_characters:
+            raise Denied(f"a {role} of more than {caps.id_characters} characters", control="caps")
+    return filled

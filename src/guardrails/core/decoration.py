@@ -80,7 +80,7 @@ def decorate(
     if options.channel is not None and (not isinstance(options.channel, str) or not options.channel):
         raise ConfigError("channel must be a non-empty str")
     shape = shape_of(send, options.shape)
-    _check_async_only(stack, awaits=shape.awaits)
+    check_async_only(stack, awaits=shape.awaits)
     channel = options.channel or channel
     required = dict(required_by(stack))
     binding: Binding
@@ -143,7 +143,13 @@ def required_by(stack: Stack) -> tuple[tuple[str, str], ...]:
     return tuple((need, ", ".join(slot.name for slot in stack.slots if need in slot.needs)) for need in stack.needs)
 
 
-def _check_async_only(stack: Stack, *, awaits: bool) -> None:
+def check_async_only(stack: Stack, *, awaits: bool) -> None:
+    """
+    Whether every control can guard such a send.
+
+    Raises:
+        ConfigError: One needs an event loop, and the send is sync.
+    """
     if awaits:
         return
     for slot in stack.slots:

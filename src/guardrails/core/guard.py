@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 from guardrails.core.binding import Binder, MessageBinding
 from guardrails.core.caps import Caps
 from guardrails.core.control import Control
-from guardrails.core.decoration import Decoration, check_reply, decorate, operation_of, required_by
+from guardrails.core.decoration import Decoration, check_async_only, check_reply, decorate, operation_of, required_by
 from guardrails.core.journey import Journey
 from guardrails.core.message import DIRECTIONS, Message
 from guardrails.core.plan import Plan
@@ -197,6 +197,7 @@ class Guard:
         Raises:
             GuardrailsError: It was refused, or failed; `.sent` says whether it went out.
         """
+        check_async_only(self._stack, awaits=False)
         journey = Journey(self._message_plan(send, Shape.SYNC, reply), (message,), {})
         del message  # an exception that passes shows this frame's locals
         return run_blocking(journey)  # type: ignore[no-any-return]

@@ -357,7 +357,8 @@ class Journey:
             elif self.send_error is not None:
                 result = result_of(self.send_error)
             else:
-                result = "abandoned" if self.sent is False else "sent"
+                # None: entered, and left before it returned.
+                result = {False: "abandoned", True: "sent", None: "unknown"}[self.sent]
         outcome = Outcome(
             result=result,
             error_type=None if cause is None else type(cause).__name__,

@@ -17,7 +17,7 @@ DIRECTIONS: Final = ("outbound", "inbound")
 
 
 @final
-class Message:
+class Message:  # noqa: PLW1641 - compared by value, and metadata may hold anything
     """
     One message: its text parts and its envelope.
 

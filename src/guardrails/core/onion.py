@@ -35,10 +35,11 @@ class State(Enum):
 
     WAITING = "waiting"
     ENTERED = "entered"
+    RETURNED = "returned"
     ENDED = "ended"
 
 
-_WAITING, _ENTERED, _ENDED = State
+_WAITING, _ENTERED, _RETURNED, _ENDED = State
 _monotonic: Final = time.monotonic
 
 
@@ -126,7 +127,7 @@ class Hop:
         return Stream(None) if isinstance(reply, Stream) else reply
 
     def _misused(self, call: object) -> ControlError:
-        if self.state is _ENTERED:
+        if self.state in (_ENTERED, _RETURNED):
             problem = "forwarded twice"
         elif self.state is _ENDED:
             problem = "forwarded after its guard had ended"
@@ -156,7 +157,9 @@ class Hop:
     async def judged(self, reply: Any, error: BaseException | None) -> Any:
         """Everything but the plain case: what the control did wrong, or refused, or only watched."""
         journey = self.journey
-        forwarded = self.state is _ENTERED
+        forwarded = self.state in (_ENTERED, _RETURNED)
+        if self.state is _ENTERED and self.fault is None:
+            self.fault = self._error("left its forward unfinished")
         self.state = _ENDED
         failure = self._failure(reply, error, forwarded=forwarded)
         if self.slot.monitored:
@@ -260,7 +263,7 @@ async def enter(  # noqa: C901, PLR0915 - flat: every frame here is paid by ever
         hop.used += now - hop.since
         if (
             error is not None
-            or hop.state is not _ENTERED
+            or hop.state is not _RETURNED
             or reply is not hop.inner_reply
             or hop.fault is not None
             or hop.timed_out
@@ -287,6 +290,7 @@ async def enter(  # noqa: C901, PLR0915 - flat: every frame here is paid by ever
         error = journey.refusal
     if parent is not None:
         journey.turn = parent
+        parent.state = _RETURNED if parent.state is _ENTERED else parent.state
         parent.since = now
         parent.inner_reply = reply
         parent.inner_error = error
