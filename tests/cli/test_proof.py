@@ -56,7 +56,9 @@ def test_a_message_without_an_intent_is_found(honest: Honest, tmp_path: Path) ->
     attempts, received, log = honest
     shutil.copytree(log, tmp_path / "log")
     (written,) = (tmp_path / "log").glob("*.jsonl")
-    written.write_bytes(b"".join(line for line in written.read_bytes().splitlines(True) if b"demo-bcdf-n0" not in line))
+    written.write_bytes(
+        b"".join(line for line in written.read_bytes().splitlines(keepends=True) if b"demo-bcdf-n0" not in line)
+    )
 
     proof = prove(attempts, received, tmp_path / "log")
 
