@@ -197,9 +197,14 @@ def test_a_wrong_option_is_a_config_error(option: Any) -> None:
         Guard()(**option)(function("to, body"))
 
 
-@pytest.mark.parametrize("reply", ["auto", "mask", "restore", "pass"])
-def test_every_reply_of_the_contract_is_accepted_with_what_it_needs(reply: Any) -> None:
+@pytest.mark.parametrize("reply", ["auto", "mask", "pass"])
+def test_every_reply_is_accepted_with_what_it_needs(reply: Any) -> None:
     assert callable(Guard(Hide())(reply=reply)(function("to, body")))
+
+
+def test_a_reply_that_this_version_cannot_restore_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="auto, mask, pass"):
+        Guard(Hide())(reply="restore")(function("to, body"))
 
 
 def test_reply_mask_without_a_mask_is_a_config_error() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from guardrails import Guard
-from guardrails.core.shapes import Shape, is_guarded, looks_async, shape_of
+from guardrails.core.shapes import Shape, is_guarded, says, shape_of
 from guardrails.errors import ConfigError
 
 
@@ -272,5 +272,5 @@ def test_what_cannot_be_hashed_can_be_a_send() -> None:
 
 
 def test_looks() -> None:
-    assert looks_async(coroutine)
-    assert not looks_async(hides(coroutine))
+    assert says(coroutine, Shape.ASYNC)
+    assert not says(hides(coroutine), Shape.ASYNC)
