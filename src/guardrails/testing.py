@@ -377,6 +377,9 @@ def try_control(control: Control, message: str | Message, /, *, io: Io | None = 
         io: What the control may wait for; a fresh `FakeIo` unless given.
         reply: What the send replies.
 
+    Raises:
+        ConfigError: The control needs an event loop: use `atry_control`.
+
     >>> from guardrails import Deny, check
     >>> @check
     ... def no_discounts(message):
@@ -390,6 +393,10 @@ def try_control(control: Control, message: str | Message, /, *, io: Io | None = 
     given = _message(message)
     try:
         bench.reply = Guard(bench, channel=given.channel).run(given, bench.send)
+    except ConfigError:  # not the message's fault
+        raise
+    except ConfigError:  # the set-up is wrong: nothing was tried
+        raise
     except GuardrailsError as error:
         return bench.trial(error)
     return bench.trial()
@@ -403,6 +410,8 @@ async def atry_control(
     given = _message(message)
     try:
         bench.reply = await Guard(bench, channel=given.channel).arun(given, bench.asend)
+    except ConfigError:  # the set-up is wrong: nothing was tried
+        raise
     except GuardrailsError as error:
         return bench.trial(error)
     return bench.trial()
