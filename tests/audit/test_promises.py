@@ -231,7 +231,8 @@ def test_trio_sends_are_recorded_too(durability: Durability, tmp_path: Path) -> 
 
 @both
 def test_threads_share_one_chain(durability: Durability, tmp_path: Path) -> None:
-    log = AuditLog(tmp_path / "log", durability=durability, keys=KEYS)
+    # Switching threads every microsecond on a busy machine may well take longer than the usual deadline.
+    log = AuditLog(tmp_path / "log", durability=durability, keys=KEYS, deadline_seconds=60.0)
     send = guarded(log)
     barrier = threading.Barrier(8)
     interval = sys.getswitchinterval()
