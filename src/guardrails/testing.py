@@ -393,8 +393,6 @@ def try_control(control: Control, message: str | Message, /, *, io: Io | None = 
     given = _message(message)
     try:
         bench.reply = Guard(bench, channel=given.channel).run(given, bench.send)
-    except ConfigError:  # not the message's fault
-        raise
     except ConfigError:  # the set-up is wrong: nothing was tried
         raise
     except GuardrailsError as error:
