@@ -69,7 +69,7 @@ class FakeIo:
         if now.tzinfo is None:
             raise ConfigError("FakeIo(now=...) must be an aware datetime")
         self.sleeps: list[float] = []
-        self.asked = 0
+        self.asked: int = 0
         self._now = now.astimezone(UTC)
         self._elapsed = 0.0
 
@@ -279,7 +279,7 @@ class CapturingSink:
         self.lines: list[bytes] = []
         self.streams: list[str] = []
         self.durable: list[bool] = []
-        self.closed = 0
+        self.closed: int = 0
         self._error: Exception | None = None
         self._failures = 0
         self._go = threading.Event()

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import trio
@@ -444,8 +444,8 @@ class FailingIntent(Record):
         record = self
 
         class Intent:
-            phase: ClassVar = "intent"
-            store: ClassVar = "record"
+            phase: str = "intent"
+            store: str = "record"
 
             async def commit(self, *_: Any) -> None:
                 if record.broken:

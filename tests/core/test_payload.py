@@ -81,7 +81,7 @@ class FrozenSlotted:
 
 @dataclasses.dataclass
 class Private:
-    __secret: str
+    __secret: str  # pyright: ignore[reportGeneralTypeIssues]  # the point: a name that Python mangles
 
     def read(self) -> str:
         return self.__secret

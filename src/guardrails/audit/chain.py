@@ -27,8 +27,8 @@ class Chain:
     __slots__ = ("_line", "prev", "seq", "stream")
 
     def __init__(self, stream: str, line: Callable[[Members], bytes]) -> None:
-        self.stream = stream
-        self.seq = 0
+        self.stream: str = stream
+        self.seq: int = 0
         self.prev = FIRST_PREV
         self._line = line
 

@@ -84,7 +84,7 @@ class AuditLog:
 
         self.name = name
         # Core's deadline for this control must not cut off our own, which knows what became of the intent.
-        self.deadline_seconds = max(DEADLINE_SECONDS, 2 * float(deadline_seconds))
+        self.deadline_seconds: float = max(DEADLINE_SECONDS, 2 * float(deadline_seconds))
         self._seconds = float(deadline_seconds)
         self._bounds = bounds or Bounds()
         self._keys = keys or Keys.default()
@@ -263,7 +263,7 @@ class _Intent:
 
     __slots__ = ("_call", "_epoch", "_log", "_send_id", "_settled", "record_id")
 
-    phase: Final = "intent"
+    phase: str = "intent"
 
     def __init__(self, log: AuditLog, call: Call) -> None:
         self._log = log

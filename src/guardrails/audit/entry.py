@@ -35,10 +35,10 @@ class Entry:
     __slots__ = ("_future", "_lock", "_loop", "kind", "members", "state", "why")
 
     def __init__(self, kind: str, members: Members, *, why: str = "") -> None:
-        self.kind = kind
-        self.members = members
-        self.why = why
-        self.state = WAITING
+        self.kind: str = kind
+        self.members: Members = members
+        self.why: str = why
+        self.state: str = WAITING
         self._lock: threading.Lock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._future: asyncio.Future[None] | None = None

@@ -36,7 +36,7 @@ class JsonlDirectory:
     __slots__ = ("_fd", "_identity", "_looked", "_path", "folder")
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder: Path = Path(folder)
         self._fd: int | None = None
         self._path: Path | None = None
         self._identity: tuple[int, int] = (0, 0)

@@ -62,15 +62,15 @@ class Writer:
         self._deadline_seconds = deadline_seconds
         self._bounds = bounds
         self._show = show
-        self.epoch = 0
-        self.lost = 0
-        self.is_closed = False
+        self.epoch: int = 0
+        self.lost: int = 0
+        self.is_closed: bool = False
         self._registered = False
         self._reset(event_ids)
 
     def _reset(self, event_ids: EventIds) -> None:
         self.event_ids = event_ids
-        self.refusals = Refusals(self._bounds, event_ids)
+        self.refusals: Refusals = Refusals(self._bounds, event_ids)
         self._queue: deque[Entry] = deque()
         self._slots = deque([None] * self._bounds.in_flight, maxlen=self._bounds.in_flight)
         self._decision_slots = deque([None] * self._bounds.decisions_waiting, maxlen=self._bounds.decisions_waiting)

@@ -77,7 +77,7 @@ class Senders:
     def __init__(self, client: Client, audit: Path, run: str) -> None:
         self._client = client
         self._run = run
-        self.masker = MaskPII()
+        self.masker: MaskPII = MaskPII()
         self._platform = Guard(AuditLog(audit), RateLimit(LIMIT, per="recipient"), self.masker)
         team = self._platform.extend(no_promises)
 

@@ -59,7 +59,7 @@ class PatternDetector:
         self._recognizers: tuple[EntityRecognizer, ...] = tuple(self.engine.registry.recognizers)
         self._names = [entity for recognizer in self._recognizers for entity in recognizer.supported_entities]
         self._nothing = self.engine.nlp_engine.process_text("", language)  # no NLP: the same artifacts for every text
-        self.entities = frozenset(self._names)
+        self.entities: frozenset[str] = frozenset(self._names)
         check_names(floors, self.entities, argument="thresholds")
         if floor is not None:
             self.engine.default_score_threshold = floor
@@ -118,7 +118,7 @@ class EngineDetector:
             check_names(entities, known, argument="entities")
         check_names(floors, known, argument="thresholds")
         self.engine = engine
-        self.entities = known if entities is None else frozenset(entities)
+        self.entities: frozenset[str] = known if entities is None else frozenset(entities)
         self._wanted = None if entities is None else list(entities)
         self._language = language
         self._floors = floors

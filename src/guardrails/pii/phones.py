@@ -46,7 +46,7 @@ class Region:
     __slots__ = ("_abroad", "_least", "name")
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: str = name
         code = country_code_for_region(name)
         # A number is valid if it is one of any region that shares the country code.
         shared = [PhoneMetadata.metadata_for_region(region) for region in COUNTRY_CODE_TO_REGION_CODE.get(code, ())]

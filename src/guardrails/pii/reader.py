@@ -46,7 +46,7 @@ class Examiner:
         self._spans = spans
         self._entities = entities
         self._allow = tuple(allow)
-        self.looks_again = looks_again
+        self.looks_again: bool = looks_again
 
     def examine(self, text: str, known: Sequence[Span]) -> list[Span]:
         """Non-overlapping findings in *text*, in order, none of them in *known*."""
@@ -109,7 +109,7 @@ class Reader:
         self._recent: list[Span] = []  # settled, and still in sight of the segment's next window
         self._pending: Span | None = None  # reaches beyond what its window owns
         self._open = False  # and perhaps beyond what its window shows
-        self.settled = 0  # up to here, all findings are out
+        self.settled: int = 0  # up to here, all findings are out
 
     def feed(self, chunk: str) -> list[Span]:
         """What is settled now that *chunk* has arrived, in order; also sets `settled`."""

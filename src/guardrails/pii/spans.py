@@ -135,7 +135,7 @@ class View:
             self._places.append((width, piece))
             shown += (piece.before, source[piece.start : piece.end], piece.after)
             width += piece.end - piece.start + len(piece.after)
-        self.text = "".join(shown)
+        self.text: str = "".join(shown)
 
     def back(self, spans: Sequence[Span]) -> list[tuple[Piece, Span]]:
         """

@@ -63,7 +63,7 @@ class RateLimit:
         name: str = "rate_limit",
         max_keys: int = MAX_KEYS,
     ) -> None:
-        self.limits = _read(limits, per)
+        self.limits: tuple[Limit, ...] = _read(limits, per)
         _check_storage(storage)
         if type(name) is not str or not name:
             raise ConfigError("RateLimit: name must be a non-empty str")
@@ -76,7 +76,7 @@ class RateLimit:
         from guardrails.ratelimit.ledger import Ledger, Rule  # noqa: PLC0415
 
         self.name = name
-        self.needs = tuple(role for role in _NEEDS if any(role in limit.roles for limit in self.limits))
+        self.needs: tuple[str, ...] = tuple(role for role in _NEEDS if any(role in limit.roles for limit in self.limits))
         self._ledger = Ledger(time.monotonic_ns if clock is None else _nanoseconds(clock), max_keys=max_keys)
         rules = [Rule(limit, self._ledger.storage) for limit in self.limits]
         self._identity = Identity(rules, (keys or Keys.ephemeral()).digester("ratelimit"))
@@ -109,11 +109,11 @@ class Reserve:
 
     __slots__ = ("_charges", "hold", "store")
 
-    phase: Final = "reserve"
+    phase: str = "reserve"
 
     def __init__(self, store: Ledger, charges: Sequence[Charge], /) -> None:
         self.hold: int | None = None
-        self.store = store
+        self.store: Ledger = store
         self._charges = charges
 
     async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - never waits
@@ -154,10 +154,10 @@ class Spend:
 
     __slots__ = ("_reserve", "store")
 
-    phase: Final = "intent"
+    phase: str = "intent"
 
     def __init__(self, store: Ledger, reserve: Reserve, /) -> None:
-        self.store = store
+        self.store: Ledger = store
         self._reserve = reserve
 
     async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - never waits

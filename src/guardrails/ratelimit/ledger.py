@@ -38,10 +38,10 @@ class Rule:
 
     def __init__(self, limit: Limit, storage: WindowStorage, /) -> None:
         strategy = STRATEGIES[limit.strategy](storage)
-        self.limit = limit
-        self.amount = limit.amount
-        self.seconds = limit.window_seconds
-        self.span = Span(limit.amount, limit.window_seconds)
+        self.limit: Limit = limit
+        self.amount: int = limit.amount
+        self.seconds: int = limit.window_seconds
+        self.span: Span = Span(limit.amount, limit.window_seconds)
         self.window = WINDOWS[limit.strategy]
         self.hit = strategy.hit
 
@@ -74,8 +74,8 @@ class Ledger:
     __slots__ = ("__weakref__", "_busy", "_held", "_holds", "_ids", "_lock", "_returned", "forked", "storage")
 
     def __init__(self, clock: Callable[[], int], *, max_keys: int) -> None:
-        self.storage = WindowStorage(clock, max_keys=max_keys)
-        self.forked = False  # set in a child until somebody has recorded it
+        self.storage: WindowStorage = WindowStorage(clock, max_keys=max_keys)
+        self.forked: bool = False  # set in a child until somebody has recorded it
         self._ids = itertools.count(1)
         self._fresh()
         _ledgers.add(self)

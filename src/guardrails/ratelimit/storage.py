@@ -57,7 +57,7 @@ class Span(RateLimitItem):
         self.namespace = ""
         self.amount = amount
         self.multiples = seconds
-        self.seconds = seconds
+        self.seconds: int = seconds
 
     def get_expiry(self) -> int:
         """Length of the window in seconds."""
@@ -84,7 +84,7 @@ class WindowStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
 
     def __init__(self, clock: Callable[[], int], *, max_keys: int) -> None:
         super().__init__()
-        self.now = 0
+        self.now: int = 0
         self.windows: dict[str, Window] = {}
         self.max_keys = max_keys
         self._clock = clock
