@@ -56,7 +56,8 @@ types: $(STAMP) ## mypy strict, pyright, and that the public names are fully typ
 	$(BIN)/mypy
 	$(BIN)/pyright
 	@# Classes that inherit from another package's are never "complete" there; what users import has to be.
-	@PYTHONPATH=src $(BIN)/pyright --pythonpath $(BIN)/python --verifytypes guardrails --ignoreexternal | tee .types.log | tail -4; \
+	@(PYTHONPATH=src $(BIN)/pyright --pythonpath $(BIN)/python --verifytypes guardrails --ignoreexternal || true) \
+	    | tee .types.log | tail -4; grep -q 'Type completeness score' .types.log; \
 	if grep -E 'guardrails/(core/.*|keys/.*|errors|address|testing|__init__)\.py:.*error' .types.log; then exit 1; fi; rm -f .types.log
 
 imports: $(STAMP) ## the floors: what may import what

@@ -40,7 +40,16 @@ def test_partial_keeps_as_much_as_it_is_told_but_at_most_half() -> None:
     assert Partial(keep_last=99).apply("PHONE_NUMBER", "212-555-0173") == "***50173"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[*HealthCheck.__members__.values()])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
 @given(text=SHORT)
 def test_masking_a_partial_mask_again_reveals_nothing_more(partial: MaskPII, text: str) -> None:
     once = partial.mask(text)[0]
