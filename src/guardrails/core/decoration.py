@@ -41,7 +41,7 @@ def decorate(
     options: Decoration,
     *,
     stack: Stack,
-    ready: Callable[[], None],
+    ready: Callable[..., None],
     channel: str,
     direction: str,
     caps: Caps,

@@ -295,15 +295,15 @@ class Guard:
     def __repr__(self) -> str:
         return f"Guard({', '.join(slot.name for slot in self._stack.slots)}, channel={self._channel!r})"
 
-    def _ready(self) -> None:
+    def _ready(self, *, opening: bool = True) -> None:
         if self._parent is not None:
-            self._parent._ready()  # noqa: SLF001 - our own kind
+            self._parent._ready(opening=opening)  # noqa: SLF001 - our own kind
         if self._opened and not self._closed:
             return
         with self._lock:
             if self._closed:
                 raise Unavailable("the guard is closed; nothing was sent", control="guard")
-            if self._opened:
+            if self._opened or not opening:
                 return
             failure: BaseException | None = None
             for slot in self._own[len(self._open_slots) :]:  # after a failure the next send goes on where it stopped

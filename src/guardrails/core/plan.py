@@ -32,7 +32,7 @@ class Plan:
         caps: Bounds.
         cuts: Whether text arguments in pieces are masked while the send consumes them, instead of collected.
         required: Roles that a call must have, and why.
-        ready: Opens the guard's controls on first use; raises `Unavailable` when it is closed.
+        ready: Opens the guard's controls on first use (not with `opening=False`); raises `Unavailable` when it is closed.
         acting: The control objects that act on a send of this plan (not those that only watch).
     """
 
@@ -47,7 +47,7 @@ class Plan:
     caps: Caps
     cuts: bool
     required: tuple[tuple[str, str], ...]
-    ready: Callable[[], None]
+    ready: Callable[..., None]
     acting: tuple[Any, ...]
 
     def empty_message(self) -> Message:

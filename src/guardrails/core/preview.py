@@ -97,7 +97,7 @@ def _journey(plan: Plan, message: str | Message, envelope: Mapping[str, Any], *,
 
 async def _ask(journey: Journey) -> None:
     plan = journey.plan
-    plan.ready()
+    plan.ready(opening=False)  # nothing is recorded, so no file has to be there
     reading = journey.reading = plan.binding.read(journey.args, journey.kwargs)
     message = reading.message
     missing = {

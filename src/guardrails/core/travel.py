@@ -179,6 +179,7 @@ async def _refused_at_entry(journey: Journey, refused: Exception) -> Any:
 
 def finish(journey: Journey, reply: Any) -> Any:
     """What the caller gets, and the outcome of what is over."""
+    journey.turn = None
     if type(reply) is Stream:
         return guarded(journey, reply)
     if journey.committed:
