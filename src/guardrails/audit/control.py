@@ -72,10 +72,9 @@ class AuditLog:
             raise ConfigError("AuditLog(deadline_seconds=...) must be a number of seconds")
         if not 0 < deadline_seconds <= threading.TIMEOUT_MAX:
             raise ConfigError("AuditLog(deadline_seconds=...) must be more than 0")
-        # Heavy, and needed as soon as there is an AuditLog; `import guardrails` stays light. The first three are for
-        # normalising and key derivation: imported by the first send, they would hang a child that is forked meanwhile.
-        import cryptography.hazmat.primitives.hashes  # noqa: PLC0415
-        import cryptography.hazmat.primitives.kdf.hkdf  # noqa: F401, PLC0415
+        # Heavy, and needed as soon as there is an AuditLog; `import guardrails` stays light. The first two are for
+        # normalising: imported by the first send, they would hang a child that is forked meanwhile.
+        import idna  # noqa: F401, PLC0415
         import phonenumbers  # noqa: F401, PLC0415
 
         from guardrails.audit.mirror import Mirror  # noqa: PLC0415

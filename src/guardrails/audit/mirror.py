@@ -29,7 +29,7 @@ class Mirror:
     __slots__ = ("_failed", "_lines", "_pid", "_wake", "dropped")
 
     def __init__(self) -> None:
-        self.dropped = 0
+        self.dropped: int = 0
         self._failed = False
         self._pid = os.getpid()
         self._lines: deque[bytes] = deque(maxlen=_QUEUED)

@@ -80,7 +80,7 @@ class Streams:
         self._backoff_seconds = _BACKOFF_SECONDS
         self._down_until = 0.0
         self.failed: str | None = None
-        self.writing_since = 0.0
+        self.writing_since: float = 0.0
 
     @property
     def is_open(self) -> bool:

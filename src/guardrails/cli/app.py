@@ -9,7 +9,7 @@ import typer
 from guardrails.cli.audit import app as audit_app
 from guardrails.cli.demo import demo
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="guardrails",
     help="One guard around every function that sends a message: PII masking, rate limiting, audit logging.",
     no_args_is_help=True,

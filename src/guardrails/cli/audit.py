@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="audit", help="Look at audit logs.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(name="audit", help="Look at audit logs.", no_args_is_help=True)
 
 
 @app.callback()

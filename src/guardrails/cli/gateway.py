@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_MESSAGES: Final = 100_000
@@ -74,7 +74,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One request and its reply."""
 
     protocol_version = "HTTP/1.1"
-    timeout = READ_TIMEOUT_SECONDS
+    timeout: ClassVar[float | None] = READ_TIMEOUT_SECONDS
     disable_nagle_algorithm = True
     wbufsize = -1
     server: Gateway

@@ -31,7 +31,11 @@ LIMIT: Final = "5/minute"
 TOGETHER: Final = 16  # async sends at a time
 
 # Which shape of sender serves which channel.
-SHAPES: Final = {"sync": ("sms", "email", "voice"), "async": ("whatsapp", "chat"), "streaming": ("llm",)}
+SHAPES: Final[dict[str, tuple[str, ...]]] = {
+    "sync": ("sms", "email", "voice"),
+    "async": ("whatsapp", "chat"),
+    "streaming": ("llm",),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,14 +261,19 @@ def _decoded(text: object) -> bytes | None:
 
 
 def _derived(master: bytes, purpose: str, tenant: str | None) -> bytes:
-    """HKDF-SHA256; the lengths in `info` keep (purpose, tenant) pairs apart, and no tenant apart from an empty one."""
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - heavy, and not needed at import
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+    """
+    HKDF-SHA256; the lengths in `info` keep (purpose, tenant) pairs apart, and no tenant apart from an empty one.
 
+    Extract and one block of expand, which is all that 32 bytes need. Not by `cryptography`: its lazily made objects are
+    guarded by locks that a fork leaves locked in the child, when another thread derives at that moment.
+
+    Source: RFC 5869.
+    """
     named = purpose.encode("utf-8", "surrogatepass")
     owner = b"" if tenant is None else b"t" + tenant.encode("utf-8", "surrogatepass")
     info = b"platform-guardrails/keys/1" + len(named).to_bytes(4, "big") + named + owner
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(master)
+    extracted = hmac.digest(bytes(KEY_BYTES), master, "sha256")  # no salt: as many zeros as the hash is long
+    return hmac.digest(extracted, info + b"\x01", "sha256")
 
 
 def _key_id(key: bytes) -> str:

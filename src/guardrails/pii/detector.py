@@ -55,7 +55,7 @@ class PatternDetector:
     def __init__(
         self, entities: Sequence[str] | None, floors: Mapping[str, float], floor: float | None, *, language: str
     ) -> None:
-        self.engine = pattern_engine(entities, language=language)
+        self.engine: AnalyzerEngine = pattern_engine(entities, language=language)
         self._recognizers: tuple[EntityRecognizer, ...] = tuple(self.engine.registry.recognizers)
         self._names = [entity for recognizer in self._recognizers for entity in recognizer.supported_entities]
         self._nothing = self.engine.nlp_engine.process_text("", language)  # no NLP: the same artifacts for every text

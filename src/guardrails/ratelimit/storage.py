@@ -80,7 +80,7 @@ class WindowStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         max_keys: Counters kept at once.
     """
 
-    STORAGE_SCHEME = None
+    STORAGE_SCHEME: list[str] | None = None
 
     def __init__(self, clock: Callable[[], int], *, max_keys: int) -> None:
         super().__init__()
