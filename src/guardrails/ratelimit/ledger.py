@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 from guardrails.errors import Unavailable
 from guardrails.ratelimit.limit import Limit
 from guardrails.ratelimit.storage import SECOND, STRATEGIES, WINDOWS, Span, WindowStorage
+from guardrails.ratelimit.windows import FixedWindow, MovingWindow, SlidingWindow
 
 _GONE: Final = "rate limit: the reservation is gone (given back, or made before a fork); nothing was sent"
 _REENTERED: Final = (
@@ -42,8 +43,8 @@ class Rule:
         self.amount: int = limit.amount
         self.seconds: int = limit.window_seconds
         self.span: Span = Span(limit.amount, limit.window_seconds)
-        self.window = WINDOWS[limit.strategy]
-        self.hit = strategy.hit
+        self.window: type[FixedWindow | MovingWindow | SlidingWindow] = WINDOWS[limit.strategy]
+        self.hit: Callable[..., bool] = strategy.hit
 
 
 class Charge(NamedTuple):
