@@ -55,10 +55,7 @@ fmt: $(STAMP) ## format, and fix what can be fixed
 types: $(STAMP) ## mypy strict, pyright, and that the public names are fully typed
 	$(BIN)/mypy
 	$(BIN)/pyright
-	@# Classes that inherit from another package's are never "complete" there; what users import has to be.
-	@(PYTHONPATH=src $(BIN)/pyright --pythonpath $(BIN)/python --verifytypes guardrails --ignoreexternal || true) \
-	    | tee .types.log | tail -4; grep -q 'Type completeness score' .types.log; \
-	if grep -E 'guardrails/(core/.*|keys/.*|errors|address|testing|__init__)\.py:.*error' .types.log; then exit 1; fi; rm -f .types.log
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=src $(BIN)/pyright --verifytypes guardrails --ignoreexternal
 
 imports: $(STAMP) ## the floors: what may import what
 	$(BIN)/lint-imports --no-cache

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -190,9 +191,22 @@ def test_g1_a_task_that_is_cancelled_while_its_intent_is_written_sends_nothing(t
     assert (report.intents, dict(report.outcomes), report.exit_code) == (1, {"abandoned": 1}, 0)
 
 
+class HeldSink(MemorySink):
+    """Writes once it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.go.set()
+
+    def write(self, lines: Sequence[bytes], /, *, durable: bool) -> None:
+        self.go.wait(60)
+        super().write(lines, durable=durable)
+
+
 def test_many_tasks_share_a_write(tmp_path: Path) -> None:
-    sink = MemorySink()
-    log = AuditLog(sink, keys=KEYS)
+    sink = HeldSink()
+    log = AuditLog(sink, keys=KEYS, deadline_seconds=60.0)
 
     @Guard(log, channel="sms")
     async def send(to: str, body: str) -> str:
@@ -201,7 +215,11 @@ def test_many_tasks_share_a_write(tmp_path: Path) -> None:
     async def main() -> list[str]:
         await send(PHONE, "first")
         sink.durable.clear()
-        return await asyncio.gather(*(send(PHONE, str(number)) for number in range(64)))
+        sink.go.clear()
+        sends = [asyncio.create_task(send(PHONE, str(number))) for number in range(64)]
+        await asyncio.sleep(0)  # each task runs until it waits for its intent
+        sink.go.set()
+        return await asyncio.gather(*sends)
 
     assert asyncio.run(main()) == [str(number) for number in range(64)]
     log.close()
