@@ -192,7 +192,9 @@ def _phone(text: str, region: str | None) -> Address | None:
         return None
     # Nobody can say whose it is, but two spellings of it are still one: only digits and a leading plus remain.
     digits = "".join(one for one in text if one.isdigit())
-    return Address("phone", f"+{digits}" if text.startswith("+") else digits, parsed=False)
+    bare = f"+{digits}" if text.startswith("+") else digits
+    number = _e164(bare, region)  # the separators may be all that stood in the way
+    return Address("phone", bare, parsed=False) if number is None else Address("phone", number, parsed=True)
 
 
 def _e164(text: str, region: str | None) -> str | None:

@@ -170,6 +170,7 @@ SPELLINGS = st.one_of(
 
 @given(SPELLINGS, st.sampled_from([None, "US", "de", "GB", "XX", ""]))
 @example("+1 212\x00", None)
+@example("0/1", "de")
 @settings(max_examples=1_500, deadline=None)
 def test_no_text_fails_and_normalising_twice_changes_nothing(text: str, region: str | None) -> None:
     once = normalise(text, region=region)
@@ -187,3 +188,7 @@ def test_separators_never_make_another_number(digits: str, gaps: list[str], pref
     spelled = prefix + "+1" + "".join(gap + digit for gap, digit in zip(gaps, digits, strict=True))
 
     assert normalise(spelled) == Address("phone", f"+1{digits}", parsed=True)
+
+
+def test_a_number_whose_separators_hid_it_is_what_its_digits_are() -> None:
+    assert normalise("0/1", region="de") == normalise("01", region="de")
