@@ -275,7 +275,8 @@ def _microseconds(seconds: float) -> int:
 
 @lru_cache(maxsize=1)
 def _boot() -> str:
+    # As bytes: opening a text file may import its codec, and a fork may leave that import's lock locked in the child.
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().decode("ascii").strip()
     except (OSError, UnicodeError):  # other systems do not say
         return ""

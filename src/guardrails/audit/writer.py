@@ -104,7 +104,8 @@ class Writer:
         streams = self._streams
         if streams.failed is not None and (self.is_threaded or streams.rest_seconds()):
             raise Unavailable(f"the audit log cannot be written ({streams.failed}); it is tried again by itself")
-        if streams.writing_since and time.monotonic() - streams.writing_since > self._deadline_seconds:
+        since = streams.writing_since  # read once: the write may end meanwhile
+        if since and time.monotonic() - since > self._deadline_seconds:
             raise Unavailable("the audit sink hangs; it is waited for in the background")
 
     def unreserve(self) -> None:
