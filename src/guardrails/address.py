@@ -11,10 +11,12 @@ Sources: E.164 and RFC 3966 (by phonenumbers), RFC 5322 and RFC 6068 (the forms 
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 import unicodedata
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote
 
@@ -23,6 +25,7 @@ Kind: TypeAlias = Literal["phone", "email", "other"]
 _CACHED: Final = 4_096  # spellings
 _CACHED_CHARACTERS: Final = 320  # longer ones are not kept, so that the cache stays small
 _PARSED_CHARACTERS: Final = 1_024  # no address is longer; beyond it a text is only folded
+_FORK_WAITS_SECONDS: Final = 1.0  # for a region that another thread loads; that takes milliseconds
 _ROUNDS: Final = 8  # each round of folding undoes one layer of spelling; two are usual
 
 _PREFIX: Final = re.compile(
@@ -201,6 +204,7 @@ def _e164(text: str, region: str | None) -> str | None:
     """E.164, or None when the number has no country or cannot exist."""
     import phonenumbers  # noqa: PLC0415 - heavy, and not needed at import
 
+    load()
     country = region.upper() if region else None
     for _ in range(_ROUNDS):
         try:
@@ -214,3 +218,32 @@ def _e164(text: str, region: str | None) -> str | None:
             return written
         text, country = written, None  # a national prefix behind the country code goes in a second round
     return None
+
+
+@cache
+def load() -> None:
+    """
+    Load now what normalising needs, and keep it usable across forks.
+
+    What the first send would import may hang a child that is forked meanwhile. And phonenumbers loads each region on
+    first use, under a lock of the whole process. A fork while another thread does so would leave that lock locked in the
+    child for ever; so a fork waits for it.
+    """
+    import idna  # noqa: F401, PLC0415
+    from phonenumbers import PhoneMetadata  # noqa: PLC0415 - heavy, and not needed at import
+
+    held: list[bool] = []
+
+    def before() -> None:
+        held.append(PhoneMetadata._metadata_lock.acquire(timeout=_FORK_WAITS_SECONDS))  # noqa: SLF001 - no other way
+
+    def in_parent() -> None:
+        if held.pop():
+            PhoneMetadata._metadata_lock.release()  # noqa: SLF001
+
+    def in_child() -> None:
+        held.clear()
+        PhoneMetadata._metadata_lock = threading.Lock()  # noqa: SLF001
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)

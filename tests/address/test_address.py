@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pickle
 import socket
+import subprocess
+import sys
 
 import pytest
 from hypothesis import example, given, settings
@@ -192,3 +195,33 @@ def test_separators_never_make_another_number(digits: str, gaps: list[str], pref
 
 def test_a_number_whose_separators_hid_it_is_what_its_digits_are() -> None:
     assert normalise("0/1", region="de") == normalise("01", region="de")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+def test_a_child_forked_while_a_region_loads_does_not_hang() -> None:
+    code = """
+import os, threading, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from guardrails import address
+from phonenumbers import PhoneMetadata
+
+address.load()
+loading = threading.Event()
+
+def load_a_region():
+    with PhoneMetadata._metadata_lock:
+        loading.set()
+        time.sleep(0.2)
+
+thread = threading.Thread(target=load_a_region)
+thread.start()
+loading.wait()
+child = os.fork()
+if not child:
+    os._exit(0 if address.normalise("+41 44 668 18 00").parsed else 1)
+assert os.waitpid(child, 0)[1] == 0
+thread.join()
+assert address.normalise("+41 44 668 18 00").parsed
+"""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # its locks are not fork-safe
+    subprocess.run([sys.executable, "-c", code], timeout=15, check=True, env=env)

@@ -10,7 +10,7 @@ from json.encoder import encode_basestring_ascii as quote
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from guardrails import __version__
+from guardrails import __version__, address
 from guardrails.audit import record
 from guardrails.audit.bounds import Bounds
 from guardrails.audit.digests import Digests
@@ -72,10 +72,8 @@ class AuditLog:
             raise ConfigError("AuditLog(deadline_seconds=...) must be a number of seconds")
         if not 0 < deadline_seconds <= threading.TIMEOUT_MAX:
             raise ConfigError("AuditLog(deadline_seconds=...) must be more than 0")
-        # Heavy, and needed as soon as there is an AuditLog; `import guardrails` stays light. The first two are for
-        # normalising: imported by the first send, they would hang a child that is forked meanwhile.
-        import idna  # noqa: F401, PLC0415
-        import phonenumbers  # noqa: F401, PLC0415
+        # Heavy, and needed as soon as there is an AuditLog; `import guardrails` stays light.
+        address.load()
 
         from guardrails.audit.mirror import Mirror  # noqa: PLC0415
         from guardrails.audit.pipeline import pipeline  # noqa: PLC0415

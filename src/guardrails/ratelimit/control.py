@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from guardrails import address
 from guardrails.errors import ConfigError, RateLimited
 from guardrails.keys import Keys
 from guardrails.ratelimit.limit import Limit, Per
@@ -72,9 +73,7 @@ class RateLimit:
         if clock is not None and not callable(clock):
             raise ConfigError("RateLimit: clock must be a function that returns seconds, such as time.monotonic")
         # Only now: this loads `limits`, which costs more than all the rest of the front door.
-        # The first two are for normalising: imported by the first send, they would hang a child that is forked meanwhile.
-        import idna  # noqa: F401, PLC0415
-        import phonenumbers  # noqa: F401, PLC0415
+        address.load()
 
         from guardrails.ratelimit.identity import Identity  # noqa: PLC0415
         from guardrails.ratelimit.ledger import Ledger, Rule  # noqa: PLC0415

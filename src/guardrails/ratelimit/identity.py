@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
-import phonenumbers  # noqa: F401 - loaded with the first limit: never inside a send, and never half-way when a process forks
-
 from guardrails.address import normalise
 from guardrails.core.message import Message
 from guardrails.errors import ControlError
