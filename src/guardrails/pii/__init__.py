@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from guardrails.pii.mask import MaskPII
-from guardrails.pii.operators import Operator, Partial, Replace
+from guardrails.pii.operators import Block, Keep, Operator, Partial, Redact, Replace
+from guardrails.pii.operators_keyed import Encrypt, Hash
 
-__all__ = ["MaskPII", "Operator", "Partial", "Replace"]
+__all__ = ["Block", "Encrypt", "Hash", "Keep", "MaskPII", "Operator", "Partial", "Redact", "Replace"]

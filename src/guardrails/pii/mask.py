@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from guardrails.core.verdict import Finding
-from guardrails.errors import ConfigError, ControlError
+from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError
 from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDetector, on_time
 from guardrails.pii.failures import SpeakableError, what_failed
 from guardrails.pii.offline import use_bundled_suffixes
@@ -41,8 +41,9 @@ class MaskPII:
     Args:
         entities: Presidio entity names to look for; None for the default set, or for all that `analyzer` knows.
         names: `"off"`.
-        operators: Entity name (or `"DEFAULT"`) to `"replace"` (the default: `<ENTITY_NAME>`), `"partial"`, `Replace(...)`,
-            `Partial(...)`, or an `OperatorConfig` or `Operator` of presidio-anonymizer.
+        operators: Entity name (or `"DEFAULT"`) to `"replace"` (the default: `<ENTITY_NAME>`), `"partial"`, `"redact"`,
+            `"keep"`, `"block"`, `"hash"`, `"encrypt"`, an object of their classes, or an `OperatorConfig` or `Operator` of
+            presidio-anonymizer.
         thresholds: Least score (0 to 1) to count as found: one number, or entity name (or `"DEFAULT"`) to number.
             Default 0.35; with `analyzer`, what the engine says. With `analyzer`, thresholds replace its recognizers' own.
         analyzer: A Presidio `AnalyzerEngine` to use instead, exactly as it is.
@@ -140,6 +141,7 @@ class MaskPII:
 
         Raises:
             ControlError: Detection or an operator failed; the error says which and holds no text.
+            Blocked: An entity was found whose operator is `"block"`.
         """
         masking = self._masking()
         try:
@@ -164,7 +166,9 @@ class MaskPII:
     def _masking(self) -> Masking:
         return Masking(self._examiner, self._operators)
 
-    def _failed(self, error: Exception) -> ControlError:
+    def _failed(self, error: Exception) -> GuardrailsError:
+        if isinstance(error, Blocked):
+            return Blocked(error.reason, findings=error.findings, control=self.name)
         return ControlError(f"{self.name}: {what_failed(error)}; the text was refused", control=self.name)
 
     def __repr__(self) -> str:

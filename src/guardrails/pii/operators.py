@@ -2,18 +2,20 @@
 What becomes of a finding: our own operators, and presidio-anonymizer's where one is given.
 
 Masking what is masked already never reveals more: an operator's output shows a part of its input, or none of it.
+The operators that need a key are in `operators_keyed`; all of ours run inside presidio's engine by `operators_presidio`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
 
-from guardrails.errors import ConfigError
+from guardrails.errors import Blocked, ConfigError
 from guardrails.pii.failures import SpeakableError
+from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.registry import check_names
 from guardrails.pii.spans import placeholder
 
@@ -89,6 +91,48 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
+class Redact:
+    """
+    Takes the value out and leaves nothing.
+
+    >>> Redact().apply("URL", "example.com")
+    ''
+    """
+
+    def apply(self, entity: str, value: str, /) -> str:  # noqa: ARG002 - an operator is given both
+        """Nothing."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """
+    Leaves the value as it is; the finding is still on the record.
+
+    >>> Keep().apply("URL", "example.com")
+    'example.com'
+    """
+
+    def apply(self, entity: str, value: str, /) -> str:  # noqa: ARG002 - an operator is given both
+        """The value itself."""
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Refuses the whole message in which the entity is found: `Blocked`, with the type and never the value."""
+
+    def apply(self, entity: str, value: str, /) -> str:  # noqa: ARG002 - an operator is given both
+        """
+        Never returns.
+
+        Raises:
+            Blocked: Always.
+        """
+        raise Blocked(f"{entity} may not be sent", findings={entity: 1})
+
+
+@dataclass(frozen=True, slots=True)
 class Foreign:
     """
     An operator of presidio-anonymizer.
@@ -117,8 +161,11 @@ class Foreign:
         return f"Foreign({type(self.operator).__name__})"
 
 
-OperatorLike: TypeAlias = "str | Replace | Partial | object"
-_BY_NAME: Final[Mapping[str, Operator]] = MappingProxyType({"replace": Replace(), "partial": Partial()})
+OperatorLike: TypeAlias = "str | Operator | object"
+_OURS: Final = (Replace, Partial, Redact, Keep, Block, Hash, Encrypt)
+_BY_NAME: Final[Mapping[str, Callable[[], Operator]]] = MappingProxyType(
+    {ours.__name__.lower(): ours for ours in _OURS}  # the keyed ones take the key of this machine
+)
 
 
 def operators_for(given: Mapping[str, OperatorLike] | None, entities: Collection[str]) -> dict[str, Operator]:
@@ -142,21 +189,21 @@ def operators_for(given: Mapping[str, OperatorLike] | None, entities: Collection
 
 
 def _operator(entity: str, given: OperatorLike) -> Operator:
-    if isinstance(given, Replace | Partial):
+    if isinstance(given, _OURS):
         return given
     if isinstance(given, str):
         if given not in _BY_NAME:
             raise ConfigError(
                 f"MaskPII(operators={{{entity!r}: {given!r}}}): unknown operator; there are "
-                f"{', '.join(map(repr, sorted(_BY_NAME)))}, Replace(...), Partial(...), and presidio's OperatorConfig(...)"
+                f"{', '.join(map(repr, sorted(_BY_NAME)))}, their classes, and presidio's OperatorConfig(...)"
             )
-        return _BY_NAME[given]
+        return _BY_NAME[given]()
     # Only who already holds one of presidio-anonymizer's objects pays for its import (about two seconds).
     if any(kind.__module__.partition(".")[0] == "presidio_anonymizer" for kind in type(given).__mro__):
         return _foreign(entity, given)
     raise ConfigError(
-        f"MaskPII(operators={{{entity!r}: ...}}): {type(given).__name__} is no operator; use 'replace', 'partial', "
-        "Replace(...), Partial(...), or presidio's OperatorConfig(...)"
+        f"MaskPII(operators={{{entity!r}: ...}}): {type(given).__name__} is no operator; use "
+        f"{', '.join(map(repr, sorted(_BY_NAME)))}, their classes, or presidio's OperatorConfig(...)"
     )
 
 

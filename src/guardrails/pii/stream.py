@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import final
 
 from guardrails.core.verdict import Finding
-from guardrails.errors import ControlError
+from guardrails.errors import Blocked, GuardrailsError
 from guardrails.pii.failures import SpeakableError
 from guardrails.pii.operators import Operator
 from guardrails.pii.reader import Examiner, Reader
@@ -66,7 +66,7 @@ class Masking:
         operator = self._operators[span.type]
         try:
             return operator.apply(span.type, value)
-        except SpeakableError:
+        except (SpeakableError, Blocked):
             raise
         except Exception as error:  # noqa: BLE001 - users' operators raise anything; re-raised below, without the value
             kind = type(error).__name__
@@ -85,7 +85,7 @@ class MaskFilter:
 
     __slots__ = ("_begin", "_failed", "_masking")
 
-    def __init__(self, begin: Callable[[], Masking], failed: Callable[[Exception], ControlError]) -> None:
+    def __init__(self, begin: Callable[[], Masking], failed: Callable[[Exception], GuardrailsError]) -> None:
         self._begin = begin
         self._failed = failed
         self._masking = begin()
@@ -96,6 +96,7 @@ class MaskFilter:
 
         Raises:
             ControlError: Detection or an operator failed; what was held back is gone.
+            Blocked: An entity was found that may not be sent; what was held back is gone.
         """
         try:
             ready = self._masking.feed(chunk)
@@ -114,6 +115,7 @@ class MaskFilter:
 
         Raises:
             ControlError: Detection or an operator failed; what was held back is gone.
+            Blocked: An entity was found that may not be sent; what was held back is gone.
         """
         try:
             ready = self._masking.flush()
