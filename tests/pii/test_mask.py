@@ -127,7 +127,7 @@ def test_repr_shows_the_configuration_only() -> None:
         ({"thresholds": 2}, "from 0 to 1"),
         ({"thresholds": {"URL": True}}, "from 0 to 1"),
         ({"operators": {"EMAIL": "replace"}}, "did you mean 'EMAIL_ADDRESS'"),
-        ({"operators": {"URL": "hash"}}, "unknown operator"),
+        ({"operators": {"URL": "shred"}}, "unknown operator"),
         ({"operators": {"URL": 3}}, "int is no operator"),
         ({"operators": ["URL"]}, "mapping"),
         ({"allow": "example.com"}, "list"),
