@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
@@ -184,3 +185,43 @@ def test_the_functions_themselves() -> None:
     assert encode("a", "utf8", like=b"") == b"a"
     with pytest.raises(Denied):
         decode("a", "rot13")
+
+
+FORMS = st.lists(st.tuples(st.text(max_size=5), st.text(max_size=8)), max_size=6)
+
+
+@given(pairs=FORMS)
+def test_a_form_reads_as_the_standard_library_reads_it_and_unchanged_comes_back_as_written(
+    pairs: list[tuple[str, str]],
+) -> None:
+    written = urlencode(pairs)
+    fields: Any = decode(written, "form")
+    read = [(k, v) for k, vs in fields.items() for v in (vs if isinstance(vs, list) else [vs])]
+    assert sorted(parse_qsl(written, keep_blank_values=True)) == sorted(read)
+    assert encode(fields, "form", like=written) == written
+
+
+@given(pairs=FORMS)
+def test_every_value_of_a_form_can_be_replaced_and_no_name_is(pairs: list[tuple[str, str]]) -> None:
+    written = urlencode(pairs)
+    fields: Any = decode(written, "form")
+    news = {k: [f"<&=%{v}" for v in vs] if isinstance(vs, list) else f"<&=%{vs}" for k, vs in fields.items()}
+    sent = encode(news, "form", like=written.encode())
+    assert isinstance(sent, bytes)
+    assert parse_qsl(sent.decode(), keep_blank_values=True) == [(k, f"<&=%{v}") for k, v in pairs]
+
+
+def test_only_the_changed_values_of_a_form_are_written_anew() -> None:
+    body = "To=%2B12125550173&Body=write+to+ann%40example.com&&Url=https://example.com&Tag=b%2Bb&Tag=x%20x"
+    assert through(body, text="body|form.Body") == (
+        "To=%2B12125550173&Body=WRITE+TO+ANN%40EXAMPLE.COM&&Url=https://example.com&Tag=b%2Bb&Tag=x%20x"
+    )
+    assert through(body, text="body|form.Tag[1]").endswith("&Tag=b%2Bb&Tag=X+X")
+
+
+@pytest.mark.parametrize("body", ["call ann@example.com", "a=%ff", b"a=\xff", 5, "Body=x&ann@example.com"])
+def test_what_is_no_form_is_denied_without_repeating_it(body: Any) -> None:
+    with pytest.raises(Denied) as raised:
+        through(body, text="body|form")
+    assert "|form" in str(raised.value)
+    assert "ann" not in str(raised.value)

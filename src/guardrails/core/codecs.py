@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
+from urllib.parse import quote_plus, unquote_plus
 
 from guardrails.errors import Denied
 
@@ -15,7 +16,7 @@ def decode(value: object, codec: str) -> object:
     What *value* holds.
 
     Args:
-        value: bytes for `utf8`; str or bytes for `json`.
+        value: bytes for `utf8`; str or bytes for `json` and `form`.
         codec: One of `selectors.CODECS`.
 
     Raises:
@@ -26,12 +27,12 @@ def decode(value: object, codec: str) -> object:
             if not isinstance(value, bytes | bytearray):
                 raise _unreadable(codec, f"needs bytes, not {type(value).__name__}")
             return _text(value, codec)
-        case "json":
+        case "json" | "form":
             if isinstance(value, bytes | bytearray):
                 value = _text(value, codec)
             if not isinstance(value, str):
                 raise _unreadable(codec, f"needs str or bytes, not {type(value).__name__}")
-            return _parsed(value)
+            return _parsed(value) if codec == "json" else _fields(value)
         case _:  # selectors.parse_selector admits no other
             raise _unreadable(codec, "is not known")
 
@@ -43,11 +44,11 @@ def encode(value: object, codec: str, like: object) -> object:
     Args:
         value: What `decode(like, codec)` gave, with some strings replaced.
         codec: One of `selectors.CODECS`.
-        like: The encoded original. In JSON everything but the replaced strings stays as it was written.
+        like: The encoded original. In JSON and forms everything but the replaced strings stays as it was written.
     """
-    if codec == "json":
+    if codec in ("json", "form"):
         original = like.decode("utf-8") if isinstance(like, bytes | bytearray) else str(like)
-        text = _rewritten(original, _parsed(original), value)
+        text = _rewritten(original, _parsed(original), value) if codec == "json" else _refilled(original, value)
     else:
         text = str(value)
     if isinstance(like, bytearray):
@@ -82,6 +83,46 @@ def _strings(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for child in value:
             yield from _strings(child)
+
+
+def _fields(text: str) -> dict[str, str | list[str]]:
+    """The fields of a form (application/x-www-form-urlencoded); a field that stands there several times is a list."""
+    found: dict[str, list[str]] = {}
+    for name, value in _pairs(text):
+        found.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
+
+
+def _refilled(text: str, fields: Any) -> str:
+    """Only the values that changed are written anew."""
+    seen: dict[str, int] = {}
+    pieces = text.split("&")
+    places = [number for number, piece in enumerate(pieces) if piece]
+    for number, (name, before) in zip(places, _pairs(text), strict=True):
+        at = seen[name] = seen.get(name, -1) + 1
+        now = fields[name]
+        after = now[at] if isinstance(now, list) else now
+        if after != before:
+            pieces[number] = pieces[number].partition("=")[0] + "=" + quote_plus(after)
+    return "&".join(pieces)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Source: WHATWG URL, application/x-www-form-urlencoded parsing; a piece without `=` would be a name, and unread."""
+    pairs: list[tuple[str, str]] = []
+    for piece in text.split("&"):
+        if not piece:
+            continue
+        name, equals, value = piece.partition("=")
+        if not equals:
+            raise _unreadable("form", "has a field without =")
+        try:
+            pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
+            continue
+        except UnicodeDecodeError:
+            problem = "is not valid UTF-8"
+        raise _unreadable("form", problem)
+    return pairs
 
 
 def _text(value: bytes | bytearray, codec: str) -> str:
