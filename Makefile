@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench wheel ci clean
+.PHONY: help install demo test check fmt types imports docs bench bench-pii differential wheel ci clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -65,6 +65,12 @@ docs: $(STAMP) ## run every example of the documentation
 
 bench: $(STAMP) ## measure the cost per call against the bare function
 	$(BIN)/python bench/run.py $(BENCH)
+
+bench-pii: $(STAMP) ## measure detection and masking against plain Presidio in the same run
+	$(BIN)/python -m bench.detection
+
+differential: $(STAMP) ## compare phone numbers with Presidio's on a million texts (TEXTS=n for another number)
+	$(BIN)/python -m bench.differential $(TEXTS)
 
 wheel: $(STAMP) ## build the wheel and run the tests against it in a clean venv
 	$(BIN)/python tests/packaging/against_wheel.py
