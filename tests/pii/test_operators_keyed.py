@@ -132,3 +132,22 @@ def test_keyed_operators_refuse_what_is_no_key_and_show_none(operator: type[Hash
     with pytest.raises(ConfigError, match="takes a str or None"):
         operator(KEYS, tenant=5)  # type: ignore[arg-type]  # wrong on purpose
     assert "keys" not in repr(operator(KEYS))
+
+
+@pytest.mark.parametrize("operator", ["hash", Encrypt(Keys.ephemeral())])
+def test_production_refuses_operators_with_a_key_that_nobody_chose(
+    operator: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GUARDRAILS_KEY", raising=False)
+    with pytest.raises(ConfigError, match="production needs a key"):
+        Guard(MaskPII(operators={"URL": operator}), channel="sms", production=True)
+    Guard(MaskPII(operators={"URL": Hash(KEYS)}), channel="sms", production=True)
+
+
+def test_a_reply_with_a_blocked_entity_is_withheld() -> None:
+    def ask(prompt: str) -> str:
+        return "It is 219-09-9999"
+
+    with pytest.raises(Blocked) as raised:
+        Guard(MaskPII(operators={"US_SSN": "block"}), channel="llm").wrap(ask)("?")
+    assert (raised.value.sent, raised.value.findings) == (True, {"US_SSN": 1})

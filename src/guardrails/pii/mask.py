@@ -11,6 +11,7 @@ from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDe
 from guardrails.pii.failures import SpeakableError, what_failed
 from guardrails.pii.offline import use_bundled_suffixes
 from guardrails.pii.operators import DEFAULT, OperatorLike, operators_for
+from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.reader import Examiner
 from guardrails.pii.stream import MaskFilter, Masking
 
@@ -104,6 +105,17 @@ class MaskPII:
         """Load now what would be loaded under the first message, and make sure again that nothing is fetched."""
         use_bundled_suffixes()
         self.find(WARM_UP)
+
+    def require_production(self) -> None:
+        """
+        Refuse operators with a key that nobody chose: what they write could not be joined or decrypted elsewhere.
+
+        Raises:
+            ConfigError: An operator would use the key file of this machine, or a key that ends with this process.
+        """
+        for operator in self._operators.values():
+            if isinstance(operator, Hash | Encrypt):
+                operator.keys.require_production()
 
     @property
     def analyzer(self) -> AnalyzerEngine:
