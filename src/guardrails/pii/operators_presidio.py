@@ -65,35 +65,35 @@ class PartialOperator(_Ours):
     """`Partial`; setting `keep_last`."""
 
     name = "guardrails_partial"
-    make = Partial
+    make: ClassVar[Callable[..., Operator]] = Partial
 
 
 class HashOperator(_Ours):
     """`Hash`; settings `keys` and `tenant`."""
 
     name = "guardrails_hash"
-    make = Hash
+    make: ClassVar[Callable[..., Operator]] = Hash
 
 
 class EncryptOperator(_Ours):
     """`Encrypt`; settings `keys` and `tenant`."""
 
     name = "guardrails_encrypt"
-    make = Encrypt
+    make: ClassVar[Callable[..., Operator]] = Encrypt
 
 
 class BlockOperator(_Ours):
     """`Block`: the engine's caller gets `Blocked`."""
 
     name = "guardrails_block"
-    make = Block
+    make: ClassVar[Callable[..., Operator]] = Block
 
 
 class DecryptOperator(_Ours):
     """Undoes `EncryptOperator` in presidio's `DeanonymizeEngine`; settings `keys` and `tenant`."""
 
     name = "guardrails_decrypt"
-    make = Encrypt
+    make: ClassVar[Callable[..., Operator]] = Encrypt
     kind = OperatorType.Deanonymize
 
     def operate(self, text: str, params: Mapping[str, Any] | None = None) -> str:
