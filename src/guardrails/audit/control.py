@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from guardrails import __version__, address
 from guardrails.audit import record
+from guardrails.audit.anchors import Anchor, Checkpoints
 from guardrails.audit.bounds import Bounds
 from guardrails.audit.digests import Digests
 from guardrails.audit.entry import DECISION, INTENT, OUTCOME, WRITTEN, Entry
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
+    from guardrails.audit.note import Signer
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply, Sealed
     from guardrails.keys import Keys
@@ -47,6 +49,10 @@ class AuditLog:
         keys: For digests of recipients, ids and masked text; the default is the key of this machine.
         name: Names this control in errors.
         bounds: How much it may hold and write.
+        signer: Signs checkpoints of each stream; needs *anchors*.
+        anchors: Where checkpoints are kept, out of the reach of who could change the log. Each stream's beginning is
+            anchored before its first intent counts; an anchor that fails makes sends `Unavailable`.
+        checkpoint_every: Records between two checkpoints; the last record of a stream that is closed is always anchored.
 
     Raises:
         ConfigError: An argument is of no use, or the key file lies inside the folder.
@@ -65,6 +71,9 @@ class AuditLog:
         keys: Keys | None = None,
         name: str = "audit_log",
         bounds: Bounds | None = None,
+        signer: Signer | None = None,
+        anchors: Sequence[Anchor] = (),
+        checkpoint_every: int = 1_000,
     ) -> None:
         if durability not in {"fsync", "os"}:
             raise ConfigError('AuditLog(durability=...) must be "fsync" or "os"')
@@ -72,6 +81,14 @@ class AuditLog:
             raise ConfigError("AuditLog(deadline_seconds=...) must be a number of seconds")
         if not 0 < deadline_seconds <= threading.TIMEOUT_MAX:
             raise ConfigError("AuditLog(deadline_seconds=...) must be more than 0")
+        if (signer is None) != (not anchors):
+            raise ConfigError(
+                "AuditLog(signer=..., anchors=[...]) go together: unsigned anchors and unkept signatures prove nothing"
+            )
+        if type(checkpoint_every) is not int or checkpoint_every < 1:
+            raise ConfigError("AuditLog(checkpoint_every=...) must be an int of at least 1")
+        if any(not isinstance(anchor, Anchor) for anchor in anchors):
+            raise ConfigError("AuditLog(anchors=[...]) must be anchors, such as DirectoryAnchor(folder)")
         # Heavy, and needed as soon as there is an AuditLog; `import guardrails` stays light.
         address.load()
 
@@ -97,7 +114,8 @@ class AuditLog:
             durable=durability == "fsync",
             event_ids=event_ids,
             library=__version__,
-            config=self._config(sink, durability),
+            config=self._config(sink, durability, checkpoint_every if signer is not None else 0),
+            checkpoints=Checkpoints(signer, anchors, checkpoint_every),
         )
         self._writer = Writer(
             streams,
@@ -170,8 +188,9 @@ class AuditLog:
         if self._folder is not None:
             self._keys.refuse_inside(self._folder)
 
-    def _config(self, sink: object, durability: str) -> dict[str, str | int]:
+    def _config(self, sink: object, durability: str, checkpoint_every: int) -> dict[str, str | int]:
         return {
+            "checkpoint_every": checkpoint_every,
             "deadline_ms": int(self._seconds * 1000),
             "durability": durability,
             "in_flight": self._bounds.in_flight,

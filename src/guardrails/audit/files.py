@@ -50,13 +50,13 @@ class JsonlDirectory:
     def open(self, stream: str, /) -> None:
         """Create the stream's file, so that a power cut cannot take its name away."""
         self.close()
-        _make_folder(self.folder)
+        make_folder(self.folder)
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{stream}{SUFFIX}"
         path = self.folder.absolute() / name  # the working directory may change later
         fd = os.open(path, _FLAGS, 0o600)
         try:
             status = os.fstat(fd)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         except BaseException:
             os.close(fd)
             raise
@@ -103,16 +103,18 @@ class JsonlDirectory:
         return f"JsonlDirectory({str(self.folder)!r})"
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Create *folder* and its parents, mode 0700, so that a power cut cannot take them away."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     for parent in reversed(missing):
         with contextlib.suppress(FileExistsError):  # two processes may start together
             parent.mkdir(mode=0o700)
     for parent in missing:
-        _sync_folder(parent.parent)
+        sync_folder(parent.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Put the names in *folder* on stable storage."""
     if os.name != "posix":  # elsewhere a directory cannot be opened, and needs no sync
         return
     fd = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))

@@ -29,6 +29,7 @@ class StreamReport:
         state: "closed", "unclosed", "torn" (the last line is incomplete), "empty" or "unreadable".
         records: Complete lines.
         tail_bytes: Bytes of an incomplete last line.
+        unanchored: Complete lines after the newest checkpoint; None when no anchor was asked.
         findings: What breaks integrity: line and what is wrong with it.
     """
 
@@ -37,6 +38,7 @@ class StreamReport:
     state: str
     records: int = 0
     tail_bytes: int = 0
+    unanchored: int | None = None
     findings: tuple[str, ...] = ()
 
 
@@ -48,23 +50,27 @@ class Report:
     Args:
         folder: As it was given.
         streams: By file, oldest first.
-        completeness: Streams that are missing.
+        authenticity: Notes in the anchor that no trusted key has signed, or that differ.
+        completeness: Streams that are missing, or hold less than was anchored.
         semantics: Records that contradict each other.
         intents: Sends whose intent is on record.
         outcomes: How many of them ended how.
         decisions: Refusals, those that were counted together included.
         unknown_outcomes: Intents without outcome: the send may or may not have happened.
+        anchored: Whether an anchor was asked.
         problem: Why nothing could be verified; None when something was.
     """
 
     folder: str
     streams: tuple[StreamReport, ...] = ()
+    authenticity: tuple[str, ...] = ()
     completeness: tuple[str, ...] = ()
     semantics: tuple[str, ...] = ()
     intents: int = 0
     outcomes: tuple[tuple[str, int], ...] = ()
     decisions: int = 0
     unknown_outcomes: int = 0
+    anchored: bool = False
     problem: str | None = None
 
     @property
@@ -75,12 +81,13 @@ class Report:
     @property
     def exit_code(self) -> int:
         """0 all verdicts hold; 1 broken; 2 unusable, unreadable or no stream; 3 intact but open."""
-        if self.integrity or self.completeness or self.semantics:
+        if self.integrity or self.authenticity or self.completeness or self.semantics:
             return BROKEN
         states = {stream.state for stream in self.streams}
         if self.problem is not None or not states or "unreadable" in states:
             return UNUSABLE
-        return HOLDS if states == {"closed"} else OPEN
+        covered = not any(stream.unanchored for stream in self.streams)
+        return HOLDS if states == {"closed"} and covered else OPEN
 
     def lines(self) -> tuple[str, ...]:
         """The report for people: printable ASCII, whatever the files hold."""
@@ -91,6 +98,8 @@ class Report:
             return [f"{self.folder}: {self.problem}"]
         said = [f"{one.file}: {_state(one)}" for one in self.streams]
         said += _verdict("integrity", self.integrity)
+        if self.anchored:
+            said += _verdict("authenticity", self.authenticity)
         said += _verdict("completeness", self.completeness)
         said += _verdict("semantics", self.semantics)
         ended = ", ".join(f"{count} {result}" for result, count in self.outcomes)
@@ -98,7 +107,9 @@ class Report:
         if self.unknown_outcomes:
             said.append(f"{self.unknown_outcomes} intents without an outcome: nobody can say whether these were sent")
         said.append(
-            "unanchored: changes to the last record of a stream, and streams cut short or removed whole, may go unseen"
+            f"anchored: {sum(one.unanchored or 0 for one in self.streams)} records lie after the newest checkpoints"
+            if self.anchored
+            else "unanchored: changes to the last record of a stream, and streams cut short or removed whole, may go unseen"
         )
         said.append(_LAST[self.exit_code])
         return said

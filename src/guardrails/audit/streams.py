@@ -17,6 +17,7 @@ from guardrails.audit.chain import Chain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from guardrails.audit.anchors import Checkpoints
     from guardrails.audit.record import EventIds, Members
     from guardrails.audit.sink import Sink
 
@@ -36,6 +37,7 @@ class Streams:
         event_ids: For genesis and close records.
         library: Version of this library.
         config: What the genesis record says about the log.
+        checkpoints: Signs and anchors what was written.
 
     Attributes:
         failed: Class name of what the sink raised last; None while all is well.
@@ -45,6 +47,7 @@ class Streams:
     __slots__ = (
         "_backoff_seconds",
         "_chain",
+        "_checkpoints",
         "_config",
         "_down_until",
         "_durable",
@@ -67,6 +70,7 @@ class Streams:
         event_ids: EventIds,
         library: str,
         config: Mapping[str, str | int],
+        checkpoints: Checkpoints,
     ) -> None:
         self._sink = sink
         self._render = render
@@ -74,6 +78,7 @@ class Streams:
         self._event_ids = event_ids
         self._library = library
         self._config = config
+        self._checkpoints = checkpoints
         self._chain: Chain | None = None
         self._previous: str | None = None  # the last stream whose genesis was accepted
         self._why = "start"
@@ -112,6 +117,7 @@ class Streams:
             lines += map(chain.link, records)
             if lines:
                 self._sink.write(lines, durable=self._durable)
+                self._checkpoints.follow(chain.stream, lines)
         except BaseException as error:  # also an interrupt: nobody knows how much of the line is in the file
             self._give_up(error)
             raise
@@ -132,6 +138,8 @@ class Streams:
         try:
             line = self._chain.link(members)  # type: ignore[union-attr]  # the caller has asked is_open
             self._sink.write((line,), durable=self._durable)
+            if self._checkpoints.is_on:
+                self._checkpoints.follow(self._chain.stream, (line,))  # type: ignore[union-attr]  # as above
         except BaseException as error:
             self._give_up(error)
             raise
@@ -152,6 +160,7 @@ class Streams:
         try:
             line = chain.link(record.close(self._event_ids(), why=why, records=chain.seq + 1))
             self._sink.write([line], durable=True)
+            self._checkpoints.follow(chain.stream, [line], now=True)
             self._sink.close()
         except BaseException as error:
             self._give_up(error)

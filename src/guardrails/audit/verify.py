@@ -5,7 +5,9 @@ Verdicts. *Integrity*: each line is a record in canonical form, numbered without
 before it. *Completeness*: each stream that another one names is there. *Semantics*: one intent a send, one outcome an
 intent, never an outcome alone. An intent without an outcome is counted as unknown: a process died, or is at it.
 
-Without an anchor the last record of each stream is not protected by anything, and the report says so.
+With an anchor and the keys to trust: *authenticity* (each note is signed by a trusted key) and completeness up to the
+newest checkpoint of each stream. Without an anchor the last record of each stream is not protected by anything, and the
+report says so.
 """
 
 from __future__ import annotations
@@ -17,10 +19,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from guardrails.audit.anchored import Anchored
+from guardrails.audit.note import Trust
 from guardrails.audit.reading import LINE_BYTES, Malformed, files, lines, parse
 from guardrails.audit.record import FIRST_PREV, SCHEMA_VERSION, STAGES
 from guardrails.audit.report import Report, StreamReport, unusable
 from guardrails.core.control import RESULTS
+from guardrails.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,12 +35,19 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
-def verify_directory(folder: str | os.PathLike[str]) -> Report:
+def verify_directory(
+    folder: str | os.PathLike[str],
+    *,
+    anchor: str | os.PathLike[str] | None = None,
+    trust: str | os.PathLike[str] | None = None,
+) -> Report:
     """
     Verify every `*.jsonl` file of *folder*.
 
     Args:
         folder: As given to `AuditLog`.
+        anchor: The folder of a `DirectoryAnchor`; needs *trust*.
+        trust: The reviewer's own file of verifier keys.
     """
     try:
         paths = files(folder)
@@ -44,11 +56,22 @@ def verify_directory(folder: str | os.PathLike[str]) -> Report:
     if not paths:
         return unusable(folder, "no audit stream here (*.jsonl)")
     ledger = _Ledger()
-    streams = tuple(_verify_file(path, ledger) for path in paths)
+    anchored: Anchored | None = None
+    if (anchor is None) != (trust is None):
+        return unusable(folder, "an anchor and the keys to trust go together")
+    if anchor is not None and trust is not None:
+        try:
+            anchored = Anchored(anchor, Trust(trust))
+        except (ConfigError, OSError, ValueError) as error:
+            said = str(error) if isinstance(error, ConfigError) else f"the anchor cannot be read ({type(error).__name__})"
+            return unusable(folder, said)
+    streams = tuple(_verify_file(path, ledger, anchored) for path in paths)
     return Report(
         folder=os.fsdecode(folder),
         streams=streams,
-        completeness=tuple(ledger.missing()),
+        authenticity=() if anchored is None else tuple(anchored.authenticity),
+        completeness=(*ledger.missing(), *ledger.cut, *(() if anchored is None else anchored.missing(ledger.streams))),
+        anchored=anchored is not None,
         semantics=tuple(ledger.contradictions()),
         intents=len(ledger.intents),
         outcomes=tuple(sorted(ledger.results().items())),
@@ -75,6 +98,7 @@ class _Ledger:
     repeated: list[str] = field(default_factory=list)
     streams: set[str] = field(default_factory=set)
     named: dict[str, str] = field(default_factory=dict)  # stream to one that names it
+    cut: list[str] = field(default_factory=list)  # streams that hold less, or other, than was anchored
 
     def add(self, record: dict[str, Any], place: _Place) -> None:
         send = record.get("send_id")
@@ -124,7 +148,7 @@ class _Ledger:
 class _Reading:
     """One file, line by line."""
 
-    def __init__(self, path: Path, ledger: _Ledger) -> None:
+    def __init__(self, path: Path, ledger: _Ledger, anchored: Anchored | None) -> None:
         self.path = path
         self.ledger = ledger
         self.findings: list[str] = []
@@ -132,6 +156,8 @@ class _Reading:
         self.number = 0
         self.tail_bytes = 0
         self.closed = False
+        # By the name of the file, not by what is in it: the first line may be the one that was changed.
+        self.anchors = None if anchored is None else anchored.reader(path.stem.rpartition("-")[2])
         self._prev = FIRST_PREV
         self._seq = 0
 
@@ -151,6 +177,8 @@ class _Reading:
             self.tail_bytes = len(line)
             return
         line = line[:-1]
+        if self.anchors is not None:
+            self.anchors.add(line)
         try:
             record = parse(line)
         except Malformed as error:
@@ -225,8 +253,8 @@ def _is_counted(value: object) -> bool:
     )
 
 
-def _verify_file(path: Path, ledger: _Ledger) -> StreamReport:
-    reading = _Reading(path, ledger)
+def _verify_file(path: Path, ledger: _Ledger, anchored: Anchored | None) -> StreamReport:
+    reading = _Reading(path, ledger, anchored)
     try:
         for line in lines(path):
             reading.take(line)
@@ -241,11 +269,17 @@ def _verify_file(path: Path, ledger: _Ledger) -> StreamReport:
             state = "empty"
         else:
             state = "closed" if reading.closed else "unclosed"
+    anchors = reading.anchors
+    if anchors is not None and anchors.changed is not None:
+        reading.broken(f"the first {anchors.changed} records are not those that were anchored")
+    if anchors is not None and anchors.size > reading.number:
+        ledger.cut.append(f"{path.name}: {anchors.size} records are anchored, and only {reading.number} are here")
     return StreamReport(
         file=path.name,
         stream=reading.stream,
         state=state,
         records=reading.number,
         tail_bytes=reading.tail_bytes,
+        unanchored=None if anchors is None else max(0, reading.number - anchors.size),
         findings=tuple(reading.findings),
     )

@@ -18,16 +18,19 @@ def _group() -> None:
 @app.command()
 def verify(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that was given to AuditLog.")],
+    anchor: Annotated[Path | None, typer.Option(metavar="PATH", help="The folder of a DirectoryAnchor.")] = None,
+    trust: Annotated[Path | None, typer.Option(metavar="FILE", help="Verifier keys that you trust, one a line.")] = None,
 ) -> None:
     """
     Verify an audit log: its chain, its records, and what is missing.
 
     Exit code 0: all verdicts hold. 1: something was changed, removed, inserted or contradicts itself.
-    2: wrong usage, unreadable, or no audit stream at all. 3: intact, but a stream is still open or was cut short.
+    2: wrong usage, unreadable, or no audit stream at all. 3: intact, but a stream is still open, was cut short,
+    or goes on after its newest checkpoint.
     """
     from guardrails.audit import verify_directory  # noqa: PLC0415 - `--help` does not need it
 
-    report = verify_directory(directory)
+    report = verify_directory(directory, anchor=anchor, trust=trust)
     for line in report.lines():
         typer.echo(line)
     raise typer.Exit(report.exit_code)

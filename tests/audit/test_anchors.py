@@ -1,0 +1,210 @@
+"""G7: what was anchored cannot be changed, cut, rolled back or dropped unnoticed, whoever holds the log."""
+
+from __future__ import annotations
+
+import base64
+import random  # noqa: TID251 - repeatable tampering, not secrets
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from guardrails import ConfigError, Unavailable
+from guardrails.audit import AuditLog, DirectoryAnchor, Ed25519Signer, verifier_key, verify_directory
+from guardrails.audit.merkle import Tree
+from guardrails.audit.note import Forged, Trust, signed_checkpoint
+from tests.audit.sinks import KEYS, PHONE, guarded
+
+
+def new_signer(folder: Path, name: str = "audit.example.com") -> Ed25519Signer:
+    pem = folder / f"{name}.pem"
+    key = Ed25519PrivateKey.generate()
+    pem.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return Ed25519Signer(pem, name=name)
+
+
+def trusted(folder: Path, signer: Ed25519Signer) -> Path:
+    path = folder / "trust"
+    path.write_text(f"# reviewers\n{verifier_key(signer)}\n")
+    return path
+
+
+def written(folder: Path, signer: Ed25519Signer, *, sends: int = 5, streams: int = 1, every: int = 4) -> None:
+    for _ in range(streams):
+        anchors = [DirectoryAnchor(folder / "anchor")]
+        log = AuditLog(folder / "log", keys=KEYS, durability="os", signer=signer, anchors=anchors, checkpoint_every=every)
+        send = guarded(log)
+        for number in range(sends):
+            send(PHONE, f"text {number}")
+        log.close()
+
+
+def recursive_root(leaves: list[bytes]) -> bytes:
+    """The definition of RFC 6962, section 2.1, word by word."""
+    if not leaves:
+        return sha256(b"").digest()
+    if len(leaves) == 1:
+        return sha256(b"\x00" + leaves[0]).digest()
+    split = 1
+    while 2 * split < len(leaves):
+        split *= 2
+    return sha256(b"\x01" + recursive_root(leaves[:split]) + recursive_root(leaves[split:])).digest()
+
+
+def test_the_root_is_that_of_rfc_6962_for_each_size() -> None:
+    tree, leaves = Tree(), list[bytes]()
+    for number in range(130):
+        assert tree.root() == recursive_root(leaves)
+        leaves.append(b"%d" % number)
+        tree.add(leaves[-1])
+
+
+def test_the_root_is_that_of_the_certificate_transparency_vectors() -> None:
+    tree = Tree()
+    for leaf in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"):
+        tree.add(bytes.fromhex(leaf))
+    assert tree.root().hex() == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
+
+
+def test_a_note_is_held_to_its_signature(tmp_path: Path) -> None:
+    signer = new_signer(tmp_path)
+    trust = Trust(trusted(tmp_path, signer))
+    note = signed_checkpoint("a" * 32, 7, b"r" * 32, signer)
+    assert (trust.checkpoint(note).stream, trust.checkpoint(note).size) == ("a" * 32, 7)
+    for at in range(len(note)):
+        changed = note[:at] + bytes([note[at] ^ 1]) + note[at + 1 :]
+        with pytest.raises(Forged):
+            trust.checkpoint(changed)
+
+
+def test_an_honest_log_holds_up_to_its_last_record(tmp_path: Path) -> None:
+    signer = new_signer(tmp_path)
+    written(tmp_path, signer, streams=2)
+    report = verify_directory(tmp_path / "log", anchor=tmp_path / "anchor", trust=trusted(tmp_path, signer))
+    assert report.exit_code == 0, report.lines()
+    assert [stream.unanchored for stream in report.streams] == [0, 0]
+
+
+def test_g7_another_key_is_not_authentic(tmp_path: Path) -> None:
+    signer = new_signer(tmp_path)
+    written(tmp_path, signer)
+    other = tmp_path / "other"
+    other.mkdir()
+    report = verify_directory(tmp_path / "log", anchor=tmp_path / "anchor", trust=trusted(tmp_path, new_signer(other)))
+    assert report.exit_code == 1
+    assert report.authenticity
+
+
+def test_g7_what_was_cut_or_dropped_is_incomplete(tmp_path: Path) -> None:
+    signer = new_signer(tmp_path)
+    written(tmp_path, signer, streams=2)
+    trust, (first, second) = trusted(tmp_path, signer), sorted((tmp_path / "log").iterdir())
+    second.write_bytes(b"".join(second.read_bytes().splitlines(keepends=True)[:3]))
+    report = verify_directory(tmp_path / "log", anchor=tmp_path / "anchor", trust=trust)
+    assert (report.exit_code, report.integrity, len(report.completeness)) == (1, (), 1)
+    first.unlink()
+    report = verify_directory(tmp_path / "log", anchor=tmp_path / "anchor", trust=trust)
+    assert len(report.completeness) == 2
+
+
+def test_g7_a_stream_that_was_written_anew_is_found(tmp_path: Path) -> None:
+    signer = new_signer(tmp_path)
+    written(tmp_path, signer)
+    (path,) = (tmp_path / "log").iterdir()
+    lines, prev = path.read_bytes().splitlines(), "0" * 64
+    with path.open("wb") as file:
+        for line in lines:
+            forged = line.replace(b'"result":"sent"', b'"result":"unknown"')
+            at = forged.index(b'"prev":"') + 8
+            forged = forged[:at] + prev.encode() + forged[at + 64 :]
+            prev = sha256(forged).hexdigest()
+            file.write(forged + b"\n")
+    assert verify_directory(tmp_path / "log").exit_code == 0  # nothing but the anchor can know
+    report = verify_directory(tmp_path / "log", anchor=tmp_path / "anchor", trust=trusted(tmp_path, signer))
+    assert report.exit_code == 1
+    assert any("anchored" in finding for finding in report.integrity)
+
+
+def flip(lines: list[bytes], chance: random.Random) -> list[bytes]:
+    data = bytearray(b"".join(lines))
+    data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    return bytes(data).splitlines(keepends=True)
+
+
+def delete(lines: list[bytes], chance: random.Random) -> list[bytes]:
+    at = chance.randrange(len(lines))
+    return lines[:at] + lines[at + 1 :]
+
+
+def insert(lines: list[bytes], chance: random.Random) -> list[bytes]:
+    at = chance.randrange(len(lines) + 1)
+    return [*lines[:at], chance.choice(lines), *lines[at:]]
+
+
+def swap(lines: list[bytes], chance: random.Random) -> list[bytes]:
+    one, other = chance.sample(range(len(lines)), 2)
+    changed = lines[:]
+    changed[one], changed[other] = lines[other], lines[one]
+    return changed
+
+
+def truncate(lines: list[bytes], chance: random.Random) -> list[bytes]:
+    data = b"".join(lines)
+    return data[: chance.randrange(len(data))].splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("tamper", [flip, delete, insert, swap, truncate])
+def test_g7_every_tampering_with_anchored_records_is_found(
+    tmp_path: Path, tamper: Callable[[list[bytes], random.Random], list[bytes]]
+) -> None:
+    signer = new_signer(tmp_path)
+    written(tmp_path, signer)
+    trust, chance = trusted(tmp_path, signer), random.Random(7)  # noqa: S311 - repeatable, not secret
+    (path,) = (tmp_path / "log").iterdir()
+    honest = path.read_bytes().splitlines(keepends=True)
+    for _ in range(400):
+        path.write_bytes(b"".join(tamper(honest, chance)))
+        report = verify_directory(tmp_path / "log", anchor=tmp_path / "anchor", trust=trust)
+        assert report.exit_code == 1
+        assert report.integrity or report.completeness
+
+
+def test_g1_nothing_is_sent_before_its_stream_is_anchored(tmp_path: Path) -> None:
+    class Broken:
+        def keep(self, _stream: str, _size: int, _note: bytes, /) -> None:
+            raise OSError("no witness")
+
+    sent: list[tuple[str, str]] = []
+    log = AuditLog(tmp_path / "log", keys=KEYS, deadline_seconds=0.2, signer=new_signer(tmp_path), anchors=[Broken()])
+    with pytest.raises(Unavailable):
+        guarded(log, send=lambda *message: sent.append(message))(PHONE, "text")
+    assert sent == []
+    log.close()
+
+
+def test_an_anchor_without_signer_and_a_signer_without_anchor_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="together"):
+        AuditLog(tmp_path / "log", keys=KEYS, anchors=[DirectoryAnchor(tmp_path / "anchor")])
+    with pytest.raises(ConfigError, match="together"):
+        AuditLog(tmp_path / "log", keys=KEYS, signer=new_signer(tmp_path))
+
+
+def test_an_anchor_needs_keys_to_trust_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    signer = new_signer(tmp_path)
+    written(tmp_path, signer)
+    assert verify_directory(tmp_path / "log", anchor=tmp_path / "anchor").exit_code == 2
+    shutil.rmtree(tmp_path / "anchor")
+    report = verify_directory(tmp_path / "log", anchor=tmp_path / "anchor", trust=trusted(tmp_path, signer))
+    assert report.exit_code == 2
+
+
+def test_no_secret_is_in_the_repr_of_a_signer(tmp_path: Path) -> None:
+    signer = new_signer(tmp_path)
+    assert repr(signer) == "Ed25519Signer(name='audit.example.com')"
+    assert base64.b64decode(verifier_key(signer).split("+", 2)[2])[1:] == signer.public_key
