@@ -18,6 +18,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias, final
 
@@ -25,6 +26,7 @@ from guardrails.errors import ConfigError, Unavailable
 from guardrails.keys.file import embedded_key, embedded_path
 
 KEY_BYTES: Final = 32
+_BLOCK_BYTES: Final = 64  # of SHA-256; no key of ours is longer
 ENVIRONMENT: Final = "GUARDRAILS_KEY"
 _DIGESTERS: Final = 4_096  # kept per Keys; each is one derivation (about 20 us) when it has to be made again
 _HOW_TO: Final = "write 32 random bytes in hex or base64, such as the output of `openssl rand -hex 32`"
@@ -41,16 +43,23 @@ class Digester:
         key_id: 12 hex digits that name the newest sub-key; derived from it, and not secret.
     """
 
-    __slots__ = ("_key", "_old", "key_id")
+    __slots__ = ("_inner", "_key", "_old", "_outer", "key_id")
 
     def __init__(self, derived: Sequence[bytes], /) -> None:
         self._key, *old = derived
         self._old = tuple(old)
+        # HMAC's two pads, hashed once: a digest then costs a third of hmac.digest. Only ever copied, never updated.
+        block = self._key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
         self.key_id: str = _key_id(self._key)
 
     def digest(self, data: str | bytes) -> bytes:
         """32 bytes under the newest key. Text is taken as UTF-8; any `str` has a digest."""
-        return hmac.digest(self._key, data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"), "sha256")
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
+        outer.update(inner.digest())
+        return outer.digest()
 
     def label(self, data: str | bytes) -> str:
         """How a digest stands in records: `hmac-sha256:<key id>:<base64url without padding>`."""
