@@ -65,7 +65,7 @@ class GatedCreditCard(Gated, CreditCardRecognizer):
     Source: ISO/IEC 7812 issuer numbers as Mastercard publishes them; the check digit decides, as for the others.
     """
 
-    GATE = re.compile(r"\d{4}[- ]?\d{3}")
+    GATE = re.compile(r"\d{4}[- ]?\d{3,4}[- ]?\d{3,4}[- ]?\d{3}")
     PATTERNS = [  # noqa: RUF012 - presidio's own attribute
         *CreditCardRecognizer.PATTERNS,
         TimedPattern(
@@ -89,7 +89,7 @@ class GatedSsn(Gated, UsSsnRecognizer):
     A sample in a message is still a number that looks like somebody's; masking it costs nothing.
     """
 
-    GATE = re.compile(r"[0-9]{3}[- .]?[0-9]{2}")
+    GATE = re.compile(r"[0-9]{3}[- .]?[0-9]{2}[- .]?[0-9]{4}")
     SAMPLES: Final = frozenset({"123456789", "987654320", "078051120"})
 
     def invalidate_result(self, pattern_text: str) -> bool:
@@ -119,7 +119,7 @@ class StrictUrl(Gated, UrlRecognizer):
     port, and at `.com` in `.community`, so that the rest of the address, with its path and query, would stay.
     """
 
-    GATE = re.compile(r"://|\w\.\w")
+    GATE = re.compile(r"://|\.[a-z]{2}|www\d{0,3}\.", re.IGNORECASE)
     PATTERNS = [  # noqa: RUF012 - presidio's own attribute
         TimedPattern("Scheme", r"\b(?:https?|ftp|wss?)://" + _REST, 0.6),
         TimedPattern("www", r"\bwww\d{0,3}\." + _REST, 0.6),
