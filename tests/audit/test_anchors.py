@@ -195,6 +195,13 @@ def test_an_anchor_without_signer_and_a_signer_without_anchor_are_refused(tmp_pa
         AuditLog(tmp_path / "log", keys=KEYS, signer=new_signer(tmp_path))
 
 
+def test_an_anchor_inside_the_audit_folder_is_refused(tmp_path: Path) -> None:
+    signer = new_signer(tmp_path)
+    for place in (tmp_path / "log", tmp_path / "log" / "anchor"):
+        with pytest.raises(ConfigError, match="inside the audit folder"):
+            AuditLog(tmp_path / "log", keys=KEYS, signer=signer, anchors=[DirectoryAnchor(place)])
+
+
 def test_an_anchor_needs_keys_to_trust_and_a_missing_one_is_named(tmp_path: Path) -> None:
     signer = new_signer(tmp_path)
     written(tmp_path, signer)

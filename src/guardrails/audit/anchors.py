@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 from guardrails.audit.files import make_folder, sync_folder
 from guardrails.audit.merkle import Tree
 from guardrails.audit.note import signed_checkpoint
+from guardrails.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,6 +58,22 @@ class DirectoryAnchor:
         finally:
             os.close(fd)
         sync_folder(self.folder)
+
+
+def refuse_inside(audit: Path, anchors: Iterable[Anchor]) -> None:
+    """
+    Refuse an anchor beside what it protects.
+
+    Raises:
+        ConfigError: A `DirectoryAnchor` is, or lies inside, the folder *audit*.
+    """
+    for anchor in anchors:
+        if isinstance(anchor, DirectoryAnchor):
+            folder = anchor.folder.resolve()
+            if audit.resolve() in (folder, *folder.parents):
+                raise ConfigError(
+                    "the anchor lies inside the audit folder, where whoever changes the log can change it too"
+                )
 
 
 def notes(folder: str | os.PathLike[str]) -> Iterable[tuple[str, bytes]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from guardrails import __version__, address
 from guardrails.audit import record
-from guardrails.audit.anchors import Anchor, Checkpoints
+from guardrails.audit.anchors import Anchor, Checkpoints, refuse_inside
 from guardrails.audit.bounds import Bounds
 from guardrails.audit.digests import Digests
 from guardrails.audit.entry import DECISION, INTENT, OUTCOME, WRITTEN, Entry
@@ -103,6 +103,8 @@ class AuditLog:
         self._bounds = bounds or Bounds()
         self._keys = keys or Keys.default()
         self._folder = None if isinstance(sink, Sink) else _folder(sink)
+        if self._folder is not None:
+            refuse_inside(self._folder, anchors)
         self._check_key_file()
         self._digests = Digests(self._keys, cached=self._bounds.cached_digests)
         self._attempts: dict[str, int] = {}
