@@ -149,7 +149,8 @@ class Reserve:
 
     def __del__(self) -> None:
         # A call that was dropped half-way (a task of a loop that stopped) must not keep its units for ever.
-        self._give_back()
+        if self.hold is not None:
+            self._give_back()
 
 
 class Spend:

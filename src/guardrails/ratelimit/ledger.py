@@ -210,15 +210,22 @@ class Ledger:
         """
         storage, held = self.storage, self._held
         windows, now = storage.windows, storage.now
+        if len(charges) == 1:  # most messages: nothing to compare, nothing to add up
+            charge = charges[0]
+            rule, key, units, _ = charge
+            window = windows.get(key)
+            left = rule.amount - units - held.get(key, 0) - (0 if window is None else window.used(now))
+            return (
+                (None, charge, left) if left >= 0 else (Refusal(charge, self._wait(rule, key, units)), charge, rule.amount)
+            )
         worst: Refusal | None = None
         tightest, least = charges[0], charges[0].rule.amount
         wanted: dict[str, int] = {}  # by this very message, for a recipient who is named twice
         for charge in charges:
             rule, key, units, _ = charge
-            if len(charges) > 1:
-                wanted[key] = units = wanted.get(key, 0) + units
+            wanted[key] = units = wanted.get(key, 0) + units
             window = windows.get(key)
-            left = rule.amount - units - held.get(key, 0) - (window.used(now) if window is not None else 0)
+            left = rule.amount - units - held.get(key, 0) - (0 if window is None else window.used(now))
             if left < 0:
                 refusal = Refusal(charge, self._wait(rule, key, units))
                 if worst is None or _longer(refusal, worst):
