@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from presidio_analyzer import EntityRecognizer, RecognizerResult
+from presidio_analyzer import EntityRecognizer, Pattern, RecognizerResult
 from presidio_analyzer.predefined_recognizers import (
     CreditCardRecognizer,
     EmailRecognizer,
@@ -66,7 +66,7 @@ class GatedCreditCard(Gated, CreditCardRecognizer):
     """
 
     GATE = re.compile(r"\d{4}[- ]?\d{3,4}[- ]?\d{3,4}[- ]?\d{3}")
-    PATTERNS = [  # noqa: RUF012 - presidio's own attribute
+    PATTERNS: list[Pattern] = [  # noqa: RUF012 - presidio's own attribute
         *CreditCardRecognizer.PATTERNS,
         TimedPattern(
             "Mastercard 2-series",

@@ -51,7 +51,7 @@ class Numbering:
         self._may_be = re.compile(f"(?:{stripped}{valid}){rewritten}")
         self._direct = re.compile(f"(?!{_needs_prefix(sharing[0])}){valid}") if _simple(sharing) else None
         #: Regions with the same key give the same answers.
-        self.key = (
+        self.key: tuple[object, ...] = (
             code,
             prefix,
             own.international_prefix,
