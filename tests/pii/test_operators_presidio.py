@@ -11,6 +11,7 @@ from presidio_anonymizer.entities import InvalidParamError, OperatorConfig, Oper
 from guardrails.errors import Blocked
 from guardrails.keys import Keys
 from guardrails.pii import MaskPII
+from guardrails.pii.failures import SpeakableError
 from guardrails.pii.operators import operators_for
 from guardrails.pii.operators_presidio import ANONYMIZERS, DEANONYMIZERS
 from guardrails.pii.stream import Masking
@@ -48,12 +49,35 @@ def test_our_splice_gives_the_text_of_presidios_engine(
     mask_pii: MaskPII, engine: AnonymizerEngine, text: str, chosen: dict[str, OperatorConfig]
 ) -> None:
     masking = Masking(mask_pii._examiner, operators_for(chosen, mask_pii.entities))
-    ours = masking.feed(text) + masking.flush()
+    try:
+        ours = masking.feed(text) + masking.flush()
+    except SpeakableError:
+        # Half a surrogate pair inside a finding: presidio's hash encodes strictly, and so neither engine gives a text.
+        assert not encodable(text)
+        return
     found = [RecognizerResult(f.type, f.start, f.end, f.score) for f in masking.findings]
     theirs = engine.anonymize(text, found, dict(chosen), merge_entities_with_spaces=False)
     assert ours == theirs.text
     placed = [(f.type, *f.placed) for f in masking.findings if f.placed is not None]
     assert placed == [(item.entity_type, item.start, item.end) for item in reversed(theirs.items)]
+
+
+def encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def test_a_value_that_presidios_operator_cannot_hash_stops_both(mask_pii: MaskPII, engine: AnonymizerEngine) -> None:
+    text = "https://example.com/a\ud83d"
+    chosen = {"DEFAULT": OperatorConfig("hash", {"salt": "0123456789abcdef"})}
+    masking = Masking(mask_pii._examiner, operators_for(chosen, mask_pii.entities))
+    with pytest.raises(SpeakableError, match="operator for URL raised UnicodeEncodeError"):
+        masking.feed(text) + masking.flush()
+    with pytest.raises(UnicodeEncodeError):
+        engine.anonymize(text, [RecognizerResult("URL", 0, len(text), 1.0)], dict(chosen))
 
 
 def run(engine: AnonymizerEngine, name: str, value: str, **params: object) -> str:
