@@ -10,6 +10,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The name model lies in .venv, so that a clone is complete by itself.
+MODELS := GUARDRAILS_MODELS="$(CURDIR)/$(VENV)/share/guardrails/models"
 DEMO ?=
 TEST ?=
 BENCH ?=
@@ -19,7 +21,7 @@ WORKERS ?= 2
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## build .venv with every extra and the development tools
+install: $(STAMP) ## build .venv with every extra, the name model and the development tools
 
 # Keyed to pyproject.toml: a second run is instant. An existing .venv is completed, not replaced.
 $(STAMP): pyproject.toml
@@ -35,6 +37,7 @@ $(STAMP): pyproject.toml
 	if [ ! -x $(BIN)/python ]; then echo "creating $(VENV) with $$("$$found" --version)"; "$$found" -m venv $(VENV); fi
 	@echo "installing platform-guardrails and its tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(MODELS) $(BIN)/python -m guardrails models install
 	@touch $@
 
 demo: $(STAMP) ## send a sample conversation through a guard and show what happened

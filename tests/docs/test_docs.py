@@ -96,7 +96,11 @@ builtins._command = _command
 
 
 def _environment(home: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GUARDRAILS", "XDG"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "GUARDRAILS_MODELS" or not name.startswith(("GUARDRAILS", "XDG"))
+    }
     return {
         **kept,
         "GUARDRAILS_HOME": str(home),

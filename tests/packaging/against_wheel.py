@@ -7,6 +7,7 @@ Run it as `make wheel`.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,12 @@ TESTED = ("tests", "examples", "docs")
 
 
 def run(*command: str | Path, cwd: Path) -> None:
-    subprocess.run([str(part) for part in command], cwd=cwd, check=True)
+    environment = {"GUARDRAILS_MODELS": str(MODELS), **os.environ}
+    subprocess.run([str(part) for part in command], cwd=cwd, check=True, env=environment)
+
+
+# The model that this environment has serves the clean one: it is data, not a part of the wheel.
+MODELS = Path(sys.prefix) / "share" / "guardrails" / "models"
 
 
 def main(arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from guardrails.cli.audit import app as audit_app
 from guardrails.cli.demo import demo
+from guardrails.cli.models import app as models_app
 
 app: typer.Typer = typer.Typer(
     name="guardrails",
@@ -20,6 +21,7 @@ app: typer.Typer = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(audit_app, name="audit")
+app.add_typer(models_app, name="models")
 app.command()(demo)
 
 

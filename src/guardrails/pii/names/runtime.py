@@ -1,0 +1,198 @@
+"""
+Runs the name model: text in, for each word of it how likely it belongs to a name, an address, a number or none of them.
+
+1. One session and one tokenizer a process, shared by every control and thread; each run uses the thread that asks, no other.
+2. A text is run by itself, never beside another: what is found in it depends on nothing else. (Padding it to the length of
+   another changes the last digits of its probabilities, and a threshold makes a finding of that.)
+3. A text of more tokens than one run takes is run in overlapping windows, counted from its start.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, final
+
+from guardrails.errors import ConfigError
+from guardrails.pii.names.files import RAMPART, find, folders, missing, read_checked
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Rows: TypeAlias = NDArray[np.float32]
+
+PACKAGES: Final = ("onnxruntime", "tokenizers", "numpy")
+GROUPS: Final = ("PERSON", "LOCATION", "PHONE", "EMAIL", "ID", "URL")
+# The model's labels, in its order (config.json of the release); each has a B- and an I- class after "O".
+_LABELS: Final = (
+    *("PERSON", "PERSON", "EMAIL", "PHONE", "URL"),  # given name, surname, ...
+    *("ID", "ID", "ID", "ID", "ID", "ID"),  # tax id, account, routing number, government id, passport, driver's licence
+    *("LOCATION", "LOCATION", "LOCATION", "LOCATION", "LOCATION", "LOCATION"),  # building, street, unit, city, state, zip
+)
+_CLASSES: Final = 1 + 2 * len(_LABELS)
+TOKENS: Final = 256  # in one run, without the two that frame it; the model was made for 512
+OVERLAP: Final = 64  # tokens that neighbouring runs share; each decides about its half
+
+
+class Word(NamedTuple):
+    """
+    A word and what it may be.
+
+    Args:
+        start: First character.
+        end: One past the last character.
+        sure: Probability of each of `GROUPS`.
+    """
+
+    start: int
+    end: int
+    sure: tuple[float, ...]
+
+    @property
+    def any(self) -> float:
+        """Probability that it is part of anything."""
+        return sum(self.sure)
+
+
+def missing_packages() -> list[str]:
+    """Which packages of the extra `names` are not installed."""
+    return [name for name in PACKAGES if find_spec(name) is None]
+
+
+@final
+class Runtime:
+    """
+    The loaded model.
+
+    Args:
+        folder: Where its files are.
+
+    Raises:
+        ConfigError: The extra `names` or the model is missing, or a file is not the one we know.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if missing_packages():
+            raise ConfigError(missing())
+        contents = {file.name: read_checked(folder, file) for file in RAMPART.files if file.name != "LICENSE"}
+        import numpy as np  # noqa: PLC0415 - optional, and slow to import
+        import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415 - it has no types
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # in the caller's thread: bounded by our workers, and nothing to lose in a fork
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what went wrong is raised; nothing is printed
+        self._session: Any = onnxruntime.InferenceSession(
+            contents["model_q4.onnx"], options, providers=["CPUExecutionProvider"]
+        )
+        self._tokenizer: Any = _tokenizer(contents["vocab.txt"].decode())
+        self._np = np
+        groups = np.zeros((_CLASSES, len(GROUPS)), dtype=np.float32)
+        for number, label in enumerate(_LABELS):
+            groups[1 + 2 * number : 3 + 2 * number, GROUPS.index(label)] = 1
+        self._groups = groups
+
+    def words(self, text: str) -> list[Word]:
+        """The words of *text*, in order."""
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        ids: list[int] = encoded.ids
+        if not ids:
+            return []
+        sure = self._sure(ids)
+        words: list[Word] = []
+        current: int | None = None
+        begin = 0
+        offsets: list[tuple[int, int]] = encoded.offsets
+        numbers: list[int | None] = encoded.word_ids
+        for place, number in enumerate(numbers):
+            if number != current:
+                if current is not None:
+                    words.append(self._word(offsets, sure, begin, place))
+                current, begin = number, place
+        words.append(self._word(offsets, sure, begin, len(ids)))
+        return [word for word in words if word.start < word.end]
+
+    def _word(self, offsets: list[tuple[int, int]], sure: Rows, begin: int, end: int) -> Word:
+        likely = sure[begin] if end - begin == 1 else sure[begin:end].max(axis=0)
+        return Word(offsets[begin][0], offsets[end - 1][1], tuple(likely.tolist()))
+
+    def _sure(self, ids: list[int]) -> Rows:
+        """Probability of each group for each token."""
+        if len(ids) <= TOKENS:
+            return self._run(ids)
+        parts: list[Rows] = []
+        stride = TOKENS - OVERLAP
+        start = 0
+        while True:
+            last = start + TOKENS >= len(ids)
+            rows = self._run(ids[start : start + TOKENS])
+            parts.append(rows[OVERLAP // 2 if start else 0 : None if last else TOKENS - OVERLAP // 2])
+            if last:
+                return self._np.concatenate(parts)
+            start += stride
+
+    def _run(self, ids: list[int]) -> Rows:
+        np = self._np
+        framed = np.empty((1, len(ids) + 2), dtype=np.int64)
+        framed[0, 0], framed[0, -1] = _CLS, _SEP
+        framed[0, 1:-1] = ids
+        given = {"input_ids": framed, "attention_mask": np.ones_like(framed), "token_type_ids": np.zeros_like(framed)}
+        logits = self._session.run(["logits"], given)[0][0, 1:-1]
+        exact = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        sure: Rows = (exact / exact.sum(axis=-1, keepdims=True)) @ self._groups
+        if sure.shape != (len(ids), len(GROUPS)) or not np.isfinite(sure).all():
+            raise ValueError("the name model answered with something else than probabilities")
+        return sure
+
+    def __repr__(self) -> str:
+        return "Runtime(rampart)"
+
+
+_CLS: Final = 2  # lines of vocab.txt, counted from 0
+_SEP: Final = 3
+_UNKNOWN: Final = "[UNK]"
+
+
+def _tokenizer(vocabulary: str) -> Any:
+    from tokenizers import Tokenizer  # noqa: PLC0415
+    from tokenizers.models import WordPiece  # noqa: PLC0415
+    from tokenizers.normalizers import BertNormalizer  # noqa: PLC0415
+    from tokenizers.pre_tokenizers import BertPreTokenizer  # noqa: PLC0415
+
+    numbers = {word: number for number, word in enumerate(vocabulary.rstrip("\n").split("\n"))}
+    model = WordPiece(numbers, unk_token=_UNKNOWN, max_input_chars_per_word=100)
+    tokenizer = Tokenizer(model)
+    # As the release's tokenizer.json says; None strips accents because it lowers the case.
+    tokenizer.normalizer = BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    return tokenizer
+
+
+_lock = Lock()
+_loaded: dict[Path, Runtime] = {}
+
+
+def runtime() -> Runtime:
+    """
+    The model that is installed here, loaded once a process: about 0.2 seconds and 60 MB.
+
+    Raises:
+        ConfigError: The extra `names` or the model is missing, or a file is not the one we know.
+    """
+    roots = folders()
+    folder = find(RAMPART, roots) or roots[0] / RAMPART.folder
+    with _lock:
+        if folder not in _loaded:
+            _loaded[folder] = Runtime(folder)
+        return _loaded[folder]
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it
+    _lock = Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
