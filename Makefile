@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-pii differential wheel ci clean
+.PHONY: help install demo test check fmt types imports docs bench bench-pii eval differential wheel ci clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,6 +15,7 @@ MODELS := GUARDRAILS_MODELS="$(CURDIR)/$(VENV)/share/guardrails/models"
 DEMO ?=
 TEST ?=
 BENCH ?=
+EVAL ?=
 # Tests share nothing, so they run in two processes; WORKERS=0 runs them in this one (for a debugger).
 WORKERS ?= 2
 
@@ -71,6 +72,9 @@ bench: $(STAMP) ## measure the cost per call against the bare function
 
 bench-pii: $(STAMP) ## measure detection and masking against plain Presidio in the same run
 	$(BIN)/python -m bench.detection
+
+eval: $(STAMP) ## how well personal data is found: leak, over-mask, precision, recall (EVAL="--names off" compares)
+	$(BIN)/python -m bench.quality $(EVAL)
 
 differential: $(STAMP) ## compare phone numbers with Presidio's on a million texts (TEXTS=n for another number)
 	$(BIN)/python -m bench.differential $(TEXTS)

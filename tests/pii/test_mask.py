@@ -117,8 +117,7 @@ def test_repr_shows_the_configuration_only() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"names": "model"}, 'not in this version; use names="off"'),
-        ({"names": "spacy:en_core_web_sm"}, 'not in this version; use names="off"'),
+        ({"names": "spacy:en_core_web_sm"}, 'not in this version; use names="model" or names="off"'),
         ({"entities": ["EMAIL"]}, "did you mean 'EMAIL_ADDRESS'"),
         ({"entities": ["PERSON"]}, "unknown entity 'PERSON'"),
         ({"entities": []}, "at least one"),

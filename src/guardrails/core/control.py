@@ -70,7 +70,11 @@ class Control(Protocol):
 
 
 class Masker(Protocol):
-    """What the one control of kind "mask" offers to core, besides `guard`."""
+    """
+    What the one control of kind "mask" offers to core, besides `guard`.
+
+    Optional: `inline_characters` (int); longer texts of async sends are masked in a worker thread. Default: 4,096.
+    """
 
     def mask(self, text: str, /) -> tuple[str, Sequence[Finding]]:
         """The masked text and what was found in it, each finding with `placed` set."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from guardrails.errors import ConfigError
 from guardrails.pii.failures import SpeakableError
+from guardrails.pii.names.decode import beside
 from guardrails.pii.registry import check_names, pattern_engine
 from guardrails.pii.spans import Span
 
@@ -38,25 +39,39 @@ class Detector(Protocol):
     def spans(self, text: str, /) -> list[Span]:
         """What is found in *text*, overlaps and all."""
 
+    def again(self, text: str, /) -> list[Span]:
+        """What a further look finds in *text*, in which replacements stand for what was found."""
+
 
 class PatternDetector:
     """
-    Presidio's pattern recognizers without an NLP model; the results are those of `engine.analyze`.
+    Presidio's pattern recognizers without an NLP engine; the results are those of `engine.analyze`.
+
+    A further look uses patterns only: what a name model says depends on all of a text, and it has had its say.
 
     Args:
         entities: What to look for; None for the default set.
         floors: Least score per entity, for those that differ from the engine's.
         floor: Least score of the others; None for the engine's.
         language: The language to register the recognizers under.
+        names: Recognizers of names; what a pattern finds, it names.
     """
 
     looks_again = True
 
     def __init__(
-        self, entities: Sequence[str] | None, floors: Mapping[str, float], floor: float | None, *, language: str
+        self,
+        entities: Sequence[str] | None,
+        floors: Mapping[str, float],
+        floor: float | None,
+        *,
+        language: str,
+        names: Sequence[EntityRecognizer] = (),
     ) -> None:
-        self.engine: AnalyzerEngine = pattern_engine(entities, language=language)
+        self.engine: AnalyzerEngine = pattern_engine(entities, language=language, names=names)
         self._recognizers: tuple[EntityRecognizer, ...] = tuple(self.engine.registry.recognizers)
+        self._named = tuple(names)
+        self._patterns = tuple(one for one in self._recognizers if one not in self._named)
         self._names = [entity for recognizer in self._recognizers for entity in recognizer.supported_entities]
         self._nothing = self.engine.nlp_engine.process_text("", language)  # no NLP: the same artifacts for every text
         self.entities: frozenset[str] = frozenset(self._names)
@@ -71,8 +86,18 @@ class PatternDetector:
 
     def spans(self, text: str, /) -> list[Span]:
         """What is found in *text*, overlaps and all."""
+        patterns = self._found(text, self._patterns)
+        if not self._named:
+            return patterns
+        return [*patterns, *beside(self._found(text, self._named), patterns, text)]
+
+    def again(self, text: str, /) -> list[Span]:
+        """What patterns find in *text*, overlaps and all."""
+        return self._found(text, self._patterns)
+
+    def _found(self, text: str, recognizers: Iterable[EntityRecognizer]) -> list[Span]:
         found: list[RecognizerResult] = []
-        for recognizer in self._recognizers:
+        for recognizer in recognizers:
             results = recognizer.analyze(text, self._names, self._nothing)
             if results:
                 found += results
@@ -124,6 +149,11 @@ class EngineDetector:
         self._floors = floors
         self._floor = floor
 
+    def again(self, text: str, /) -> list[Span]:
+        """Nothing: an engine is asked once."""
+        del text
+        return []
+
     def spans(self, text: str, /) -> list[Span]:
         """What is found in *text*, overlaps and all."""
         if not self._floors and self._floor is None:
@@ -144,9 +174,9 @@ def _as_spans(found: Iterable[RecognizerResult]) -> list[Span]:
     return [Span(result.start, result.end, result.entity_type, result.score) for result in found]
 
 
-def on_time(detector: Detector) -> Callable[[str], list[Span]]:
+def on_time(look: Callable[[str], list[Span]]) -> Callable[[str], list[Span]]:
     """
-    *detector*'s `spans`, refused when it took so long that Presidio may have skipped a pattern.
+    A detector's *look*, refused when it took so long that Presidio may have skipped a pattern.
 
     Presidio gives each regular expression `REGEX_TIMEOUT_SECONDS` (60, or what the environment says) and then goes on
     without it. Nothing that took less can have skipped one; what took as long is not to be trusted.
@@ -155,7 +185,7 @@ def on_time(detector: Detector) -> Callable[[str], list[Span]]:
 
     def spans(text: str, /) -> list[Span]:
         begun = time.monotonic()
-        found = detector.spans(text)
+        found = look(text)
         if time.monotonic() - begun >= pattern_recognizer.REGEX_TIMEOUT_SECONDS:
             raise SpeakableError("detection took so long that a recognizer may have skipped a pattern")
         return found

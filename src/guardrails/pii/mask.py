@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
+from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError
 from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDetector, on_time
@@ -13,6 +14,7 @@ from guardrails.pii.offline import use_bundled_suffixes
 from guardrails.pii.operators import DEFAULT, OperatorLike, operators_for
 from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.reader import Examiner
+from guardrails.pii.registry import DEFAULT_ENTITIES
 from guardrails.pii.stream import MaskFilter, Masking
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
 
-_NAMES: Final = ("off",)
+_NAMES: Final = ("model", "off")
+SHORTEST_WITH_NAMES: Final = 80  # characters of a segment: "Ok Ann. Bye." alone says too little about who Ann is
 
 
 @final
@@ -37,11 +40,13 @@ class MaskPII:
     yours, because Presidio's e-mail recognizer would fetch that list.
 
     Text is looked at in segments (sentences, at most 2,000 characters at once), so that a stream and a whole text give the
-    same result; see `guardrails.pii.sentences`. Masking a masked text again changes nothing with the default operator.
+    same result; see `guardrails.pii.sentences`. With `names="off"`, masking a masked text again changes nothing with the
+    default operator; a name model reads a masked text anew and may find a little more.
 
     Args:
         entities: Presidio entity names to look for; None for the default set, or for all that `analyzer` knows.
-        names: `"off"`.
+        names: `"off"`, or `"model"` to find names of people, places, postal addresses and numbers of people too, with a model
+            that `guardrails models install` puts here (extra `names`). It says nothing where `analyzer` is given.
         operators: Entity name (or `"DEFAULT"`) to `"replace"` (the default: `<ENTITY_NAME>`), `"partial"`, `"redact"`,
             `"keep"`, `"block"`, `"hash"`, `"encrypt"`, an object of their classes, or an `OperatorConfig` or `Operator` of
             presidio-anonymizer.
@@ -74,9 +79,7 @@ class MaskPII:
         name: str = "mask_pii",
     ) -> None:
         if names not in _NAMES:
-            raise ConfigError(
-                f'MaskPII(names={names!r}) is not in this version; use names="off", which finds patterns only'
-            )
+            raise ConfigError(f'MaskPII(names={names!r}) is not in this version; use names="model" or names="off"')
         if entities is not None and not (_is_list_of_words(entities) and entities):
             raise ConfigError("MaskPII(entities=...) takes a list of at least one entity name")
         if not _is_list_of_words(allow):
@@ -85,26 +88,34 @@ class MaskPII:
         use_bundled_suffixes()
         self.name = name
         self._detector: Detector = (
-            PatternDetector(entities, floors, floor, language=language)
+            _patterns_and_names(names, entities, floors, floor, language)
             if analyzer is None
             else EngineDetector(analyzer, entities, floors, floor, language=language)
         )
+        self._names = names if analyzer is None else "off"
+        # Core masks longer texts of async sends in a worker thread: inference never stalls the loop.
+        self.inline_characters: int = 0 if self._names == "model" else INLINE_CHARACTERS
         self._operators = operators_for(operators, self._detector.entities)
         self._plain = operators_for(None, self._detector.entities)  # finding applies no operator that could have effects
         self._allow = tuple(allow)
         self._language = language
         self._examiner = Examiner(
-            on_time(self._detector),
+            on_time(self._detector.spans),
+            on_time(self._detector.again),
             self._detector.entities,
             looks_again=self._detector.looks_again,
             allow=self._allow,
+            shortest=SHORTEST_WITH_NAMES if self._names == "model" else 0,
         )
+        self._warm = False
         self.open()
 
     def open(self) -> None:
         """Load now what would be loaded under the first message, and make sure again that nothing is fetched."""
         use_bundled_suffixes()
-        self.find(WARM_UP)
+        if not self._warm:  # once: a guard opens its controls at the first send, perhaps inside an event loop
+            self.find(WARM_UP)
+            self._warm = True
 
     def require_production(self) -> None:
         """
@@ -185,9 +196,22 @@ class MaskPII:
 
     def __repr__(self) -> str:
         return (
-            f"MaskPII(entities={sorted(self.entities)}, names='off', operators={self._operators!r}, "
+            f"MaskPII(entities={sorted(self.entities)}, names={self._names!r}, operators={self._operators!r}, "
             f"allow={len(self._allow)} strings, language={self._language!r}, name={self.name!r})"
         )
+
+
+def _patterns_and_names(
+    names: str, entities: Sequence[str] | None, floors: Mapping[str, float], floor: float | None, language: str
+) -> PatternDetector:
+    if names == "off":
+        return PatternDetector(entities, floors, floor, language=language)
+    from guardrails.pii.names.recognizer import floors_for, recognizers  # noqa: PLC0415 - loads presidio
+
+    found_by = recognizers(entities, floors, floor, language)
+    own = {entity for recognizer in found_by for entity in recognizer.supported_entities}
+    usual = {entity: least for entity, least in floors_for(floors, floor).items() if entity in own - set(DEFAULT_ENTITIES)}
+    return PatternDetector(entities, {**usual, **floors}, floor, language=language, names=found_by)
 
 
 def _is_list_of_words(value: object) -> bool:

@@ -28,25 +28,31 @@ class Examiner:
 
     Args:
         spans: Detection in one text, overlaps and all.
+        again: The same for a further look.
         entities: Whose placeholders are left alone.
         looks_again: Whether to look again.
         allow: Exact strings; what lies inside of one is not found.
+        shortest: Least length of a segment, in characters.
     """
 
-    __slots__ = ("_allow", "_entities", "_spans", "looks_again")
+    __slots__ = ("_again", "_allow", "_entities", "_spans", "looks_again", "shortest")
 
     def __init__(
         self,
         spans: Callable[[str], list[Span]],
+        again: Callable[[str], list[Span]],
         entities: frozenset[str],
         *,
         looks_again: bool,
         allow: Sequence[str],
+        shortest: int = 0,
     ) -> None:
         self._spans = spans
+        self._again = again
         self._entities = entities
         self._allow = tuple(allow)
         self.looks_again: bool = looks_again
+        self.shortest: int = shortest
 
     def examine(self, text: str, known: Sequence[Span]) -> list[Span]:
         """Non-overlapping findings in *text*, in order, none of them in *known*."""
@@ -57,7 +63,7 @@ class Examiner:
         found: list[Span] = []
         for look in range(MOST_LOOKS):
             view = View(text, pieces)
-            fresh = view.back(self._spans(view.text))
+            fresh = view.back(self._again(view.text) if look else self._spans(view.text))
             if allowed:
                 fresh = [(piece, span) for piece, span in fresh if not within(span, allowed)]
             if not fresh:
@@ -105,7 +111,7 @@ class Reader:
 
     def start_over(self) -> None:
         """Forget the text; the next chunk begins another."""
-        self._cutter = Cutter()
+        self._cutter = Cutter(self._examiner.shortest)
         self._recent: list[Span] = []  # settled, and still in sight of the segment's next window
         self._pending: Span | None = None  # reaches beyond what its window owns
         self._open = False  # and perhaps beyond what its window shows

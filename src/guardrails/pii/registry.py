@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from guardrails.errors import ConfigError
@@ -58,9 +58,11 @@ def pattern_entities() -> dict[str, type[EntityRecognizer]]:
     return known
 
 
-def pattern_engine(entities: Collection[str] | None, *, language: str) -> AnalyzerEngine:
+def pattern_engine(
+    entities: Collection[str] | None, *, language: str, names: Sequence[EntityRecognizer] = ()
+) -> AnalyzerEngine:
     """
-    An engine over exactly the recognizers for *entities* (default: `DEFAULT_ENTITIES`), without an NLP model.
+    An engine over exactly the recognizers for *entities* (default: `DEFAULT_ENTITIES`) and *names*, without an NLP engine.
 
     Raises:
         ConfigError: An entity is unknown.
@@ -72,10 +74,10 @@ def pattern_engine(entities: Collection[str] | None, *, language: str) -> Analyz
 
     known = pattern_entities()
     wanted = DEFAULT_ENTITIES if entities is None else tuple(dict.fromkeys(entities))
-    check_names(wanted, known, argument="entities")
-    registry = RecognizerRegistry(
-        recognizers=[build(known[entity], language) for entity in wanted], supported_languages=[language]
-    )
+    named = {entity for recognizer in names for entity in recognizer.supported_entities}
+    check_names(wanted, known.keys() | named, argument="entities")
+    patterns = [build(known[entity], language) for entity in wanted if entity in known]
+    registry = RecognizerRegistry(recognizers=[*patterns, *names], supported_languages=[language])
     return AnalyzerEngine(
         registry=registry,
         nlp_engine=NoOpNlpEngine(models=[{"lang_code": language, "model_name": ""}]),

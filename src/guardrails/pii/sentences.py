@@ -6,7 +6,8 @@ Detection works on segments, and findings are defined per segment, so that a str
 1. A boundary depends on the text alone, and only on a gap (a run of whitespace) and the two characters beside it.
 2. A segment begins at the first character after a gap that holds a blank line, or that follows `.`, `!` or `?` and comes
    before a capital letter. A single newline is no boundary: it splits addresses.
-3. A boundary is certain as soon as the first character of the new segment is there, never earlier.
+3. A segment may be asked to have a least length: what would be shorter goes on with the next sentence.
+4. A boundary is certain as soon as the first character of the new segment is there, never earlier.
 """
 
 from __future__ import annotations
@@ -26,14 +27,19 @@ class Boundaries:
     """
     Finds segment starts in a text that arrives in chunks of any size.
 
+    Args:
+        shortest: Least length of a segment, in characters.
+
     >>> boundaries = Boundaries()
     >>> boundaries.feed("One. Two."), boundaries.feed(" "), boundaries.feed("Three")
     ([5], [], [10])
     """
 
-    __slots__ = ("_after_stop", "_feeds", "_in_gap", "_last", "_returns", "_seen")
+    __slots__ = ("_after_stop", "_feeds", "_in_gap", "_last", "_returns", "_seen", "_shortest", "_start")
 
-    def __init__(self) -> None:
+    def __init__(self, shortest: int = 0) -> None:
+        self._shortest = shortest
+        self._start = 0  # of the open segment
         self._seen = 0  # characters
         self._last = ""
         self._in_gap = False
@@ -74,6 +80,7 @@ class Boundaries:
         self._in_gap = end == len(text)
         if not self._in_gap:
             blank = max(self._feeds, self._returns) >= _BLANK_LINE  # "\r\n" is one line break, however it is cut
-            if blank or (self._after_stop and text[end].isupper()):
-                starts.append(offset + end)
+            if (blank or (self._after_stop and text[end].isupper())) and offset + end - self._start >= self._shortest:
+                self._start = offset + end
+                starts.append(self._start)
         return end

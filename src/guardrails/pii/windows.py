@@ -49,15 +49,19 @@ class Cutter:
     Cuts a text that arrives in chunks into windows; holds back at most one window and what is unsure about its end.
 
     For every text, the windows are the same however it is cut into chunks.
+
+    Args:
+        shortest: Least length of a segment, in characters.
     """
 
-    __slots__ = ("_boundaries", "_buffer", "_buffer_start", "_index", "_segment")
+    __slots__ = ("_boundaries", "_buffer", "_buffer_start", "_index", "_segment", "_shortest")
 
-    def __init__(self) -> None:
+    def __init__(self, shortest: int = 0) -> None:
+        self._shortest = shortest
         self._start_over()
 
     def _start_over(self) -> None:
-        self._boundaries = Boundaries()
+        self._boundaries = Boundaries(self._shortest)
         self._buffer = ""
         self._buffer_start = 0
         self._segment = 0

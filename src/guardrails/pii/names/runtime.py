@@ -4,18 +4,21 @@ Runs the name model: text in, for each word of it how likely it belongs to a nam
 1. One session and one tokenizer a process, shared by every control and thread; each run uses the thread that asks, no other.
 2. A text is run by itself, never beside another: what is found in it depends on nothing else. (Padding it to the length of
    another changes the last digits of its probabilities, and a threshold makes a finding of that.)
-3. A text of more tokens than one run takes is run in overlapping windows, counted from its start.
+3. Nothing is reported to anybody: onnxruntime's telemetry is off.
+4. A text of more tokens than one run takes is run in overlapping windows, counted from its start.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from guardrails.errors import ConfigError
+from guardrails.pii.names.decode import GROUPS, Word
 from guardrails.pii.names.files import RAMPART, find, folders, missing, read_checked
 
 if TYPE_CHECKING:
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     Rows: TypeAlias = NDArray[np.float32]
 
 PACKAGES: Final = ("onnxruntime", "tokenizers", "numpy")
-GROUPS: Final = ("PERSON", "LOCATION", "PHONE", "EMAIL", "ID", "URL")
 # The model's labels, in its order (config.json of the release); each has a B- and an I- class after "O".
 _LABELS: Final = (
     *("PERSON", "PERSON", "EMAIL", "PHONE", "URL"),  # given name, surname, ...
@@ -35,26 +37,6 @@ _LABELS: Final = (
 _CLASSES: Final = 1 + 2 * len(_LABELS)
 TOKENS: Final = 256  # in one run, without the two that frame it; the model was made for 512
 OVERLAP: Final = 64  # tokens that neighbouring runs share; each decides about its half
-
-
-class Word(NamedTuple):
-    """
-    A word and what it may be.
-
-    Args:
-        start: First character.
-        end: One past the last character.
-        sure: Probability of each of `GROUPS`.
-    """
-
-    start: int
-    end: int
-    sure: tuple[float, ...]
-
-    @property
-    def any(self) -> float:
-        """Probability that it is part of anything."""
-        return sum(self.sure)
 
 
 def missing_packages() -> list[str]:
@@ -79,8 +61,13 @@ class Runtime:
             raise ConfigError(missing())
         contents = {file.name: read_checked(folder, file) for file in RAMPART.files if file.name != "LICENSE"}
         import numpy as np  # noqa: PLC0415 - optional, and slow to import
+
+        # Before the import: later nothing stops its event about the process.
+        # Source: https://github.com/microsoft/onnxruntime/pull/27379
+        os.environ.update(_NO_TELEMETRY)
         import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415 - it has no types
 
+        onnxruntime.disable_telemetry_events()  # for an application that imported it before us
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # in the caller's thread: bounded by our workers, and nothing to lose in a fork
         options.inter_op_num_threads = 1
@@ -97,7 +84,8 @@ class Runtime:
 
     def words(self, text: str) -> list[Word]:
         """The words of *text*, in order."""
-        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        # Half of a surrogate pair has no UTF-8; any other character in its place keeps all positions.
+        encoded = self._tokenizer.encode(_HALVES.sub("\ufffd", text), add_special_tokens=False)
         ids: list[int] = encoded.ids
         if not ids:
             return []
@@ -116,8 +104,9 @@ class Runtime:
         return [word for word in words if word.start < word.end]
 
     def _word(self, offsets: list[tuple[int, int]], sure: Rows, begin: int, end: int) -> Word:
-        likely = sure[begin] if end - begin == 1 else sure[begin:end].max(axis=0)
-        return Word(offsets[begin][0], offsets[end - 1][1], tuple(likely.tolist()))
+        rows = sure[begin:end]
+        group = GROUPS[int(rows.max(axis=0).argmax())]
+        return Word(offsets[begin][0], offsets[end - 1][1], group, float(rows.sum(axis=1).max()))
 
     def _sure(self, ids: list[int]) -> Rows:
         """Probability of each group for each token."""
@@ -151,9 +140,12 @@ class Runtime:
         return "Runtime(rampart)"
 
 
+# On Linux and macOS onnxruntime 1.32 reports to its maker, unless told not to; the older name of the variable too.
+_NO_TELEMETRY: Final = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
 _CLS: Final = 2  # lines of vocab.txt, counted from 0
 _SEP: Final = 3
 _UNKNOWN: Final = "[UNK]"
+_HALVES: Final = re.compile("[\ud800-\udfff]")
 
 
 def _tokenizer(vocabulary: str) -> Any:
