@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from guardrails.pii.names.decode import ENTITIES, GROUPS, LOCATION, PERSON, Word, beside, decoded
 from guardrails.pii.spans import Span
 
-LEAST = dict.fromkeys(ENTITIES, 0.4)
+LEAST: dict[str, float] = dict.fromkeys(ENTITIES, 0.4)
 
 
 def words_of(text: str, **groups: dict[str, float]) -> list[Word]:
@@ -62,7 +62,7 @@ def test_numbers_are_mostly_digits_and_there_are_enough_of_them() -> None:
 
 
 def test_an_email_address_has_an_at_sign() -> None:
-    everything = dict.fromkeys(("ann", "@", "%", "40ann", "at", "example", ".", "com"), 0.9)
+    everything: dict[str, float] = dict.fromkeys(("ann", "@", "%", "40ann", "at", "example", ".", "com"), 0.9)
     assert found("ann@example.com", EMAIL=everything) == [("EMAIL_ADDRESS", "ann@example.com")]
     assert found("ann at example.com", EMAIL=everything) == [("EMAIL_ADDRESS", "ann at example.com")]
     assert found("ann.example.com", EMAIL=everything) == []

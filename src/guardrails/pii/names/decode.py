@@ -24,7 +24,7 @@ LOCATION: Final = "LOCATION"
 ID: Final = "ID"
 PHONE: Final = "PHONE_NUMBER"
 EMAIL: Final = "EMAIL_ADDRESS"
-ENTITIES: Final = (PERSON, LOCATION, ID, PHONE, EMAIL)
+ENTITIES: Final[tuple[str, ...]] = (PERSON, LOCATION, ID, PHONE, EMAIL)
 # Below the surest of patterns (phone numbers, 0.4): where both find something, the pattern names it.
 BESIDE_PATTERNS: Final = 0.38
 NUMBER_LEAST: Final = 0.5  # probability of a word of a number or an e-mail address
