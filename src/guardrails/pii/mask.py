@@ -9,6 +9,7 @@ from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError
 from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDetector, on_time
+from guardrails.pii.disguise import disguises
 from guardrails.pii.failures import SpeakableError, what_failed
 from guardrails.pii.offline import use_bundled_suffixes
 from guardrails.pii.operators import DEFAULT, OperatorLike, operators_for
@@ -99,9 +100,10 @@ class MaskPII:
         self._plain = operators_for(None, self._detector.entities)  # finding applies no operator that could have effects
         self._allow = tuple(allow)
         self._language = language
+        look, again = on_time(self._detector.spans), on_time(self._detector.again)
         self._examiner = Examiner(
-            on_time(self._detector.spans),
-            on_time(self._detector.again),
+            look if analyzer is not None else disguises(look, again),
+            again if analyzer is not None else disguises(again, again),
             self._detector.entities,
             looks_again=self._detector.looks_again,
             allow=self._allow,
