@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
+from guardrails import address
 from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError
@@ -115,6 +116,7 @@ class MaskPII:
     def open(self) -> None:
         """Load now what would be loaded under the first message, and make sure again that nothing is fetched."""
         use_bundled_suffixes()
+        address.load()  # keyed operators normalise what they hash
         if not self._warm:  # once: a guard opens its controls at the first send, perhaps inside an event loop
             self.find(WARM_UP)
             self._warm = True

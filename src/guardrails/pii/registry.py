@@ -23,6 +23,8 @@ DEFAULT_ENTITIES: Final = (
     "IP_ADDRESS",
     "URL",
     "MAC_ADDRESS",
+    "MEDICAL_RECORD_NUMBER",
+    "SECRET",
 )
 # Above the noise of patterns that match any nine digits (0.01 to 0.3), below phone numbers (0.4).
 DEFAULT_THRESHOLD: Final = 0.35
@@ -48,10 +50,12 @@ def pattern_entities() -> dict[str, type[EntityRecognizer]]:
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer  # noqa: PLC0415
 
     from guardrails.pii.recognizers import DEFAULT_RECOGNIZERS  # noqa: PLC0415 - loads presidio
+    from guardrails.pii.recognizers_more import MedicalRecordNumber  # noqa: PLC0415
+    from guardrails.pii.secrets import Secret  # noqa: PLC0415
 
     known: dict[str, type[EntityRecognizer]] = {}
     shipped = [value for _, value in sorted(vars(predefined_recognizers).items()) if isinstance(value, type)]
-    for kind in (*shipped, *DEFAULT_RECOGNIZERS):
+    for kind in (*shipped, *DEFAULT_RECOGNIZERS, MedicalRecordNumber, Secret):
         if issubclass(kind, PatternRecognizer | PhoneRecognizer):
             entity = inspect.signature(kind).parameters["supported_entity"].default
             known[entity] = kind
@@ -71,12 +75,15 @@ def pattern_engine(
     from presidio_analyzer.nlp_engine import NoOpNlpEngine  # noqa: PLC0415
 
     from guardrails.pii.recognizers import build  # noqa: PLC0415
+    from guardrails.pii.recognizers_more import InternationalPhone  # noqa: PLC0415
 
     known = pattern_entities()
     wanted = DEFAULT_ENTITIES if entities is None else tuple(dict.fromkeys(entities))
     named = {entity for recognizer in names for entity in recognizer.supported_entities}
     check_names(wanted, known.keys() | named, argument="entities")
     patterns = [build(known[entity], language) for entity in wanted if entity in known]
+    if "PHONE_NUMBER" in wanted:
+        patterns.append(build(InternationalPhone, language))
     registry = RecognizerRegistry(recognizers=[*patterns, *names], supported_languages=[language])
     return AnalyzerEngine(
         registry=registry,
