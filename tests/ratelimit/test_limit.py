@@ -120,7 +120,7 @@ def test_limits_that_would_share_counters_are_refused() -> None:
 
 @pytest.mark.parametrize("storage", ["redis://:s3cret@limits.example", "async+redis://x", "", "memory://x", "nonsense", 5])
 def test_another_storage_is_refused_without_showing_its_password(storage: Any) -> None:
-    with pytest.raises(ConfigError, match="memory://") as refused:
+    with pytest.raises(ConfigError, match=r"memory://|host is not this machine") as refused:
         RateLimit("5/minute", storage=storage)
 
     assert "s3cret" not in str(refused.value)

@@ -228,8 +228,11 @@ async def _commit(journey: Journey) -> None:
     entered: list[Step] = []
     journey.entered = entered
     error: BaseException | None = None
+    noted = len(journey.notes or ())
     for group in _groups(journey.steps or []):
         hop, first = group[0]
+        if len(journey.notes or ()) != noted:  # a step said something that the steps after it record
+            sealed, noted = journey.so_far(), len(journey.notes or ())
         peers: Sequence[Step] = ()
         entered.append(first)
         if len(group) > 1:

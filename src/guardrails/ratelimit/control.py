@@ -10,43 +10,53 @@ timeout does not prove that nobody received it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails import address
-from guardrails.errors import ConfigError, RateLimited
-from guardrails.keys import Keys
+from guardrails.errors import ConfigError
+from guardrails.keys import Digester, Keys
 from guardrails.ratelimit.limit import Limit, Per
+from guardrails.ratelimit.refused import detail_of, refused
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Outcome, Reply, Sealed
-    from guardrails.ratelimit.ledger import Charge, Ledger, Refusal
+    from guardrails.ratelimit.ledger import Charge, Ledger
+    from guardrails.ratelimit.shared import Shared
 
 MAX_KEYS: Final = 200_000
 MEMORY: Final = "memory://"
+MAX_TIMEOUT_SECONDS: Final = 1.5  # so that a send is refused within 2 s of a store that hangs
 _NEEDS: Final = ("recipient", "tenant", "conversation", "actor", "sender")  # what core checks before any control runs
 
 
 class RateLimit:
     """
-    Limits in the memory of this process, exact for every call of every guard that shares this object.
+    Limits, exact for every call of every guard that shares this object; with a shared storage, for every process.
 
-    Each process counts for itself: with four workers a recipient may get four times as many. A child made by fork starts
-    with its parent's counters and goes its own way.
+    In memory each process counts for itself: with four workers a recipient may get four times as many. A child made by fork
+    starts with its parent's counters and goes its own way.
 
     Args:
         limits: `Limit`s, or rates such as `"5/minute"` that share *per*.
         per: What the rates count separately; see `Limit`.
-        storage: `"memory://"`.
-        keys: Key of the counters' keys; a random one of this process unless given.
+        storage: `"memory://"`, or a Redis or Valkey server that all processes share: `"redis://localhost:6379/0"`,
+            `"rediss://..."` (TLS), `"redis+unix:///path/to.sock"`, or the same with `valkey`. Needs the extra `redis`.
+        keys: Key of the counters' keys. In memory a random one of this process unless given; with a shared storage
+            `Keys.default()`, and one that somebody chose.
         clock: Seconds, such as `time.monotonic`; for tests. Steps backwards are taken as standing still.
         name: How errors and records call this control.
         max_keys: Counters kept at once (about 0.5 KB each). Beyond it sends that need a new one are `Unavailable`; a counter
             that still counts is never dropped.
+        timeout_seconds: How long one question to a shared storage may take, at most 1.5.
+        max_connections: Connections to it at once.
+        plaintext_hosts: Hosts other than loopback that may be asked without TLS.
+        replicas: How many processes share the storage; needed by limits that protect a provider, for their local share.
 
     Raises:
-        ConfigError: A limit or an argument is wrong, or two limits have the same name.
+        ConfigError: A limit or an argument is wrong, two limits have the same name, or a shared storage has no encryption,
+            no key that somebody chose, or no client installed.
 
     >>> RateLimit("5/minute", per="recipient")
     RateLimit(recipient/minute)
@@ -63,9 +73,16 @@ class RateLimit:
         clock: Callable[[], float] | None = None,
         name: str = "rate_limit",
         max_keys: int = MAX_KEYS,
+        timeout_seconds: float = 1.0,
+        max_connections: int = 8,
+        plaintext_hosts: Collection[str] = (),
+        replicas: int | None = None,
     ) -> None:
         self.limits: tuple[Limit, ...] = _read(limits, per)
-        _check_storage(storage)
+        if not isinstance(storage, str):
+            raise ConfigError(f'RateLimit: storage is a str such as "{MEMORY}"')
+        if replicas is not None and (type(replicas) is not int or replicas < 1):
+            raise ConfigError("RateLimit: replicas must be an int of at least 1")
         if type(name) is not str or not name:
             raise ConfigError("RateLimit: name must be a non-empty str")
         if type(max_keys) is not int or max_keys < 1:
@@ -81,17 +98,37 @@ class RateLimit:
         self.name = name
         self.needs: tuple[str, ...] = tuple(role for role in _NEEDS if any(role in limit.roles for limit in self.limits))
         self._ledger = Ledger(time.monotonic_ns if clock is None else _nanoseconds(clock), max_keys=max_keys)
-        rules = [Rule(limit, self._ledger.storage) for limit in self.limits]
-        self._identity = Identity(rules, (keys or Keys.ephemeral()).digester("ratelimit"))
+        rules = [Rule(limit, self._ledger.storage, replicas=replicas or 1) for limit in self.limits]
+        self._shared: Shared | None = None
+        if storage in (MEMORY, "memory"):
+            if replicas is not None:
+                raise ConfigError(
+                    "RateLimit: replicas= goes with a shared storage; in memory every process counts for itself"
+                )
+            digester = (keys or Keys.ephemeral()).digester("ratelimit")
+        else:
+            from guardrails.ratelimit.endpoint import endpoint  # noqa: PLC0415
 
-    async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:  # noqa: ARG002 - asks nothing outside
+            where = endpoint(storage, plaintext_hosts)
+            digester = _shared_digester(keys)
+            _check_shared(self.limits, replicas, clock, timeout_seconds, max_connections)
+            from guardrails.ratelimit.shared import Shared  # noqa: PLC0415 - needs the extra
+            from guardrails.ratelimit.store import store_for  # noqa: PLC0415
+
+            store = store_for(where, digester, timeout_seconds=timeout_seconds, max_connections=max_connections)
+            self._shared = Shared(store, self._ledger)
+        self._identity = Identity(rules, digester)
+
+    async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse early what would be refused at the door; register what is taken there."""
         charges = self._identity.charges(call.message, call.layer)
+        if self._shared is not None:
+            return await self._shared.guard(charges, call, forward, io)
         ledger = self._ledger
         refusal, tightest, remaining = ledger.look(charges)
         if refusal is not None:
-            call.note("deny", detail=_detail(refusal))
-            raise _refused(refusal, len(call.message.recipients))
+            call.note("deny", detail=detail_of(refusal))
+            raise refused(refusal, len(call.message.recipients))
         detail: dict[str, str | int | bool | None] = {"limit": tightest.rule.limit.name, "remaining": remaining}
         if ledger.forked:  # the parent counts for itself from now on; said once, in the record
             ledger.forked = False
@@ -102,6 +139,11 @@ class RateLimit:
             call.at_door(reserve)
             call.at_door(Spend(ledger, reserve))
         return await forward(call)
+
+    def close(self) -> None:
+        """Close idle connections of a shared storage; a later send opens new ones."""
+        if self._shared is not None:
+            self._shared.store.close()
 
     def __repr__(self) -> str:
         return f"RateLimit({', '.join(limit.label for limit in self.limits)})"
@@ -130,7 +172,7 @@ class Reserve:
         wanted = [self._charges, *(peer._charges for peer in peers)] if peers else [self._charges]  # noqa: SLF001 - same class
         answer = self.store.reserve(wanted)
         if not isinstance(answer, list):
-            raise _refused(answer, len(sealed.message.recipients))
+            raise refused(answer, len(sealed.message.recipients))
         self.hold = answer[0]
         for peer, hold in zip(peers, answer[1:], strict=True) if peers else ():
             peer.hold = hold
@@ -210,38 +252,30 @@ def _read(limits: Sequence[object], per: Per) -> tuple[Limit, ...]:
     return tuple(read)
 
 
-def _check_storage(storage: object) -> None:
-    if not isinstance(storage, str):
-        raise ConfigError(f'RateLimit: storage is a str such as "{MEMORY}"')
-    if storage not in (MEMORY, "memory"):
-        # Only the scheme is shown: the rest may hold a password.
-        scheme = storage.partition(":")[0]
-        shown = scheme[:32] if scheme.replace("+", "").isalnum() else "this"
-        raise ConfigError(f'RateLimit: storage {shown!r} is not available in this version; available: "{MEMORY}"')
+def _shared_digester(keys: Keys | None) -> Digester:
+    keys = keys or Keys.default()
+    if keys.auto_created or keys.ephemeral_only:
+        raise ConfigError(
+            "RateLimit: processes that share a storage must share a key: set GUARDRAILS_KEY, or pass keys= with a key of yours"
+        )
+    return keys.digester("ratelimit")
+
+
+def _check_shared(
+    limits: Sequence[Limit], replicas: int | None, clock: object, timeout_seconds: object, max_connections: object
+) -> None:
+    if clock is not None:
+        raise ConfigError("RateLimit: clock= is for limits in memory; a shared storage has its server's clock")
+    if not isinstance(timeout_seconds, (int, float)) or not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
+        raise ConfigError(f"RateLimit: timeout_seconds must be more than 0 and at most {MAX_TIMEOUT_SECONDS}")
+    if type(max_connections) is not int or max_connections < 1:
+        raise ConfigError("RateLimit: max_connections must be an int of at least 1")
+    if replicas is None and any(limit.protects == "provider" for limit in limits):
+        raise ConfigError(
+            "RateLimit: a limit that protects a provider goes on with this process's share while the storage does not answer; "
+            "say how many processes share it, with replicas="
+        )
 
 
 def _nanoseconds(clock: Callable[[], float]) -> Callable[[], int]:
     return lambda: round(clock() * 1_000_000_000)
-
-
-def _refused(refusal: Refusal, recipients: int) -> RateLimited:
-    limit = refusal.charge.rule.limit
-    window = f"{limit.amount} in {limit.window_seconds} s"
-    who = f", recipient {refusal.charge.position} of {recipients}" if refusal.charge.position and recipients > 1 else ""
-    says = (
-        f"{limit.label} can never fit ({window})" if refusal.retry_after is None else f"{limit.label} is used up ({window})"
-    )
-    return RateLimited(says + who, retry_after=refusal.retry_after, limit=limit.label, scope=limit.counted)
-
-
-def _detail(refusal: Refusal) -> dict[str, str | int | bool | None]:
-    limit = refusal.charge.rule.limit
-    wait = refusal.retry_after
-    return {
-        "limit": limit.label,
-        "scope": limit.counted,
-        "amount": limit.amount,
-        "window_s": limit.window_seconds,
-        "retry_after_ms": None if wait is None else -int(-wait * 1_000 // 1),
-        "recipient": refusal.charge.position or None,
-    }

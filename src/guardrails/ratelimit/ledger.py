@@ -37,12 +37,12 @@ class Rule:
 
     __slots__ = ("amount", "hit", "limit", "seconds", "span", "window")
 
-    def __init__(self, limit: Limit, storage: WindowStorage, /) -> None:
+    def __init__(self, limit: Limit, storage: WindowStorage, /, *, replicas: int = 1) -> None:
         strategy = STRATEGIES[limit.strategy](storage)
         self.limit: Limit = limit
-        self.amount: int = limit.amount
+        self.amount: int = max(1, limit.amount // replicas)  # this process's share of it
         self.seconds: int = limit.window_seconds
-        self.span: Span = Span(limit.amount, limit.window_seconds)
+        self.span: Span = Span(self.amount, limit.window_seconds)
         self.window: type[FixedWindow | MovingWindow | SlidingWindow] = WINDOWS[limit.strategy]
         self.hit: Callable[..., bool] = strategy.hit
 

@@ -13,6 +13,7 @@ from guardrails.errors import ConfigError
 Per: TypeAlias = str | tuple[str, ...] | Callable[[Message], str] | None
 
 STRATEGIES: Final = ("moving-window", "fixed-window", "sliding-window-counter")
+PROTECTS: Final = ("people", "provider")
 SCOPES: Final = ("tenant", "global")
 ROLES: Final = ("recipient", "tenant", "conversation", "actor", "channel", "sender")
 PER_TENANT: Final = frozenset({"recipient", "conversation", "actor"})  # whose values mean something within a tenant only
@@ -52,6 +53,8 @@ class Limit:
             send), or "sliding-window-counter" (an approximation in constant memory).
         scope: "tenant" counts recipients, conversations and actors of each tenant separately; "global" across tenants.
         cost: Units that one send takes, at least 1.
+        protects: Whom it protects, which decides what happens while a shared store does not answer: "people" (nothing is sent)
+            or "provider" (each process goes on with its share; see `RateLimit(replicas=)`).
 
     Attributes:
         amount: Units that fit into one window.
@@ -71,6 +74,7 @@ class Limit:
     strategy: str = field(default="moving-window", kw_only=True)
     scope: str = field(default="tenant", kw_only=True)
     cost: int = field(default=1, kw_only=True)
+    protects: str = field(default="people", kw_only=True)
     amount: int = field(init=False, repr=False, compare=False)
     window_seconds: int = field(init=False, repr=False, compare=False)
     roles: tuple[str, ...] = field(init=False, repr=False, compare=False)
@@ -89,6 +93,8 @@ class Limit:
             raise ConfigError(f"Limit {self.rate!r}: strategy must be one of {', '.join(STRATEGIES)}")
         if self.scope not in SCOPES:
             raise ConfigError(f'Limit {self.rate!r}: scope must be "tenant" or "global"')
+        if self.protects not in PROTECTS:
+            raise ConfigError(f'Limit {self.rate!r}: protects must be "people" or "provider"')
         if type(self.cost) is not int or not 1 <= self.cost <= MAX_AMOUNT:
             raise ConfigError(f"Limit {self.rate!r}: cost must be an int of at least 1")
         if self.strategy == "moving-window" and amount > MAX_LOGGED:
