@@ -28,6 +28,7 @@ from guardrails.ratelimit.ledger import Charge, Refusal
 try:
     import redis
     from redis.backoff import NoBackoff
+    from redis.exceptions import NoScriptError
     from redis.retry import Retry
 except ImportError:  # pragma: no cover - the tests have it
     raise ConfigError(
@@ -165,11 +166,12 @@ class Store:
         return Refusal(charge, None if rest < 0 else rest / 1_000_000)
 
     def _run_take(self, wanted: Taking, mode: str) -> tuple[int, ...]:
-        if self._offset is None:
+        offset = self._offset
+        if offset is None:
             seconds, micros = self._client.time()
-            self._offset = seconds * 1_000_000 + micros - time.monotonic_ns() // 1_000
+            offset = seconds * 1_000_000 + micros - time.monotonic_ns() // 1_000
         # The server's time at which we stop waiting, never later: the offset was read after the server had read its clock.
-        not_after = time.monotonic_ns() // 1_000 + self._offset + int(self._timeout * 1_000_000)
+        not_after = time.monotonic_ns() // 1_000 + offset + int(self._timeout * 1_000_000)
         keys = [PREFIX + "key", wanted.grant, *map(counter_name, wanted.charges)]
         arguments: list[Any] = [mode, self._check, self._older, not_after, _GRANT_MS]
         for rule, _, units, _ in wanted.charges:
@@ -197,7 +199,7 @@ class Store:
     def _script(self, source: str, sha: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         try:
             return self._client.evalsha(sha, len(keys), *keys, *arguments)
-        except redis.exceptions.NoScriptError:  # it started again, or was told to forget
+        except NoScriptError:  # it started again, or was told to forget
             return self._client.eval(source, len(keys), *keys, *arguments)
 
     def _guarded(self, question: Callable[[], Any]) -> Any:
@@ -213,13 +215,13 @@ class Store:
             try:
                 try:
                     answer = question()
-                except redis.exceptions.TimeoutError:
+                except redis.TimeoutError:
                     raise
-                except redis.exceptions.ConnectionError:
+                except redis.ConnectionError:
                     # Kept connections die with a server that starts again. Asking twice takes once: the id is the same.
                     self._client.connection_pool.disconnect(inuse_connections=False)
                     answer = question()
-            except (redis.exceptions.RedisError, OSError):
+            except (redis.RedisError, OSError):
                 self.breaker.failed()
                 failed = True
             else:

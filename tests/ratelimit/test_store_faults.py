@@ -1,0 +1,196 @@
+"""A store that is killed, hangs, starts again, is read only, or forgets: refused in time, exact, and over when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guardrails import AuditLog, Guard
+from guardrails.core.message import Message
+from guardrails.errors import RateLimited, Unavailable
+from guardrails.ratelimit import Limit, RateLimit
+from guardrails.ratelimit.breaker import MOST_SECONDS, Breaker
+from guardrails.ratelimit.store import Store, StoreDown, taking
+from tests.ratelimit.conftest import KEYS
+from tests.ratelimit.test_store import ANN, admitted, sender
+from tests.servers import Server
+
+PATIENCE_SECONDS: Final = 15.0
+
+
+def recovered(send: Any) -> Any:
+    """What the first send returns or raises that the store has decided."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return send(ANN, "hello")
+        except Unavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("fault", ["kill", "stop"])
+def test_g10_people_are_refused_within_two_seconds_of_a_store_that_is_dead_or_hangs(server: Server, fault: str) -> None:
+    send = sender(RateLimit("100/hour", per="recipient", storage=server.url, keys=KEYS))
+    send(ANN, "hello")
+    getattr(server, fault)()
+    for _ in range(3):
+        begun = time.monotonic()
+        with pytest.raises(Unavailable, match="protects people"):
+            send(ANN, "hello")
+        assert time.monotonic() - begun < 2
+    server.start() if fault == "kill" else server.cont()
+
+    assert recovered(send) == "sent"
+
+
+@pytest.mark.parametrize("strategy", ["fixed-window", "moving-window", "sliding-window-counter"])
+def test_g6_what_a_hanging_store_executes_late_costs_nothing(server: Server, strategy: str) -> None:
+    limit = RateLimit(Limit("5/hour", strategy=strategy), storage=server.url, keys=KEYS, timeout_seconds=0.3)
+    send = sender(limit)
+    send(ANN, "hello")
+    server.stop()
+    for _ in range(4):
+        with pytest.raises(Unavailable):
+            send(ANN, "hello")
+        time.sleep(0.26)  # so that the breaker lets another one ask
+    server.cont()
+
+    assert recovered(send) == "sent"
+    assert admitted(send) == 3
+
+
+def test_g6_a_store_that_was_restarted_is_used_again_without_a_failure(server: Server) -> None:
+    send = sender(RateLimit("3/hour", storage=server.url, keys=KEYS))
+    send(ANN, "hello")
+    server.restart()
+
+    assert admitted(send) == 3
+
+
+def test_a_script_that_was_forgotten_is_told_again(server: Server) -> None:
+    send = sender(RateLimit("3/hour", storage=server.url, keys=KEYS))
+    send(ANN, "hello")
+    with server.client() as client:
+        client.script_flush()
+
+    assert admitted(send) == 2
+
+
+def test_g10_a_read_only_store_refuses_people(server: Server) -> None:
+    send = sender(RateLimit("3/hour", storage=server.url, keys=KEYS))
+    with server.client() as client:
+        client.replicaof("127.0.0.1", "1")
+        try:
+            with pytest.raises(Unavailable):
+                send(ANN, "hello")
+        finally:
+            client.replicaof("no", "one")
+
+    assert recovered(send) == "sent"
+
+
+def test_a_provider_is_protected_by_each_process_share_and_the_record_says_so(server: Server, tmp_path: Path) -> None:
+    limit = RateLimit(Limit("20/hour", name="provider", protects="provider"), storage=server.url, keys=KEYS, replicas=4)
+    guard = Guard(AuditLog(tmp_path / "audit", durability="os"), limit, channel="sms")
+
+    @guard
+    def send(to: str, body: str) -> str:
+        return "sent"
+
+    assert admitted(send, of=2) == 2
+    server.kill()
+    assert admitted(send) == 5
+    written = "".join(path.read_text() for path in (tmp_path / "audit").rglob("*.jsonl"))
+    intents = [line for line in written.splitlines() if '"stage":"intent"' in line]
+    assert sum('"degraded":true' in line for line in intents) == 5
+    server.start()
+    until = time.monotonic() + PATIENCE_SECONDS
+    while limit._shared is None or limit._shared.store.breaker.is_open:
+        assert time.monotonic() < until
+        admitted(send, of=1)
+    assert admitted(send, of=30) >= 19
+    guard.close()
+
+
+def test_a_message_with_limits_of_both_kinds_is_refused(server: Server) -> None:
+    limits = (Limit("5/hour", per="recipient"), Limit("20/hour", protects="provider"))
+    send = sender(RateLimit(*limits, storage=server.url, keys=KEYS, replicas=2))
+    server.kill()
+
+    with pytest.raises(Unavailable, match="protects people"):
+        send(ANN, "hello")
+
+
+def test_two_thousand_sends_at_once_neither_fail_nor_exceed_the_pool(server: Server) -> None:
+    limit = RateLimit("1500/hour", storage=server.url, keys=KEYS, max_connections=4)
+    most = 0
+
+    @Guard(limit, channel="sms")
+    async def send(to: str, body: str) -> str:
+        return "sent"
+
+    async def one() -> int:
+        try:
+            await send(ANN, "hello")
+        except RateLimited:
+            return 0
+        return 1
+
+    async def main() -> int:
+        nonlocal most
+        sends = asyncio.gather(*(one() for _ in range(2_000)))
+        assert limit._shared is not None
+        pool = limit._shared.store._client.connection_pool
+        while not sends.done():
+            await asyncio.sleep(0.01)
+            most = max(most, len(pool._in_use_connections) + len(pool._available_connections))
+        return sum(sends.result())
+
+    with asyncio.Runner() as runner:
+        assert runner.run(main()) == 1_500
+    assert 1 <= most <= 4
+
+
+def test_g6_giving_back_and_taking_commute_and_each_happens_once(server: Server) -> None:
+    limit = RateLimit("3/hour", storage=server.url, keys=KEYS)
+    assert limit._shared is not None
+    store: Store = limit._shared.store
+    charges = limit._identity.charges(Message("hello", channel="sms", recipients=ANN), "platform")
+    early = taking([charges])
+    store.give_back(early)  # arrives before what it undoes
+    with pytest.raises(StoreDown):
+        store.take(early)
+    taken = taking([charges])
+    store.take(taken)
+    store.take(taken)  # asked again for an answer that was lost
+    assert getattr(store.look(charges), "remaining", None) == 1
+    store.give_back(taken)
+    store.give_back(taken)
+    assert getattr(store.look(charges), "remaining", None) == 2
+
+
+def test_the_breaker_pauses_longer_and_lets_one_try() -> None:
+    now = [0.0]
+    breaker = Breaker(lambda: now[0])
+    assert breaker.may_ask()
+    breaker.failed()
+    assert not breaker.may_ask()
+    now[0] = 0.25
+    assert [breaker.may_ask(), breaker.may_ask()] == [True, False]
+    for _ in range(10):
+        now[0] += 60
+        assert breaker.may_ask()
+        breaker.failed()
+    now[0] += MOST_SECONDS - 0.01
+    assert not breaker.may_ask()
+    now[0] += 0.02
+    assert breaker.may_ask()
+    breaker.answered()
+    assert breaker.may_ask()
+    assert not breaker.is_open
