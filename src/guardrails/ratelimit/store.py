@@ -103,9 +103,10 @@ class Store:
         self._fresh()
 
     def _fresh(self) -> None:
+        """As new: also in a child, which has none of its parent's connections."""
         self._pid = os.getpid()
         self._offset: int | None = None  # server's microseconds minus our monotonic ones
-        self.breaker = Breaker(time.monotonic)
+        self.breaker: Breaker = Breaker(time.monotonic)
         self._slots = threading.BoundedSemaphore(self._connections)
         self._client = _client(self._where, self._timeout, self._connections)
 
