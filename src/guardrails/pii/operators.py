@@ -18,6 +18,7 @@ from guardrails.pii.failures import SpeakableError
 from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.registry import check_names
 from guardrails.pii.spans import placeholder
+from guardrails.pii.vault.pseudonym import Pseudonym
 
 DEFAULT: Final = "DEFAULT"
 # Numbers that people recognise by their last digits. Everything else is replaced whole under "partial".
@@ -162,7 +163,7 @@ class Foreign:
 
 
 OperatorLike: TypeAlias = "str | Operator | object"
-_OURS: Final = (Replace, Partial, Redact, Keep, Block, Hash, Encrypt)
+_OURS: Final = (Replace, Partial, Redact, Keep, Block, Hash, Encrypt, Pseudonym)
 _BY_NAME: Final[Mapping[str, Callable[[], Operator]]] = MappingProxyType(
     {ours.__name__.lower(): ours for ours in _OURS}  # the keyed ones take the key of this machine
 )

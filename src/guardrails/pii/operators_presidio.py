@@ -17,6 +17,7 @@ from presidio_anonymizer.operators import OperatorType
 from guardrails.errors import ConfigError
 from guardrails.pii.operators import Block, Operator, Partial
 from guardrails.pii.operators_keyed import Encrypt, Hash
+from guardrails.pii.vault.pseudonym import Pseudonym
 
 _PRESIDIOS_OWN: Final = frozenset({"entity_type"})
 
@@ -89,6 +90,13 @@ class BlockOperator(_Ours):
     make: ClassVar[Callable[..., Operator]] = Block
 
 
+class PseudonymOperator(_Ours):
+    """`Pseudonym`; settings `vault`, `subject` and `tenant`."""
+
+    name = "guardrails_pseudonym"
+    make: ClassVar[Callable[..., Operator]] = Pseudonym
+
+
 class DecryptOperator(_Ours):
     """Undoes `EncryptOperator` in presidio's `DeanonymizeEngine`; settings `keys` and `tenant`."""
 
@@ -103,5 +111,5 @@ class DecryptOperator(_Ours):
         return made.decrypt(text)
 
 
-ANONYMIZERS: Final = (PartialOperator, HashOperator, EncryptOperator, BlockOperator)
+ANONYMIZERS: Final = (PartialOperator, HashOperator, EncryptOperator, BlockOperator, PseudonymOperator)
 DEANONYMIZERS: Final = (DecryptOperator,)

@@ -1,0 +1,243 @@
+"""Tokens: one per value and subject, kept encrypted, turned back for that subject only."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardrails.errors import ConfigError, ControlError, Unavailable
+from guardrails.keys import Keys
+from guardrails.pii.vault import Pseudonym, Vault
+from guardrails.pii.vault.links import Address
+from guardrails.pii.vault.session import Restorer
+from guardrails.pii.vault.tokens import ALPHABET, codes_in, label_of, token_of
+
+KEYS = Keys(b"v" * 32)
+Make = Callable[..., Vault]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    if request.param == "memory":
+        return lambda **more: Vault("memory://", keys=KEYS, **more)
+    return lambda **more: Vault(f"sqlite:///{tmp_path / 'vault.db'}", keys=KEYS, **more)
+
+
+@given(entity=st.text(max_size=30), code=st.text(ALPHABET, min_size=16, max_size=16), around=st.text(max_size=9))
+def test_a_token_is_found_in_any_case_spacing_and_company(entity: str, code: str, around: str) -> None:
+    token = token_of(entity, code)
+    assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-")
+    for written in (
+        token,
+        token.upper(),
+        token.lower(),
+        token.replace("-", " "),
+        token.replace("-", "\\-"),
+        f"**{token}**",
+    ):
+        assert code in [place.code for place in codes_in(around + label_of(entity) + written + around)]
+
+
+def test_g5_a_value_has_one_token_for_its_subject_and_another_for_everybody_else(make: Make) -> None:
+    vault = make()
+    token = vault.session("ann").token("PERSON", "Ann")
+    assert vault.session("ann").token("PERSON", "Ann") == token
+    others = {
+        vault.session("bob").token("PERSON", "Ann"),
+        vault.session("ann", tenant="acme").token("PERSON", "Ann"),
+        vault.session("ann").token("NRP", "Ann"),
+        vault.session("ann").token("PERSON", "ann"),
+    }
+    assert len(others | {token}) == 5
+    assert vault.restore(f"Hi {token.lower()}!", subject="ann") == "Hi Ann!"
+    for subject, tenant in (("bob", None), ("ann", "acme"), ("nobody", None)):
+        assert vault.restore(token, subject=subject, tenant=tenant) == token
+    invented = token_of("PERSON", "b" * 16)
+    assert vault.restore(invented, subject="ann") == invented
+
+
+def test_g5_what_a_token_stands_for_is_not_looked_into_again(make: Make) -> None:
+    session = (vault := make()).session("ann")
+    inner = session.token("PERSON", "Ann")
+    outer = session.token("VAULT_TOKEN", inner)
+    assert vault.restore(f"{outer} {inner}", subject="ann") == f"{inner} Ann"
+
+
+@given(
+    pieces=st.lists(st.sampled_from(["T", "T", " ", "id", "IDPERSON", "-bcdf", "//", "www.", '"', "x"]), max_size=12),
+    data=st.data(),
+)
+@settings(deadline=None)
+def test_g4_restoring_does_not_depend_on_the_chunks(pieces: list[str], data: st.DataObject) -> None:
+    session = Vault(keys=KEYS).session("ann")
+    token = session.token("PERSON", "Ann")
+    text = "".join(token if piece == "T" else piece for piece in pieces)
+    whole = Restorer(session)
+    expected = whole.feed(text) + whole.flush()
+    cut = Restorer(session)
+    out, rest = "", text
+    while rest:
+        size = data.draw(st.integers(1, 9))
+        out, rest = out + cut.feed(rest[:size]), rest[size:]
+    assert out + cut.flush() == expected
+
+
+def test_a_token_does_not_become_a_value_inside_a_web_address(make: Make) -> None:
+    vault = make()
+    token = vault.session("ann").token("PERSON", "Ann")
+    for text in (f"https://example.com/?q={token}", f'<img src="https://example.com/ {token}">', f"example.com/{token}"):
+        assert vault.restore(text, subject="ann") == text
+        assert "Ann" in vault.restore(text, subject="ann", links=True)
+    assert vault.restore(f"https://example.com/ {token}", subject="ann") == "https://example.com/ Ann"
+
+
+def test_an_address_ends_where_its_quotes_end() -> None:
+    address = Address()
+    address.read('see "https://example.com/a b')
+    assert address.within == '"https://example.com/a b'
+    address.read('" then')
+    assert address.within == ""
+    address.read("x" * 5_000)
+    assert address.within
+
+
+def test_values_are_kept_encrypted(tmp_path: Path) -> None:
+    path = tmp_path / "vault.db"
+    vault = Vault(f"sqlite:///{path}", keys=KEYS)
+    token = vault.session("ann-17", tenant="acme").token("EMAIL_ADDRESS", "ann@example.com")
+    vault.own("ann-17", ["Ann Example"], tenant="acme")
+    vault.link("whatsapp:+12125550173", subject="ann-17", tenant="acme")
+    assert path.stat().st_mode & 0o077 == 0
+    stored = b"".join(one.read_bytes() for one in tmp_path.iterdir())
+    for secret in (b"ann@", b"ann-17", b"Ann Example", b"2125550173", b"acme"):
+        assert secret not in stored
+    again = Vault(f"sqlite:///{path}", keys=KEYS)
+    assert again.restore(token, subject="ann-17", tenant="acme") == "ann@example.com"
+
+
+def test_another_key_refuses_to_start_and_a_rotated_one_goes_on(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'vault.db'}"
+    token = Vault(storage, keys=KEYS).session("ann").token("PERSON", "Ann")
+    with pytest.raises(ConfigError, match="another key"):
+        Vault(storage, keys=Keys(b"w" * 32)).open()
+    rotated = Vault(storage, keys=Keys((b"w" * 32, b"v" * 32)))
+    assert rotated.restore(token, subject="ann") == "Ann"
+    assert rotated.session("ann").token("PERSON", "Ann") == token
+
+
+def test_an_altered_or_moved_row_opens_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "vault.db"
+    vault = Vault(f"sqlite:///{path}", keys=KEYS)
+    token = vault.session("ann").token("PERSON", "Ann")
+    with sqlite3.connect(path) as rows:
+        rows.execute("UPDATE rows SET value = CAST(value || x'00' AS BLOB) WHERE length(key) = 16")
+    with pytest.raises(ControlError, match="altered"):
+        vault.restore(token, subject="ann")
+
+
+@pytest.mark.parametrize("storage", ["memory", "sqlite"])
+def test_g5_concurrent_writers_agree_on_one_token(storage: str, tmp_path: Path) -> None:
+    address = "memory://" if storage == "memory" else f"sqlite:///{tmp_path / 'vault.db'}"
+    vaults = [Vault(address, keys=KEYS)] * 4 if storage == "memory" else [Vault(address, keys=KEYS) for _ in range(4)]
+    barrier = threading.Barrier(4)
+    tokens: list[str] = []
+
+    def write(vault: Vault) -> None:
+        barrier.wait()
+        tokens.extend(vault.session("ann").token("PERSON", f"Ann {number}") for number in range(5))
+
+    threads = [threading.Thread(target=write, args=(vault,)) for vault in vaults]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(tokens) == 20
+    assert len(set(tokens)) == 5
+    assert vaults[0].restore(tokens[0], subject="ann") == "Ann 0"
+
+
+def test_values_expire_and_those_in_use_are_renewed(make: Make) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    vault = make(keep_seconds=100.0, clock=lambda: now)
+    token, idle = (vault.session("ann").token("PERSON", name) for name in ("Ann", "Bob"))
+    now += timedelta(seconds=60)
+    assert vault.session("ann").token("PERSON", "Ann") == token
+    now += timedelta(seconds=60)
+    assert vault.restore(f"{token} {idle}", subject="ann") == f"Ann {idle}"
+
+
+def test_g11_a_full_vault_refuses_new_values_and_drops_no_live_one(make: Make) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    vault = make(most_values=2, keep_seconds=100.0, clock=lambda: now)
+    tokens = [vault.session("ann").token("PERSON", name) for name in ("a", "b")]
+    with pytest.raises(Unavailable, match="no live one is dropped"):
+        vault.session("ann").token("PERSON", "c")
+    assert vault.restore(" ".join(tokens), subject="ann") == "a b"
+    now += timedelta(seconds=101)
+    assert vault.session("ann").token("PERSON", "c")
+
+
+def test_what_is_forgotten_or_destroyed_is_gone(make: Make) -> None:
+    vault = make()
+    token = vault.session("ann", tenant="acme").token("PERSON", "Ann")
+    kept = vault.session("bob", tenant="acme").token("PERSON", "Bob")
+    elsewhere = vault.session("ann").token("PERSON", "Ann")
+    vault.link("+12125550173", subject="ann", tenant="acme")
+    assert vault.forget("ann", tenant="acme") > 0
+    assert vault.linked("+12125550173", "acme") is None
+    assert vault.restore(token, subject="ann", tenant="acme") == token
+    assert vault.session("ann", tenant="acme").token("PERSON", "Ann") != token
+    assert vault.destroy("acme") > 0
+    assert vault.restore(kept, subject="bob", tenant="acme") == kept
+    assert vault.restore(elsewhere, subject="ann") == "Ann"
+
+
+def test_g10_a_store_that_is_down_fails_closed(tmp_path: Path) -> None:
+    path = tmp_path / "vault.db"
+    vault = Vault(f"sqlite:///{path}", keys=KEYS)
+    vault.open()
+    with sqlite3.connect(path) as rows:
+        rows.execute("DROP TABLE rows")
+    with pytest.raises(Unavailable, match="store failed") as raised:
+        vault.session("ann").token("PERSON", "Ann")
+    assert "Ann" not in str(raised.value)
+
+
+def test_wrong_settings_are_refused(tmp_path: Path) -> None:
+    for wrong in (
+        lambda: Vault("file:///x"),
+        lambda: Vault(f"sqlite:///{tmp_path}/no/vault.db", keys=KEYS),
+        lambda: Vault(keep_seconds=0),
+        lambda: Vault(most_values=0),
+        lambda: Vault(keys=b"x"),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: Vault().session(""),
+        lambda: Vault().own("ann", "Ann"),
+        lambda: Vault().link("+12125550173", subject="ann", expires=datetime(2026, 1, 1)),  # noqa: DTZ001 - wrong on purpose
+        lambda: Pseudonym(Vault()),
+        lambda: Vault().require_production(),
+    ):
+        with pytest.raises(ConfigError):
+            wrong()
+
+
+def test_the_operator_runs_in_presidios_engine() -> None:
+    from presidio_anonymizer import AnonymizerEngine  # noqa: PLC0415 - slow to load
+    from presidio_anonymizer.entities import OperatorConfig, RecognizerResult  # noqa: PLC0415
+
+    from guardrails.pii.operators_presidio import ANONYMIZERS  # noqa: PLC0415
+
+    vault = Vault(keys=KEYS)
+    engine = AnonymizerEngine()  # type: ignore[no-untyped-call]  # presidio's constructor has no annotations
+    for operator in ANONYMIZERS:
+        engine.add_anonymizer(operator)
+    config = OperatorConfig("guardrails_pseudonym", {"vault": vault, "subject": "ann"})
+    masked = engine.anonymize("Hi Ann", [RecognizerResult("PERSON", 3, 6, 1.0)], {"PERSON": config}).text
+    assert masked != "Hi Ann"
+    assert vault.restore(masked, subject="ann") == "Hi Ann"
