@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from guardrails import address
 from guardrails.errors import ConfigError
 from guardrails.keys import Digester, Keys
+from guardrails.ratelimit.cost import priced
 from guardrails.ratelimit.limit import Limit, Per
 from guardrails.ratelimit.refused import detail_of, refused
 
@@ -121,9 +122,12 @@ class RateLimit:
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse early what would be refused at the door; register what is taken there."""
-        charges = self._identity.charges(call.message, call.layer)
+        charges: Sequence[Charge] = self._identity.charges(call.message, call.layer)
+        is_priced = self._identity.is_priced
+        if is_priced and call.dry_run:
+            charges = priced(charges, call.message)
         if self._shared is not None:
-            return await self._shared.guard(charges, call, forward, io)
+            return await self._shared.guard(charges, call, forward, io, is_priced=is_priced)
         ledger = self._ledger
         refusal, tightest, remaining = ledger.look(charges)
         if refusal is not None:
@@ -135,7 +139,7 @@ class RateLimit:
             detail["forked"] = True
         call.note("allow", detail=detail)
         if not call.dry_run:
-            reserve = Reserve(ledger, charges)
+            reserve = Reserve(ledger, charges, is_priced)
             call.at_door(reserve)
             call.at_door(Spend(ledger, reserve))
         return await forward(call)
@@ -152,11 +156,12 @@ class RateLimit:
 class Reserve:
     """Door step: all limits of the message admit it together, or nothing is taken."""
 
-    __slots__ = ("_charges", "hold", "store")
+    __slots__ = ("_charges", "_is_priced", "hold", "store")
 
     phase: str = "reserve"
 
-    def __init__(self, store: Ledger, charges: Sequence[Charge], /) -> None:
+    def __init__(self, store: Ledger, charges: Sequence[Charge], is_priced: bool = False, /) -> None:  # noqa: FBT001, FBT002 - hot
+        self._is_priced = is_priced
         self.hold: int | None = None
         self.store: Ledger = store
         self._charges = charges
@@ -169,6 +174,11 @@ class Reserve:
             RateLimited: A limit does not admit it (any more).
             Unavailable: The table of counters is full.
         """
+        if self._is_priced:
+            self._charges = priced(self._charges, sealed.message)
+        for peer in peers:
+            if peer._is_priced:  # noqa: SLF001 - same class
+                peer._charges = priced(peer._charges, sealed.message)  # noqa: SLF001
         wanted = [self._charges, *(peer._charges for peer in peers)] if peers else [self._charges]  # noqa: SLF001 - same class
         answer = self.store.reserve(wanted)
         if not isinstance(answer, list):

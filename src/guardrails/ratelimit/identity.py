@@ -34,11 +34,12 @@ class Identity:
         digester: Makes the keys.
     """
 
-    __slots__ = ("_custom", "_digester", "_envelope", "_known", "_rules")
+    __slots__ = ("_custom", "_digester", "_envelope", "_known", "_rules", "is_priced")
 
     def __init__(self, rules: Sequence[Rule], digester: Digester, /) -> None:
         self._rules = tuple(rules)
         self._digester = digester
+        self.is_priced: bool = any(not isinstance(rule.limit.cost, int) for rule in rules)
         # Messages with the same envelope are charged alike, unless a function of the message decides.
         self._custom = any(callable(rule.limit.per) for rule in rules)
         used = {role for rule in rules for role in rule.limit.roles}
@@ -68,13 +69,14 @@ class Identity:
     def _charged(self, rule: Rule, message: Message, layer: str) -> Iterator[Charge]:
         limit = rule.limit
         values = _values(limit, message)
+        units = limit.cost if isinstance(limit.cost, int) else 1  # what depends on the text is known at the door
         if "recipient" not in limit.roles:
-            yield Charge(rule, self._key(layer, limit, *values), limit.cost, 0)
+            yield Charge(rule, self._key(layer, limit, *values), units, 0)
             return
         if not message.recipients:
             raise ControlError(f"rate limit {limit.label!r} counts recipients, and this message has none")
         for position, recipient in enumerate(message.recipients, 1):
-            yield Charge(rule, self._key(layer, limit, *values, _person(recipient)), limit.cost, position)
+            yield Charge(rule, self._key(layer, limit, *values, _person(recipient)), units, position)
 
     def _key(self, layer: str, limit: Limit, *values: str | None) -> str:
         fields = (layer, limit.label, *values)

@@ -10,9 +10,11 @@ from typing import Final, TypeAlias
 from guardrails.core.message import Message
 from guardrails.errors import ConfigError
 
+Cost: TypeAlias = int | str | Callable[[Message], int]
 Per: TypeAlias = str | tuple[str, ...] | Callable[[Message], str] | None
 
 STRATEGIES: Final = ("moving-window", "fixed-window", "sliding-window-counter")
+COSTS: Final = ("segments", "tokens")
 PROTECTS: Final = ("people", "provider")
 SCOPES: Final = ("tenant", "global")
 ROLES: Final = ("recipient", "tenant", "conversation", "actor", "channel", "sender")
@@ -52,7 +54,8 @@ class Limit:
         strategy: "moving-window" (exact: at most *amount* in any window), "fixed-window" (windows begin with their first
             send), or "sliding-window-counter" (an approximation in constant memory).
         scope: "tenant" counts recipients, conversations and actors of each tenant separately; "global" across tenants.
-        cost: Units that one send takes, at least 1.
+        cost: Units that one send takes, at least 1: a number, "segments" (of a text message), "tokens" (estimated), or a
+            function of the message as it is really sent, masked. What depends on the text is charged at the door.
         protects: Whom it protects, which decides what happens while a shared store does not answer: "people" (nothing is sent)
             or "provider" (each process goes on with its share; see `RateLimit(replicas=)`).
 
@@ -73,7 +76,7 @@ class Limit:
     name: str | None = field(default=None, kw_only=True)
     strategy: str = field(default="moving-window", kw_only=True)
     scope: str = field(default="tenant", kw_only=True)
-    cost: int = field(default=1, kw_only=True)
+    cost: Cost = field(default=1, kw_only=True)
     protects: str = field(default="people", kw_only=True)
     amount: int = field(init=False, repr=False, compare=False)
     window_seconds: int = field(init=False, repr=False, compare=False)
@@ -95,8 +98,10 @@ class Limit:
             raise ConfigError(f'Limit {self.rate!r}: scope must be "tenant" or "global"')
         if self.protects not in PROTECTS:
             raise ConfigError(f'Limit {self.rate!r}: protects must be "people" or "provider"')
-        if type(self.cost) is not int or not 1 <= self.cost <= MAX_AMOUNT:
-            raise ConfigError(f"Limit {self.rate!r}: cost must be an int of at least 1")
+        if not callable(self.cost) and self.cost not in COSTS and not _is_amount(self.cost):
+            raise ConfigError(
+                f'Limit {self.rate!r}: cost must be an int of at least 1, "segments", "tokens" or a function of the message'
+            )
         if self.strategy == "moving-window" and amount > MAX_LOGGED:
             raise ConfigError(
                 f"Limit {self.rate!r}: a moving window remembers every send and holds at most {MAX_LOGGED}; "
@@ -122,6 +127,10 @@ class Limit:
     def by_tenant(self) -> bool:
         """Whether the tenant is part of the counter's identity without being named in *per*."""
         return self.scope == "tenant" and "tenant" not in self.roles and not PER_TENANT.isdisjoint(self.roles)
+
+
+def _is_amount(cost: object) -> bool:
+    return type(cost) is int and 1 <= cost <= MAX_AMOUNT
 
 
 def _rate(rate: object) -> tuple[int, int, str]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.errors import Unavailable
+from guardrails.ratelimit.cost import priced
 from guardrails.ratelimit.ledger import Charge, Ledger, Refusal
 from guardrails.ratelimit.refused import detail_of, refused
 from guardrails.ratelimit.store import Store, StoreDown, Taking, taking
@@ -42,7 +43,7 @@ class Shared:
         self.ledger: Ledger = ledger
         self._refused: dict[str, float] = {}  # counters that refused just now, and until when they will
 
-    async def guard(self, charges: Sequence[Charge], call: Call, forward: Forward, io: Io) -> Reply:
+    async def guard(self, charges: Sequence[Charge], call: Call, forward: Forward, io: Io, *, is_priced: bool) -> Reply:
         """
         One call on its way in.
 
@@ -58,7 +59,7 @@ class Shared:
                 charge, remaining = answer
                 call.note("allow", detail={"limit": charge.rule.limit.label, "remaining": remaining, **degraded})
         if not call.dry_run:
-            step = Take(self, charges, call)
+            step = Take(self, charges, call, is_priced=is_priced)
             call.at_door(step)
             call.at_door(SpendShare(self.ledger, step))
         return await forward(call)
@@ -96,12 +97,13 @@ def _check_share(charges: Sequence[Charge]) -> None:
 class Take:
     """Door step: all limits of one store admit the message together, or nothing is taken."""
 
-    __slots__ = ("_call", "_charges", "_shared", "_taken", "hold", "store")
+    __slots__ = ("_call", "_charges", "_is_priced", "_shared", "_taken", "hold", "store")
 
     phase: str = "shared"
     deadline_seconds: float = STEP_SECONDS
 
-    def __init__(self, shared: Shared, charges: Sequence[Charge], call: Call, /) -> None:
+    def __init__(self, shared: Shared, charges: Sequence[Charge], call: Call, /, *, is_priced: bool) -> None:
+        self._is_priced = is_priced
         self.store: Store = shared.store
         self.hold: int | None = None  # of our own share, while the store does not answer
         self._shared = shared
@@ -118,6 +120,9 @@ class Take:
             Unavailable: The store does not answer, and a limit protects people.
         """
         steps: list[Take] = [self, *peers]
+        for step in steps:
+            if step._is_priced:  # noqa: SLF001 - same class
+                step._charges = priced(step._charges, sealed.message)  # noqa: SLF001 - same class
         wanted = self._taken = taking([step._charges for step in steps])  # noqa: SLF001 - same class
         try:
             answer = await io.ask(blocking=lambda: self.store.take(wanted))
