@@ -21,7 +21,7 @@ MAIL = "ann@example.com"
 
 @pytest.fixture(scope="module")
 def mask() -> MaskPII:
-    return MaskPII()
+    return MaskPII(names="off")
 
 
 class LetsAllThrough:

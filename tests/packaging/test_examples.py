@@ -14,7 +14,7 @@ PLANTED = ("4242 4242 4242 4242", "jamie.fields@example.org", "+1 212 555 0188",
 SHOWS = {
     "first_guard.py": ["<CREDIT_CARD>", "<EMAIL_ADDRESS>", "not sent: recipient/minute is used up"],
     "async_guard.py": ["thread-0 -> +1 212 555 0100: Your code", "refused: denied by no_promises", "<EMAIL_ADDRESS>"],
-    "streaming_guard.py": ["card <CREDIT_CARD>?", "<PHONE_NUMBER>, or write to <EMAIL_ADDRESS>", "Goodbye."],
+    "streaming_guard.py": ["card <CREDIT_CARD>?", "<PHONE_NUMBER>, or write to <EMAIL_ADDRESS>", "Thank you."],
 }
 
 

@@ -7,4 +7,4 @@ from guardrails.pii import MaskPII
 
 @pytest.fixture(scope="session")
 def mask_pii() -> MaskPII:
-    return MaskPII()
+    return MaskPII(names="off")

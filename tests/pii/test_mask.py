@@ -119,7 +119,7 @@ def test_repr_shows_the_configuration_only() -> None:
     [
         ({"names": "spacy:en_core_web_sm"}, 'not in this version; use names="model" or names="off"'),
         ({"entities": ["EMAIL"]}, "did you mean 'EMAIL_ADDRESS'"),
-        ({"entities": ["PERSON"]}, "unknown entity 'PERSON'"),
+        ({"entities": ["PERSON"], "names": "off"}, "unknown entity 'PERSON'"),
         ({"entities": []}, "at least one"),
         ({"entities": "URL"}, "list"),
         ({"thresholds": {"PHONE": 0.5}}, "did you mean 'PHONE_NUMBER'"),

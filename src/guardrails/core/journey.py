@@ -163,7 +163,8 @@ class Journey:
         known: bool | None = stack.recall("opaque", identifier)
         if known is None:
             try:
-                known = not stack.masker.mask(identifier)[1]
+                look = getattr(stack.masker, "is_opaque", None)
+                known = not stack.masker.mask(identifier)[1] if look is None else bool(look(identifier))
             except Exception as error:  # noqa: BLE001 - a detector that fails must not stop a record; the id is digested
                 _log.error("guardrails: looking at an id failed with %s; it is recorded as a digest", type(error).__name__)
                 return False

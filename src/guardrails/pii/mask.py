@@ -34,10 +34,11 @@ class MaskPII:
     """
     Masks personal data in what is sent and in what comes back.
 
-    In this version plain `MaskPII()` means `names="off"`: it finds what has a pattern (phone numbers, e-mail addresses,
-    cards, IBANs, US social security numbers, IP and MAC addresses, web addresses) and no names and no postal addresses.
+    Names of people, places and postal addresses are found by a model, which `guardrails models install` puts here (extra
+    `names`); what has a pattern (phone numbers, e-mail addresses, cards, IBANs, US social security numbers, IP and MAC
+    addresses, web addresses) by Presidio's recognizers. `names="off"` finds patterns only, and needs no model.
 
-    Detection is Presidio's, without an NLP model, a download or a network: on construction the process-wide extractor of
+    Nothing is downloaded and no socket is opened: on construction the process-wide extractor of
     tldextract (`tldextract.extract`) is set to the list of public suffixes that ships with it, also for an `analyzer` of
     yours, because Presidio's e-mail recognizer would fetch that list.
 
@@ -47,8 +48,8 @@ class MaskPII:
 
     Args:
         entities: Presidio entity names to look for; None for the default set, or for all that `analyzer` knows.
-        names: `"off"`, or `"model"` to find names of people, places, postal addresses and numbers of people too, with a model
-            that `guardrails models install` puts here (extra `names`). It says nothing where `analyzer` is given.
+        names: `"model"` to find names of people, places, postal addresses and numbers of people too, or `"off"`. No model is
+            needed where *entities* has none of them, and it says nothing where *analyzer* is given.
         operators: Entity name (or `"DEFAULT"`) to `"replace"` (the default: `<ENTITY_NAME>`), `"partial"`, `"redact"`,
             `"keep"`, `"block"`, `"hash"`, `"encrypt"`, an object of their classes, or an `OperatorConfig` or `Operator` of
             presidio-anonymizer.
@@ -62,8 +63,8 @@ class MaskPII:
     Raises:
         ConfigError: An argument is wrong; says which and what to write.
 
-    >>> MaskPII().mask("Call +1 212 555 0173 or write to ann@example.com")[0]
-    'Call <PHONE_NUMBER> or write to <EMAIL_ADDRESS>'
+    >>> MaskPII().mask("Call Ann Smith on +1 212 555 0173 or write to ann@example.com")[0]
+    'Call <PERSON> on <PHONE_NUMBER> or write to <EMAIL_ADDRESS>'
     """
 
     kind: ClassVar[str] = "mask"
@@ -72,7 +73,7 @@ class MaskPII:
         self,
         *,
         entities: Sequence[str] | None = None,
-        names: str = "off",
+        names: str = "model",
         operators: Mapping[str, OperatorLike] | None = None,
         thresholds: float | Mapping[str, float] | None = None,
         analyzer: AnalyzerEngine | None = None,
@@ -110,6 +111,15 @@ class MaskPII:
             allow=self._allow,
             shortest=SHORTEST_WITH_NAMES if self._names == "model" else 0,
         )
+        self._of_ids = self._examiner
+        if self._names == "model":
+            self._of_ids = Examiner(
+                disguises(again, again),
+                disguises(again, again),
+                self._detector.entities,
+                looks_again=False,
+                allow=self._allow,
+            )
         self._warm = False
         self.open()
 
@@ -179,6 +189,14 @@ class MaskPII:
             return masked, masking.findings
         del text, masking
         raise failure
+
+    def is_opaque(self, identifier: str, /) -> bool:
+        """
+        Whether no pattern finds anything in an id.
+
+        Names are not looked for: the model reads sentences, and what it says about `thread-7f3c` is noise.
+        """
+        return not self._of_ids.examine(_exact(identifier), ())
 
     def filter(self) -> MaskFilter:
         """A fresh filter that masks a stream, however it is cut; holds back at most one segment."""

@@ -301,3 +301,17 @@ def test_async_sends_run_the_model_in_another_thread(run: Run, monkeypatch: pyte
     assert sent == ["Hi <PERSON>"]
     assert ran_in
     assert threading.get_ident() not in ran_in
+
+
+def test_ids_are_looked_at_for_patterns_only(with_names: MaskPII) -> None:
+    for identifier in ("demo-kpnkzfcm-n0", "tenant-acme", "conv-123", "thread_abc"):
+        assert with_names.is_opaque(identifier)
+    for identifier in ("ann@example.com", "+12125550173"):
+        assert not with_names.is_opaque(identifier)
+        assert not MaskPII(names="off").is_opaque(identifier)
+
+
+def test_names_are_found_by_default() -> None:
+    assert MaskPII().mask("Hi Ann Smith")[0] == "Hi <PERSON>"
+    assert {"PERSON", "LOCATION", "ID"} <= MaskPII().entities
+    assert not {"PERSON", "LOCATION", "ID"} & MaskPII(names="off").entities
