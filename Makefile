@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-pii eval differential wheel ci clean
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential wheel ci clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -69,6 +69,10 @@ docs: $(STAMP) ## run every example of the documentation
 
 bench: $(STAMP) ## measure the cost per call against the bare function
 	$(BIN)/python bench/run.py $(BENCH)
+
+bench-limits: $(STAMP) ## measure limits in memory against bare limits, and in a real store against one PING
+	$(BIN)/python -m bench.ratelimit
+	$(BIN)/python -m bench.store
 
 bench-pii: $(STAMP) ## measure detection and masking against plain Presidio in the same run
 	$(BIN)/python -m bench.detection

@@ -12,7 +12,7 @@ Counters: a moving window is a sorted set of takings by time, with the negative 
 a sliding one are hashes of two and three whole numbers. Times are microseconds, exact in a double until the year 2255.
 
 TAKE    KEYS check, grant, counters...  ARGV mode, key check value, older values, not after, grant's life in ms,
-        then strategy, units, amount and length for each counter
+        and in one text (each argument costs the client) strategy, units, amount and length for each counter
         returns {code, server's time, number of the counter, units left or microseconds to wait}
 RELEASE KEYS grant, counters...         ARGV grant's life in ms, then strategy, units and length for each counter
 """
@@ -45,11 +45,13 @@ if mode == 'take' then
   if earlier then return {1, now, 1, 0} end
 end
 local function num(x) return string.format('%.0f', x) end
+local asked = {}
+for word in string.gmatch(ARGV[6], '%S+') do asked[#asked + 1] = word end
 local state, worst, wait, tight, least = {}, 0, 0, 1, math.huge
 for i = 1, #KEYS - 2 do
-  local key, base = KEYS[i + 2], 5 + (i - 1) * 4
-  local kind, units = ARGV[base + 1], tonumber(ARGV[base + 2])
-  local amount, length = tonumber(ARGV[base + 3]), tonumber(ARGV[base + 4])
+  local key, base = KEYS[i + 2], (i - 1) * 4
+  local kind, units = asked[base + 1], tonumber(asked[base + 2])
+  local amount, length = tonumber(asked[base + 3]), tonumber(asked[base + 4])
   local s = {}
   if kind == 'm' then
     local newest = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
@@ -106,8 +108,8 @@ if worst > 0 then return {0, now, worst, wait} end
 if mode == 'look' then return {1, now, tight, least} end
 local marks = {}
 for i = 1, #KEYS - 2 do
-  local key, base = KEYS[i + 2], 5 + (i - 1) * 4
-  local kind, units, length = ARGV[base + 1], tonumber(ARGV[base + 2]), tonumber(ARGV[base + 4])
+  local key, base = KEYS[i + 2], (i - 1) * 4
+  local kind, units, length = asked[base + 1], tonumber(asked[base + 2]), tonumber(asked[base + 4])
   local s = state[i]
   if kind == 'm' then
     redis.call('ZREMRANGEBYSCORE', key, 0, num(s.at - length))

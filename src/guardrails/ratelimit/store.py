@@ -174,9 +174,11 @@ class Store:
         # The server's time at which we stop waiting, never later: the offset was read after the server had read its clock.
         not_after = time.monotonic_ns() // 1_000 + offset + int(self._timeout * 1_000_000)
         keys = [PREFIX + "key", wanted.grant, *map(counter_name, wanted.charges)]
-        arguments: list[Any] = [mode, self._check, self._older, not_after, _GRANT_MS]
-        for rule, _, units, _ in wanted.charges:
-            arguments += [_KINDS[rule.limit.strategy], units, rule.limit.amount, rule.seconds * 1_000_000]
+        asked = " ".join(
+            f"{_KINDS[rule.limit.strategy]} {units} {rule.limit.amount} {rule.seconds}000000"
+            for rule, _, units, _ in wanted.charges
+        )
+        arguments = [mode, self._check, self._older, not_after, _GRANT_MS, asked]
         code, now, *rest = self._script(scripts.TAKE, _TAKE_SHA, keys, arguments)
         self._offset = now - time.monotonic_ns() // 1_000
         return (code, *rest)
