@@ -15,6 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from floors import afloor, floor
 from measure import Effort, Subject, Timed, awaited, effort, headline, interleaved, judged, packages, repeated, row
 
 from guardrails import Call, Guard
@@ -27,6 +28,7 @@ CHUNKS = 1_000
 BUDGET_US = 3.0  # three pass-through controls on top of the bare call
 GOAL_US = 2.0
 SIZES = (0, 1, 3, 5)
+FLOOR = "the least guard (bench/floors.py)"
 
 
 class PassThrough:
@@ -80,11 +82,19 @@ def controls(work: Effort, loop: asyncio.AbstractEventLoop) -> None:
         name = f"guard with {size} pass-through controls"
         sync[name] = repeated(_call(guard(send)), calls)
         asynchronous[name] = awaited(_call(guard(asend)), calls, loop)
+    for size in SIZES:
+        name = f"{FLOOR} with {size}"
+        least = [PassThrough() for _ in range(size)]
+        sync[name] = repeated(_call(floor(least, send)), calls)
+        asynchronous[name] = awaited(_call(afloor(least, asend)), calls, loop)
     for title, subjects in (("sync", sync), ("async", asynchronous)):
         found = interleaved(subjects, work.rounds)
         headline(f"Controls, {title} send: us per call")
         for name, timed in found.items():
             _against_bare(name, timed, found["bare"], judge=" 3 " in name)
+        for size in SIZES:
+            above = found[f"guard with {size} pass-through controls"].ratio(found[f"{FLOOR} with {size}"])
+            print(f"  with {size}: {above:.2f} times the least guard")
 
 
 def _call(guarded: Callable[[str, str], Any]) -> Callable[[], Any]:

@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from floors import Counting, Recording, afloor, floor
 from measure import Effort, Subject, awaited, effort, headline, interleaved, judged, packages, repeated, row
 
 from guardrails import AuditLog, Guard, MaskPII, RateLimit
@@ -31,6 +32,7 @@ CALLS = 500
 RECORDED_BUDGET_US, RECORDED_GOAL_US = 25.0, 20.0
 WHOLE_BUDGET_US, WHOLE_GOAL_US = 80.0, 60.0
 UNSEEN = 2_000
+FLOOR = "their parts, least guard"
 
 
 def send(to: str, body: str) -> str:
@@ -61,12 +63,20 @@ def controls_without_detection(work: Effort, loop: asyncio.AbstractEventLoop, fo
     }.items():
         subjects[name] = _turns(made(send), calls)
         subjects[f"{name}, async"] = _aturns(made(asend), calls, loop)
+    descriptor = os.open(folder / "floor", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    open_guards.callback(os.close, descriptor)
+    parts = (Recording(descriptor), Counting(GENEROUS))
+    subjects[FLOOR] = _turns(floor(parts, send), calls)
+    subjects[f"{FLOOR}, async"] = _aturns(afloor(parts, asend), calls, loop)
     found = interleaved(subjects, work.rounds)
     headline('One limit in memory, intent and outcome recorded (durability="os"): us per call')
     for name, timed in found.items():
         bare = found["bare, async" if name.endswith("async") else "bare"]
         verdict = judged(timed.median * 1e6, RECORDED_BUDGET_US, RECORDED_GOAL_US) if "limit + audit" in name else ""
         row(name, timed, None if timed is bare else bare, verdict)
+    for end in ("", ", async"):
+        above = found[f"limit + audit{end}"].ratio(found[FLOOR + end])
+        print(f"  limit + audit{end}: {above:.2f} times their parts on the least guard")
 
 
 def _turns(function: Callable[[str, str], Any], calls: int) -> Subject:
