@@ -62,7 +62,7 @@ class Call:
 
     @property
     def reply(self) -> str:
-        """How the reply is treated: "auto", "mask" or "pass"."""
+        """How the reply is treated: "auto", "mask", "restore" or "pass"."""
         return self._journey.plan.reply
 
     @property

@@ -16,7 +16,7 @@ from guardrails.core.stack import Stack
 from guardrails.core.wrapping import Live, wrapper_for
 from guardrails.errors import ConfigError
 
-REPLIES: Final = ("auto", "mask", "pass")
+REPLIES: Final = ("auto", "mask", "restore", "pass")
 STREAMS: Final = ("collect", "cut")
 
 
@@ -128,6 +128,8 @@ def check_reply(reply: str, stack: Stack) -> None:
         raise ConfigError(f"reply must be one of {', '.join(REPLIES)}")
     if reply == "mask" and stack.mask is None:
         raise ConfigError('reply="mask" needs a mask control, such as MaskPII(), in the guard')
+    if reply == "restore" and not getattr(stack.masker, "restores", False):
+        raise ConfigError('reply="restore" needs a mask control with a vault, such as MaskPII(vault=Vault()), in the guard')
 
 
 def operation_of(send: Any) -> str:

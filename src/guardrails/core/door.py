@@ -154,6 +154,7 @@ async def _seal(journey: Journey, call: Call) -> None:
     """Mask what changed after the mask control; decide what the payload is."""
     final, masker, slot = call.message, journey.plan.stack.masker, journey.plan.stack.mask
     before = journey.masked_parts
+    masker = getattr(journey.bound, "sealing", masker)
     assert masker is not None and slot is not None and before is not None  # noqa: S101, PT018 - the caller looked
     sealed = dict(final.parts)
     found: dict[str, Sequence[Any]] = {}

@@ -3,7 +3,7 @@ A guarded stream on its way to the caller, for sync and async consumers.
 
 Rules:
 1. The first chunk decides: a stream of str goes through the filters; any other passes in "auto" and "pass", and is a
-   `ControlError` in "mask".
+   `ControlError` in "mask" and "restore".
 2. What a filter holds back is flushed before a chunk that is not text, and at the end.
 3. Closing, collecting, exhausting or failing: the outcome is written exactly once.
 """
@@ -74,9 +74,9 @@ class Flow:
         if not self._decided:
             self._decided = True
             if not isinstance(chunk, str):
-                if self._journey.plan.reply == "mask":
+                if (mode := self._journey.plan.reply) in ("mask", "restore"):
                     raise ControlError(
-                        f'reply="mask" needs a stream of str, not of {type(chunk).__name__}',
+                        f'reply="{mode}" needs a stream of str, not of {type(chunk).__name__}',
                         sent=True,
                         control="core",
                     )

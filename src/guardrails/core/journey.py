@@ -82,6 +82,7 @@ class Journey:
     payload: Message | None = None
     stream: Stream | None = None
     reply_masked: object = None
+    bound: Any = None  # the mask control, as it masks this one message
     reply_notes_from: int = 0
     reply_atoms: frozenset[str] = frozenset()
     at_leaf: bool = False
@@ -190,6 +191,8 @@ class Journey:
     async def mask_call(self, call: Call, masker: Masker, io: Any) -> Call:
         """Every part of *call* masked, noted, and remembered as masked."""
         self._only_the_mask("masked")
+        if masker is not self.plan.stack.masker:
+            self.bound = masker
         parts = call.message.parts
         masked: dict[str, str] = {}
         findings: dict[str, Sequence[Finding]] = {}
@@ -223,15 +226,22 @@ class Journey:
             self._only_the_mask("masked_reply")
         if reply is None or reply is PREVIEWED:
             return reply
+        masker = getattr(self.bound, "replies", masker)
         if isinstance(reply, Stream):
             self._filter_stream(reply, masker)
             return reply
+        masked = await self._masked_value(reply, masker, io)
+        if self.plan.reply == "restore" and not self.at_leaf and not self._only_watched():
+            return await self._restored(masked, io)
+        return masked
+
+    async def _masked_value(self, reply: object, masker: Masker, io: Any) -> object:
         mode = self.plan.reply
         if mode == "pass" or (mode == "auto" and not (isinstance(reply, str) and self._answers_a_model())):
             return reply
         if isinstance(reply, str) and reply == self.reply_masked:
             return reply
-        monitored = self.plan.stack.mask is not None and self.plan.stack.mask.monitored
+        monitored = self._only_watched()
         walk = Walk(self.plan.caps)
         walk.read("reply", reply, ())
         changes: list[tuple[Place, str]] = []
@@ -246,6 +256,27 @@ class Journey:
             self.note("mask", findings=findings, detail={"reply": True}, by=self._mask_hop())
         self.reply_masked = put(reply, changes) if changes and not monitored else reply
         return self.reply_masked
+
+    async def _restored(self, reply: object, io: Any) -> object:
+        """The reply with the tokens of the message's subject turned back; strings in containers too."""
+        walk = Walk(self.plan.caps)
+        walk.read("reply", reply, ())
+        ways = [(place, text) for path, text in walk.texts.items() for place in (walk.places[path][1],)]
+
+        def restore() -> list[tuple[Place, str]]:
+            news = [
+                (place, self.bound.restore(text, [getattr(step, "key", getattr(step, "name", None)) for step in place]))
+                for place, text in ways
+            ]
+            return [new for new, (_, text) in zip(news, ways, strict=True) if new[1] != text]
+
+        blocks = self.io.awaits and getattr(self.bound, "inline_characters", 1) == 0
+        changes = await io.ask(blocking=restore) if blocks else restore()
+        return put(reply, changes) if changes else reply
+
+    def _only_watched(self) -> bool:
+        slot = self.plan.stack.mask
+        return slot is not None and slot.monitored
 
     def _only_the_mask(self, method: str) -> None:
         # Whoever could call this could declare raw text masked, and pass the seal with it.
@@ -265,6 +296,8 @@ class Journey:
         if not filters or filters[-1][1] != _MASK_FILTER:
             filters.append((masker.filter(), _MASK_FILTER))
         if not self.at_leaf:
+            if self.plan.reply == "restore":
+                filters.append((self.bound.restoring(), _MASK_FILTER))
             stream._closed_to_team = True  # noqa: SLF001 - core's own
 
     def _mask_hop(self) -> Any:

@@ -96,7 +96,7 @@ class _Cut:
 
     def __init__(self, journey: Journey) -> None:
         self._journey = journey
-        masker = journey.plan.stack.masker
+        masker = journey.bound or journey.plan.stack.masker
         slot = journey.plan.stack.mask
         watches = slot is not None and slot.monitored
         self._filter: Filter | None = masker.filter() if masker is not None and not watches else None

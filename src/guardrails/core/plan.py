@@ -25,7 +25,7 @@ class Plan:
         shape: What calling it gives.
         stack: The controls.
         binding: From arguments to a message and back.
-        reply: "auto", "mask" or "pass".
+        reply: "auto", "mask", "restore" or "pass".
         operation: `module:qualname`, for records.
         channel: The message's channel, when the arguments do not say.
         direction: "outbound" or "inbound".

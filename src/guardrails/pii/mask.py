@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, final
 from guardrails import address
 from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.verdict import Finding
-from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError
+from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError, Unavailable
 from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDetector, on_time
 from guardrails.pii.disguise import disguises
 from guardrails.pii.failures import SpeakableError, what_failed
@@ -18,12 +18,15 @@ from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import DEFAULT_ENTITIES
 from guardrails.pii.stream import MaskFilter, Masking
+from guardrails.pii.vault.bound import BoundMask, bound_to, check_operators, check_vault
+from guardrails.pii.vault.vault import Vault
 
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine
 
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
+    from guardrails.core.message import Message
 
 _NAMES: Final = ("model", "off")
 SHORTEST_WITH_NAMES: Final = 80  # characters of a segment: "Ok Ann. Bye." alone says too little about who Ann is
@@ -58,6 +61,10 @@ class MaskPII:
         analyzer: A Presidio `AnalyzerEngine` to use instead, exactly as it is.
         allow: Exact strings (case matters) that are never masked; a finding that reaches beyond one is masked.
         language: Presidio language code of the text.
+        vault: Where `"pseudonym"` keeps values, and who owns what; needed by `reply="restore"`.
+        own: `"keep"` lets values pass that are the recipient's own (`vault.own`), to a verified address of theirs, and refuses
+            those of somebody else (`Blocked("other_subject")`); `"mask"` only refuses; None asks nothing.
+        restore_into: Where `reply="restore"` puts values besides texts: `"links"`, `"tools"`.
         name: Stands in records and errors.
 
     Raises:
@@ -79,6 +86,9 @@ class MaskPII:
         analyzer: AnalyzerEngine | None = None,
         allow: Sequence[str] = (),
         language: str = "en",
+        vault: Vault | None = None,
+        own: str | None = None,
+        restore_into: Sequence[str] = (),
         name: str = "mask_pii",
     ) -> None:
         if names not in _NAMES:
@@ -87,6 +97,7 @@ class MaskPII:
             raise ConfigError("MaskPII(entities=...) takes a list of at least one entity name")
         if not _is_list_of_words(allow):
             raise ConfigError("MaskPII(allow=...) takes a list of non-empty str")
+        check_vault(vault, own, restore_into)
         floor, floors = _floors(thresholds)
         use_bundled_suffixes()
         self.name = name
@@ -98,7 +109,9 @@ class MaskPII:
         self._names = names if analyzer is None else "off"
         # Core masks longer texts of async sends in a worker thread: inference never stalls the loop.
         self.inline_characters: int = 0 if self._names == "model" else INLINE_CHARACTERS
+        self._vault, self._own, self._restore_into = vault, own, tuple(restore_into)
         self._operators = operators_for(operators, self._detector.entities)
+        check_operators(vault, self._operators)
         self._plain = operators_for(None, self._detector.entities)  # finding applies no operator that could have effects
         self._allow = tuple(allow)
         self._language = language
@@ -141,6 +154,8 @@ class MaskPII:
         for operator in self._operators.values():
             if isinstance(operator, Hash | Encrypt):
                 operator.keys.require_production()
+        if self._vault is not None:
+            self._vault.require_production()
 
     @property
     def analyzer(self) -> AnalyzerEngine:
@@ -204,9 +219,28 @@ class MaskPII:
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Forward the call with every part masked, and mask the reply as the call says."""
-        masked = await call.masked(self, io)
+        masker = self if self._vault is None else self._bound(self._vault, call.message, dry=call.dry_run)
+        masked = await call.masked(masker, io)
         reply = await forward(masked)
-        return await call.masked_reply(reply, self, io)
+        return await call.masked_reply(reply, masker, io)
+
+    @property
+    def restores(self) -> bool:
+        """Whether `reply="restore"` can be obeyed."""
+        return self._vault is not None
+
+    def _bound(self, vault: Vault, message: Message, *, dry: bool) -> BoundMask:
+        return bound_to(
+            message,
+            vault=vault,
+            own=self._own,
+            dry=dry,
+            examiner=self._examiner,
+            operators=self._operators,
+            failed=self._failed,
+            restore_into=self._restore_into,
+            inline_characters=0 if vault.blocks else self.inline_characters,
+        )
 
     def _masking(self) -> Masking:
         return Masking(self._examiner, self._operators)
@@ -214,6 +248,8 @@ class MaskPII:
     def _failed(self, error: Exception) -> GuardrailsError:
         if isinstance(error, Blocked):
             return Blocked(error.reason, findings=error.findings, control=self.name)
+        if isinstance(error, Unavailable):
+            return Unavailable(str(error), control=self.name)
         return ControlError(f"{self.name}: {what_failed(error)}; the text was refused", control=self.name)
 
     def __repr__(self) -> str:

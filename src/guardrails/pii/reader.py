@@ -35,7 +35,7 @@ class Examiner:
         shortest: Least length of a segment, in characters.
     """
 
-    __slots__ = ("_again", "_allow", "_entities", "_spans", "looks_again", "shortest")
+    __slots__ = ("_again", "_allow", "_atoms", "_entities", "_spans", "looks_again", "shortest")
 
     def __init__(
         self,
@@ -49,14 +49,42 @@ class Examiner:
     ) -> None:
         self._spans = spans
         self._again = again
+        self._atoms: Callable[[str], list[Span]] | None = None
         self._entities = entities
         self._allow = tuple(allow)
         self.looks_again: bool = looks_again
         self.shortest: int = shortest
 
+    def beside(
+        self,
+        *,
+        also: Callable[[str], list[Span]] | None = None,
+        atoms: Callable[[str], list[Span]] | None = None,
+    ) -> Examiner:
+        """
+        One that finds more, or leaves more alone.
+
+        Args:
+            also: Finds what is found beside.
+            atoms: Finds what is left alone.
+        """
+        spans = self._spans
+        twin = Examiner(
+            spans if also is None else lambda text: [*spans(text), *also(text)],
+            self._again,
+            self._entities,
+            looks_again=self.looks_again,
+            allow=self._allow,
+            shortest=self.shortest,
+        )
+        twin._atoms = atoms
+        return twin
+
     def examine(self, text: str, known: Sequence[Span]) -> list[Span]:
         """Non-overlapping findings in *text*, in order, none of them in *known*."""
         atoms = [*known, *tokens(text, self._entities)]
+        if self._atoms is not None:
+            atoms += self._atoms(text)
         allowed = self._allowed(text)
         whole = Piece(0, len(text), "", "")
         pieces = whole.without(atoms) if atoms else [whole]

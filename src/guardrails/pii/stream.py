@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import final
 
 from guardrails.core.verdict import Finding
-from guardrails.errors import Blocked, GuardrailsError
+from guardrails.errors import Blocked, GuardrailsError, Unavailable
 from guardrails.pii.failures import SpeakableError
 from guardrails.pii.operators import Operator
 from guardrails.pii.reader import Examiner, Reader
@@ -21,11 +21,15 @@ class Masking:
     Args:
         examiner: Detects.
         operators: Operator of each entity.
+        reads: Told of the text, in order, each value after its operator was asked.
     """
 
-    __slots__ = ("_held", "_held_from", "_operators", "_placed", "_reader", "findings")
+    __slots__ = ("_held", "_held_from", "_operators", "_placed", "_reader", "_reads", "findings")
 
-    def __init__(self, examiner: Examiner, operators: Mapping[str, Operator]) -> None:
+    def __init__(
+        self, examiner: Examiner, operators: Mapping[str, Operator], reads: Callable[[str], None] | None = None
+    ) -> None:
+        self._reads = reads
         self._reader = Reader(examiner)
         self._operators = operators
         self._held = ""
@@ -48,8 +52,13 @@ class Masking:
         position = held_from
         placed = self._placed
         for span in spans:
-            masked = self._masked(span, held[span.start - held_from : span.end - held_from])
+            value = held[span.start - held_from : span.end - held_from]
             before = held[position - held_from : span.start - held_from]
+            if self._reads is not None:
+                self._reads(before)
+            masked = self._masked(span, value)
+            if self._reads is not None:
+                self._reads(value)
             released += (before, masked)
             start = placed + len(before)
             placed = start + len(masked)
@@ -57,6 +66,8 @@ class Masking:
             position = span.end
         settled = max(self._reader.settled, position)
         released.append(held[position - held_from : settled - held_from])
+        if self._reads is not None:
+            self._reads(released[-1])
         self._placed = placed + len(released[-1])
         self._held = held[settled - held_from :]
         self._held_from = settled
@@ -66,7 +77,7 @@ class Masking:
         operator = self._operators[span.type]
         try:
             return operator.apply(span.type, value)
-        except (SpeakableError, Blocked):
+        except (SpeakableError, Blocked, Unavailable):
             raise
         except Exception as error:  # noqa: BLE001 - users' operators raise anything; re-raised below, without the value
             kind = type(error).__name__

@@ -302,6 +302,17 @@ class Vault:
         """Ids that a subject has among the owners of a value."""
         return {_id_of(group) for group in groups(self._keys, tenant, "s", subject)}
 
+    def about(self, message: Message) -> Callable[[], tuple[str, bool]]:
+        """As `subject_of`, asked once, when it is needed."""
+        known: list[tuple[str, bool]] = []
+
+        def answer() -> tuple[str, bool]:
+            if not known:
+                known.append(self.subject_of(message))
+            return known[0]
+
+        return answer
+
     def subject_of(self, message: Message) -> tuple[str, bool]:
         """
         Whom a message is about, and whether all its recipients are verified addresses of theirs.
