@@ -35,9 +35,8 @@ def in_conversation(text: str) -> str:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def linked() -> Iterator[None]:
+def linked() -> None:
     vault.link("conversation:c", subject="c")
-    return
 
 
 @given(text=TEXTS)
