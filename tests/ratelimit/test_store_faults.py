@@ -37,7 +37,7 @@ def recovered(send: Any) -> Any:
 @pytest.mark.parametrize("fault", ["kill", "stop"])
 def test_g10_people_are_refused_within_two_seconds_of_a_store_that_is_dead_or_hangs(server: Server, fault: str) -> None:
     send = sender(RateLimit("100/hour", per="recipient", storage=server.url, keys=KEYS))
-    send(ANN, "hello")
+    recovered(send)  # a busy machine may be late with the first connection
     getattr(server, fault)()
     for _ in range(3):
         begun = time.monotonic()
@@ -67,7 +67,7 @@ def test_g6_what_a_hanging_store_executes_late_costs_nothing(server: Server, str
 
 def test_g6_a_store_that_was_restarted_is_used_again_without_a_failure(server: Server) -> None:
     send = sender(RateLimit("3/hour", storage=server.url, keys=KEYS))
-    send(ANN, "hello")
+    recovered(send)
     server.restart()
 
     assert admitted(send) == 3
