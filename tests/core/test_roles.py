@@ -202,8 +202,8 @@ def test_every_reply_is_accepted_with_what_it_needs(reply: Any) -> None:
     assert callable(Guard(Hide())(reply=reply)(function("to, body")))
 
 
-def test_a_reply_that_this_version_cannot_restore_is_a_config_error() -> None:
-    with pytest.raises(ConfigError, match="auto, mask, pass"):
+def test_a_reply_cannot_be_restored_without_a_vault() -> None:
+    with pytest.raises(ConfigError, match="needs a mask control with a vault"):
         Guard(Hide())(reply="restore")(function("to, body"))
 
 
