@@ -53,7 +53,7 @@ def test_g10_people_are_refused_within_two_seconds_of_a_store_that_is_dead_or_ha
 def test_g6_what_a_hanging_store_executes_late_costs_nothing(server: Server, strategy: str) -> None:
     limit = RateLimit(Limit("5/hour", strategy=strategy), storage=server.url, keys=KEYS, timeout_seconds=0.3)
     send = sender(limit)
-    send(ANN, "hello")
+    recovered(send)
     server.stop()
     for _ in range(4):
         with pytest.raises(Unavailable):
@@ -75,7 +75,7 @@ def test_g6_a_store_that_was_restarted_is_used_again_without_a_failure(server: S
 
 def test_a_script_that_was_forgotten_is_told_again(server: Server) -> None:
     send = sender(RateLimit("3/hour", storage=server.url, keys=KEYS))
-    send(ANN, "hello")
+    recovered(send)
     with server.client() as client:
         client.script_flush()
 

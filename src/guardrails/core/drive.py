@@ -295,14 +295,12 @@ async def within_scope(turn: Turn, coroutine: Coroutine[Any, Any, T]) -> T | Non
 
 def pause_scope(turn: Turn) -> None:
     """On trio: the turn's own time stands still."""
-    if turn.scope is not None:
-        turn.scope.deadline = float("inf")
+    turn.scope.deadline = float("inf")
 
 
 def resume_scope(turn: Turn) -> None:
     """On trio: the turn's own time runs again."""
-    if turn.scope is not None:
-        turn.scope.deadline = _trio().current_time() + max(0.0, turn.remaining())
+    turn.scope.deadline = _trio().current_time() + max(0.0, turn.remaining())
 
 
 async def shielded(make: Callable[[], Coroutine[Any, Any, None]], io: Ports) -> None:

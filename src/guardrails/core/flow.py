@@ -335,7 +335,7 @@ class GuardedAsyncStream(_GuardedBase):
     async def aclose(self) -> None:
         """End the stream; the outcome is written first, then the source is closed."""
         self._flow.abandoned()
-        await _aclose(self._flow.source)
+        await close_source(self._flow.source)
 
     async def __aenter__(self) -> Self:
         return self
@@ -367,7 +367,7 @@ def _let_go(flow: Flow) -> None:
 
 async def _alet_go(flow: Flow) -> None:
     try:
-        await _aclose(flow.source)
+        await close_source(flow.source)
     except Exception as error:  # noqa: BLE001 - the failure that ended the stream is what the caller shall see
         _log.error("guardrails: closing a failed stream raised %s", type(error).__name__)
 
@@ -379,7 +379,8 @@ def _quietly(close: Any) -> None:
         _log.error("guardrails: closing a failed stream raised %s", type(error).__name__)
 
 
-async def _aclose(source: Any) -> None:
+async def close_source(source: Any) -> None:
+    """Close what an async stream is read from, whichever of `aclose` and `close` it has."""
     close = getattr(source, "aclose", None) or getattr(source, "close", None)
     if close is None:
         return

@@ -110,7 +110,7 @@ async def _ask(journey: Journey) -> None:
 
 
 def _decision(journey: Journey, failure: BaseException | None) -> Decision:
-    if journey.refusal is not None:
+    if journey.refusal is not None:  # the seal's: whatever a control made of it
         failure = journey.refusal
     refusal = failure if isinstance(failure, GuardrailsError) else None
     if failure is not None and (refusal is None or (isinstance(refusal, Unavailable) and refusal.control == "guard")):

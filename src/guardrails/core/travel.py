@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from guardrails.core import drive
 from guardrails.core.call import make_call
 from guardrails.core.door import StopCarrier, undo_by_hand, undo_entered
-from guardrails.core.flow import guarded, raise_clean
+from guardrails.core.flow import close_source, guarded, raise_clean
 from guardrails.core.journey import Journey
 from guardrails.core.nesting import sending
 from guardrails.core.onion import enter
@@ -234,6 +234,5 @@ def _close_dropped_now(journey: Journey) -> None:
 async def close_dropped(journey: Journey) -> None:
     """An async stream that never reached the caller."""
     stream, journey.stream = journey.stream, None
-    close = getattr(stream._source, "aclose", None) if stream is not None else None  # noqa: SLF001 - core's own
-    if close is not None:
-        await close()
+    if stream is not None:
+        await close_source(stream._source)  # noqa: SLF001 - core's own
