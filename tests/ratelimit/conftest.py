@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,3 +32,12 @@ def server(kept: Server) -> Iterator[Server]:
     yield kept
     if kept.process is not None:
         kept.cont()
+
+
+@pytest.fixture(autouse=True)
+def stores_of_its_own() -> None:
+    """Guards that name a store alike share what is known of it; a test must not inherit that the last one's store was dead."""
+    if "guardrails.ratelimit.store" in sys.modules:
+        from guardrails.ratelimit import store  # noqa: PLC0415 - needs the extra
+
+        store._stores.clear()
