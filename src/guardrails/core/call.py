@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, final
 
 from guardrails.core.message import with_parts
+from guardrails.core.repeats import repeated_message
 from guardrails.errors import ControlError, Denied
 
 if TYPE_CHECKING:
@@ -64,6 +65,12 @@ class Call:
     def reply(self) -> str:
         """How the reply is treated: "auto", "mask", "restore" or "pass"."""
         return self._journey.plan.reply
+
+    @property
+    def repeat(self) -> bool:
+        """True when an adapter says that its host tries the same message again; it was charged at the first attempt."""
+        journey = self._journey
+        return bool(journey.args) and journey.args[0] is repeated_message.get()
 
     @property
     def dry_run(self) -> bool:

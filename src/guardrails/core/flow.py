@@ -74,7 +74,7 @@ class Flow:
         if not self._decided:
             self._decided = True
             if not isinstance(chunk, str):
-                if (mode := self._journey.plan.reply) in ("mask", "restore"):
+                if (mode := self._journey.plan.reply) in ("mask", "restore") and not self._journey.replies_itself:
                     raise ControlError(
                         f'reply="{mode}" needs a stream of str, not of {type(chunk).__name__}',
                         sent=True,
@@ -125,6 +125,10 @@ class Flow:
     def abandoned(self) -> None:
         """The consumer closed or dropped it before its end."""
         if self.ended:
+            return
+        if self._journey.reply_ended and not self._ready:  # the consumer read the last word, and did not ask for more
+            self._journey.sent = True
+            self._close(None)
             return
         started = self._journey.sent is not False or self._decided
         self._ready.clear()

@@ -15,6 +15,7 @@ from guardrails.core.decoration import Decoration, check_async_only, check_reply
 from guardrails.core.journey import Journey
 from guardrails.core.message import DIRECTIONS, Message
 from guardrails.core.plan import Plan
+from guardrails.core.presets import preset_options
 from guardrails.core.preview import Decision, apreview, preview
 from guardrails.core.refusal import bare, crashed, fate
 from guardrails.core.roles import CONVENTIONAL, Convention
@@ -111,6 +112,7 @@ class Guard:
         stream: str = ...,
         bind: Binder | None = ...,
         channel: str | None = ...,
+        preset: str | None = ...,
     ) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
     def __call__(self, send: Any = None, /, **options: Any) -> Any:
         """
@@ -138,6 +140,7 @@ class Guard:
         stream: str = "collect",
         bind: Binder | None = None,
         channel: str | None = None,
+        preset: str | None = None,
     ) -> Callable[P, T]:
         """
         A guarded twin of *send*, with the same signature and shape.
@@ -156,6 +159,7 @@ class Guard:
                 consumes them.
             bind: A `Binder`, for a send that no selector can describe.
             channel: Another channel than the guard's.
+            preset: A library whose send this is, such as "twilio"; options that are given win over what it says.
 
         Raises:
             ConfigError: An option is wrong, or a role cannot be told.
@@ -173,10 +177,19 @@ class Guard:
                 "stream": stream,
                 "bind": bind,
                 "channel": channel,
+                "preset": preset,
             },
         )
 
+    @property
+    def masks(self) -> bool:
+        """Whether a mask control is in this guard."""
+        return self._stack.masker is not None
+
     def _decorated(self, send: Any, options: dict[str, Any]) -> Any:
+        preset = options.pop("preset", None)
+        if preset is not None:
+            options = preset_options(preset, options, CONVENTIONAL)
         return decorate(
             send,
             Decoration(**options),

@@ -26,7 +26,7 @@ from guardrails.errors import ControlError, Denied
 
 if TYPE_CHECKING:
     from guardrails.core.binding import Reading
-    from guardrails.core.control import Masker
+    from guardrails.core.control import Filter, Masker
     from guardrails.core.drive import Ports
     from guardrails.core.plan import Plan
     from guardrails.core.stack import Slot
@@ -86,6 +86,8 @@ class Journey:
     reply_notes_from: int = 0
     reply_atoms: frozenset[str] = frozenset()
     at_leaf: bool = False
+    reply_ended: bool = False
+    replies_itself: bool = False  # the send passes the text of its reply through `reply_filters`
     send_error: BaseException | None = None
     cut_characters: int | None = None
     started: float = 0.0
@@ -299,6 +301,16 @@ class Journey:
             if self.plan.reply == "restore":
                 filters.append((self.bound.restoring(), _MASK_FILTER))
             stream._closed_to_team = True  # noqa: SLF001 - core's own
+
+    def reply_filters(self) -> list[Filter]:
+        """Fresh filters for one text of a reply that only the send itself can read."""
+        masker, mode = self.plan.stack.masker, self.plan.reply
+        if masker is None or mode == "pass" or self._only_watched() or self.plan.stack.mask in self.skipped:
+            return []
+        filters: list[Filter] = [getattr(self.bound, "replies", masker).filter()]
+        if mode == "restore":
+            filters.append(self.bound.restoring())
+        return filters
 
     def _mask_hop(self) -> Any:
         slot = self.plan.stack.mask

@@ -122,6 +122,9 @@ class RateLimit:
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse early what would be refused at the door; register what is taken there."""
+        if call.repeat:  # the host's own retry of a message that was charged
+            call.note("allow", detail={"repeat": True})
+            return await forward(call)
         charges: Sequence[Charge] = self._identity.charges(call.message, call.layer)
         is_priced = self._identity.is_priced
         if is_priced and call.dry_run:

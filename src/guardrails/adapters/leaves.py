@@ -1,0 +1,79 @@
+"""
+Every text below a parsed payload, but for what is known not to be one.
+
+Unknown fields are texts: a field that a provider adds tomorrow is masked, and not let through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from guardrails.core.payload import Item, Place, put
+from guardrails.core.selectors import Index
+from guardrails.errors import Denied
+
+DEPTH: Final = 64
+_FIELD_NAME: Final = re.compile(r"[A-Za-z_]\w{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """
+    The texts of one payload.
+
+    Attributes:
+        value: The payload as it was parsed.
+        parts: Path to text, such as `messages[0].content`.
+        places: Path to the way there.
+    """
+
+    value: object
+    parts: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+
+    def put(self, news: Mapping[str, str]) -> object:
+        """The payload with other texts; nothing is mutated, and an unchanged payload stays the same object."""
+        changes = [(self.places[path], text) for path, text in news.items() if self.parts.get(path) != text]
+        return put(self.value, changes) if changes else self.value
+
+
+def texts_of(value: object, *, skip: Collection[str] = (), places: Collection[Place] = ()) -> Texts:
+    """
+    The texts below *value*.
+
+    Args:
+        value: What JSON gives: dict, list, str, numbers, None.
+        skip: Keys below which nothing is a text: types, ids of objects, encoded files.
+        places: Places that play another role, such as the recipient's.
+
+    Raises:
+        Denied: It is nested too deeply.
+    """
+    found = Texts(value)
+    _below(found, value, "", (), frozenset(skip), frozenset(places))
+    return found
+
+
+def _below(found: Texts, value: Any, path: str, place: Place, skip: frozenset[str], places: frozenset[Place]) -> None:
+    if len(place) > DEPTH:
+        raise Denied(f"a payload nested deeper than {DEPTH}", control="caps")
+    if place in places and place:
+        return
+    if isinstance(value, str):
+        while path in found.parts:
+            path += "'"
+        found.parts[path or "text"] = value
+        found.places[path or "text"] = place
+    elif isinstance(value, dict):
+        encoded = value.get("type") == "base64"
+        for number, (key, child) in enumerate(value.items()):
+            if key in skip or (encoded and key == "data"):
+                continue
+            shown = f".{key}" if _FIELD_NAME.fullmatch(key) else f"[#{number}]"
+            _below(found, child, (path + shown).removeprefix("."), (*place, Item(key)), skip, places)
+    elif isinstance(value, list):
+        for number, child in enumerate(value):
+            _below(found, child, f"{path}[{number}]", (*place, Index(number)), skip, places)
