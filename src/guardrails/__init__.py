@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from guardrails.pii import MaskPII
-    from guardrails.ratelimit import Limit, RateLimit
+    from guardrails.ratelimit import Limit, RateLimit, Suppression
 
 _WHERE = {
     "guardrails.audit": ("AuditLog",),
@@ -64,7 +64,7 @@ _WHERE = {
         "Unavailable",
     ),
     "guardrails.pii": ("MaskPII",),
-    "guardrails.ratelimit": ("Limit", "RateLimit"),
+    "guardrails.ratelimit": ("Limit", "RateLimit", "Suppression"),
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -98,6 +98,7 @@ __all__ = [
     "Sealed",
     "Step",
     "Stream",
+    "Suppression",
     "Tenant",
     "Text",
     "Unavailable",

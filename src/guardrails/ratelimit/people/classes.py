@@ -1,0 +1,71 @@
+"""What kind of message a send is ("otp", "marketing", ...), which decides whether a rule for people holds for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, TypeAlias
+
+from guardrails.core.message import Message
+from guardrails.errors import ConfigError, ControlError
+
+ClassOf: TypeAlias = Callable[[Message], str | None]
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
+_SAYS: Final = "a message class is 1 to 32 lower-case letters, digits, _ or -, such as 'otp'"
+_current: Final[ContextVar[str | None]] = ContextVar("guardrails_message_class", default=None)
+
+
+@contextmanager
+def message_class(name: str) -> Iterator[None]:
+    """
+    Say what kind of message every send in this block is.
+
+    Args:
+        name: Such as "otp", "transactional" or "marketing".
+
+    Raises:
+        ConfigError: It is not a name.
+    """
+    token = _current.set(checked(name))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def checked(name: object) -> str:
+    """*name*, if it can be one."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(_SAYS)
+    return name
+
+
+def read_classes(names: Collection[str], argument: str) -> frozenset[str]:
+    """The classes that an argument of a rule lists."""
+    if isinstance(names, str):
+        raise ConfigError(f"{argument} takes several classes: write ({names!r},)")
+    return frozenset(map(checked, names))
+
+
+def class_of(message: Message, asked: ClassOf | None) -> str | None:
+    """
+    The class of *message*: what the rule's function says, else the block's, else `metadata["message_class"]`.
+
+    Raises:
+        ControlError: It is not a name.
+    """
+    found: object
+    if asked is not None:
+        found = asked(message)
+    else:
+        found = _current.get()
+        if found is None:
+            found = message.metadata.get("message_class")
+    if found is None:
+        return None
+    if not isinstance(found, str) or not _NAME.fullmatch(found):
+        raise ControlError(_SAYS)
+    return found

@@ -1,0 +1,123 @@
+"""A SQLite file that several processes of one machine share: one connection a process, bounded waits, nothing across a fork."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, final
+
+from guardrails.errors import ConfigError, Unavailable
+
+_WAIT_SECONDS: Final = 1.0  # for another writer, so that a send is refused within 2 s
+
+
+@final
+class SqliteFile:
+    """
+    One file.
+
+    Args:
+        path: The file; made when missing, readable by its owner only. Its folder must exist.
+        schema: Statements that make its tables.
+        rule: Who asks, for errors.
+
+    Raises:
+        ConfigError: The folder does not exist, or the file is not usable.
+    """
+
+    def __init__(self, path: str, schema: Sequence[str], *, rule: str) -> None:
+        self._path = Path(path)
+        self._schema = tuple(schema)
+        self._rule = rule
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+        _files.add(self)
+        if not self._path.parent.is_dir():
+            raise ConfigError(f"{rule}: the folder of the SQLite file does not exist; create it")
+        try:
+            with self._opened():
+                pass
+        except (sqlite3.Error, OSError) as error:
+            kind = type(error).__name__
+        else:
+            return
+        raise ConfigError(f"{rule}: the SQLite file cannot be used ({kind})")
+
+    @contextmanager
+    def asked(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
+        """
+        The connection, alone; with *writes* in one transaction that nobody else writes beside.
+
+        Raises:
+            Unavailable: The file does not answer in time, or not at all.
+        """
+        try:
+            with self._opened() as rows:
+                if writes:
+                    rows.execute("BEGIN IMMEDIATE")
+                yield rows
+                if writes:
+                    rows.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            kind = type(error).__name__
+        else:
+            return
+        raise Unavailable(f"{self._rule}: the store failed ({kind}); nothing was sent")
+
+    def close(self) -> None:
+        """Close the file; a later question opens it again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        if not self._lock.acquire(timeout=_WAIT_SECONDS):
+            raise sqlite3.OperationalError
+        try:
+            rows = self._connected()
+            try:
+                yield rows
+            finally:
+                if rows.in_transaction:
+                    rows.execute("ROLLBACK")
+        finally:
+            self._lock.release()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None and self._pid == os.getpid():
+            # A file that was taken away goes on to answer from nowhere: look whether it is still the same.
+            if self._path.exists():
+                return self._connection
+            self._connection.close()
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        made = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        made.execute("PRAGMA journal_mode=WAL")
+        made.execute("PRAGMA secure_delete=ON")
+        for statement in self._schema:
+            made.execute(statement)
+        self._connection, self._pid = made, os.getpid()  # a connection does not survive a fork
+        return made
+
+    def _forget_lock(self) -> None:
+        self._lock = threading.Lock()
+
+
+_files: Final[weakref.WeakSet[SqliteFile]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for one in list(_files):
+        one._forget_lock()  # noqa: SLF001 - same module; another thread may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
