@@ -14,8 +14,8 @@ from typing import Final, NamedTuple, Protocol, final
 
 from guardrails.errors import Unavailable
 
-NO_LIST: Final = "suppression: the store holds no opt-out list (lost, or never made); make it once with create() or load()"
-OTHER_KEY: Final = "suppression: the list holds opt-outs under a key that is not given here; list it as an older key"
+NO_LIST: Final = "suppression: no opt-out list in the store; make it with create() or load()"
+OTHER_KEY: Final = "suppression: opt-outs under a key not given here; list it as an older key"
 
 
 class OptOut(NamedTuple):
