@@ -39,6 +39,7 @@ class Passage:
         self.message = message
         self.layer = layer
         self.dry_run = dry_run
+        self.repeat = False
         self.intent_fails = intent_fails
         self.steps: list[Any] = []
         self.notes: list[tuple[str, Mapping[str, Any]]] = []

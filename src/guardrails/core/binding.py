@@ -110,8 +110,8 @@ class _Plan:
                 return args[position]
             case _Slot(keyword=str(keyword)):
                 return kwargs[keyword]
-            case _Default(value):
-                return value
+            case _Default(value):  # libraries mark with a bare object what was not given
+                return _ABSENT if type(value) is object else value
             case tuple():
                 return args[slot[0].position :] if slot else ()
             case dict():

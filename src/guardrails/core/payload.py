@@ -82,8 +82,6 @@ class Walk:
             raise Denied(f"a payload of more than {self._caps.values} values", control="caps")
         if isinstance(value, str):
             self.add(root, path, value, place)
-        elif type(value) is object:
-            return  # a library's mark for what was not given: it can hold nothing
         elif isinstance(value, _NOT_TEXT):
             self._pass_over("None" if value is None else type(value).__name__)
         else:
@@ -146,8 +144,8 @@ def _select(
         return [(path, value, place, depth)]
     step, rest = steps[0], steps[1:]
     match step:
-        case Decode() if value is None or type(value) is object:
-            return []  # nothing was given; libraries say so with None or with a bare object
+        case Decode() if value is None:
+            return []
         case Decode(codec):
             return _select(f"{path}|{codec}", decode(value, codec), rest, (*place, step), depth + 1)
         case Every():

@@ -1,0 +1,162 @@
+"""
+A guard around publishing Celery tasks: `Celery(task_cls=guarded_task(guard))`.
+
+It stands in `Task.apply_async`, because signals come too late (the message's headers already hold the arguments) and swallow
+exceptions. Ids of `guardrails.context` travel in the message's headers, and are in force while the task runs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar, Final
+
+from guardrails.adapters.hosts import host
+from guardrails.core.context import context, current
+from guardrails.core.guard import Guard
+from guardrails.core.repeats import repeats
+from guardrails.errors import ConfigError, Denied
+
+host("celery", extra="celery", distribution="celery", least=(5, 4), below=(6,))
+
+import celery  # noqa: E402 - said first what to install
+
+__all__ = ["GuardedTask", "guard_send_task", "guarded_task"]
+
+_IDS: Final = ("tenant", "conversation", "actor")
+_OPAQUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_HIDDEN: Final = ("link", "link_error", "chain", "chord")  # their tasks' arguments travel inside this message
+
+
+class _Publication:
+    """One call of `apply_async`: everything but the arguments that the guard rewrites."""
+
+    def __init__(self, task: GuardedTask, options: dict[str, Any]) -> None:
+        self.task = task
+        self.options = options
+
+    def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return super(GuardedTask, self.task).apply_async(args, kwargs, **self.options)
+
+
+class GuardedTask(celery.Task):  # type: ignore[misc]  # celery has no types
+    """
+    A task whose arguments pass a guard before they are published. Made by `guarded_task`.
+
+    Attributes:
+        guard: The guard; set by `guarded_task`.
+        guard_options: As in `Guard.wrap` (`text`, `recipient`, ...); False for a task whose arguments are no message.
+    """
+
+    abstract = True
+    guard: ClassVar[Guard | None] = None
+    guard_options: Mapping[str, Any] | bool = True
+    _guarded: Any = None
+
+    def apply_async(
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        task_id: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """
+        As `celery.Task.apply_async`, through the guard.
+
+        Raises:
+            GuardrailsError: It was refused; nothing was published.
+            ConfigError: Which argument is the text cannot be told; write `guard_options={"text": ...}` or False.
+        """
+        headers = {**(headers or {}), **_carried()}
+        given = {"task_id": task_id, "headers": headers, **options}
+        if self.guard_options is False or self.guard is None:
+            return super().apply_async(args, kwargs, **given)
+        if any(options.get(name) for name in _HIDDEN):
+            raise Denied(
+                "a task that is linked or chained to this one carries arguments that the guard does not see; "
+                "publish it from inside this task",
+                control="celery",
+                sent=False,
+            )
+        publication = _Publication(self, given)
+        with self._attempt(publication):
+            return self._publish()(publication, *(args or ()), **(kwargs or {}))
+
+    def _publish(self) -> Any:
+        if self._guarded is None:
+            guard = self.guard
+            assert guard is not None  # noqa: S101 - looked at by the caller
+            options = self.guard_options if isinstance(self.guard_options, Mapping) else {}
+
+            def publish(cls: _Publication, /, *args: Any, **kwargs: Any) -> Any:
+                return cls.send(args, kwargs)
+
+            first = inspect.Parameter("cls", inspect.Parameter.POSITIONAL_ONLY)
+            known = inspect.signature(self.run)
+            publish.__signature__ = known.replace(parameters=[first, *known.parameters.values()])  # type: ignore[attr-defined]
+            publish.__qualname__ = publish.__name__ = str(self.name)
+            type(self)._guarded = staticmethod(guard.wrap(publish, **{"reply": "pass", **options}))  # noqa: SLF001 - our own
+        return self._guarded
+
+    def _attempt(self, publication: _Publication) -> AbstractContextManager[None]:
+        """Celery's own retry of the task that runs here was charged when it was first published."""
+        request, options = self.request, publication.options
+        if not request.called_directly and options.get("retries") and options.get("task_id") == request.id:
+            return repeats(publication)
+        return nullcontext()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task, with the ids of whoever published it."""
+        headers = self.request.headers or {}
+        ids = {name: headers[f"guardrails_{name}"] for name in _IDS if isinstance(headers.get(f"guardrails_{name}"), str)}
+        with context(**ids):
+            return super().__call__(*args, **kwargs)
+
+
+def guarded_task(guard: Guard) -> type[GuardedTask]:
+    """
+    A base class of tasks, for `Celery(task_cls=...)` or `@app.task(base=...)`.
+
+    Args:
+        guard: Goes around what is published. Each task names its text by convention, or in
+            `@app.task(guard_options={"text": ["body"], "recipient": "to"})`; `guard_options=False` for no message.
+    """
+    return type("GuardedTask", (GuardedTask,), {"abstract": True, "guard": guard, "__module__": __name__})
+
+
+def guard_send_task(app: celery.Celery, *, others: str = "refuse") -> None:
+    """
+    Send `app.send_task(name, ...)` through the guarded task of that name; it goes past `apply_async` otherwise.
+
+    Args:
+        app: The application; its `send_task` is replaced.
+        others: What becomes of names that no guarded task here has: "refuse" or "pass".
+
+    Raises:
+        ConfigError: `others` is something else.
+    """
+    if others not in ("refuse", "pass"):
+        raise ConfigError('others must be "refuse" or "pass"')
+    sends: Any = app
+    plain = sends.send_task
+
+    def send_task(name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        if options.get("task_type") is not None:  # apply_async itself, behind the guard
+            return plain(name, args, kwargs, **options)
+        task = app.tasks.get(name)
+        if isinstance(task, GuardedTask):
+            return task.apply_async(args, kwargs, **options)
+        if others == "refuse":
+            raise Denied("send_task: no guarded task of this name is registered here", control="celery", sent=False)
+        return plain(name, args, kwargs, **options)
+
+    sends.send_task = send_task
+
+
+def _carried() -> dict[str, str]:
+    ids = current.get()
+    found = {f"guardrails_{name}": getattr(ids, name) for name in _IDS}
+    return {name: value for name, value in found.items() if value is not None and _OPAQUE.fullmatch(value)}

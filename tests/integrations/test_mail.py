@@ -1,0 +1,204 @@
+# ruff: noqa: ARG002, N802 - stand-ins take what the contract gives them
+"""E-mail through smtplib and aiosmtplib to a real server in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import email
+import json
+import smtplib
+from collections.abc import Iterator
+from email.message import EmailMessage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import aiosmtplib
+import pytest
+from aiosmtpd.controller import Controller
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
+from guardrails.adapters.html import rewritten, spans
+from guardrails.errors import Denied, RateLimited
+from guardrails.integrations import aiosmtplib as over_aiosmtplib
+from guardrails.integrations.smtplib import guard_smtp
+from tests.conftest import on_asyncio
+from tests.servers import free_port
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+HIDDEN = "<EMAIL_ADDRESS>"
+
+
+class Inbox:
+    """Keeps what it receives."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.people: list[list[str]] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        del server, session
+        self.people.append(envelope.rcpt_tos)
+        self.mails.append(email.message_from_bytes(envelope.content, policy=default))
+        return "250 OK"
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[Inbox, int]]:
+    kept, port = Inbox(), free_port()
+    controller = Controller(kept, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        yield kept, port
+    finally:
+        controller.stop()
+
+
+def mail(text: str = f"Write to {ANN}") -> EmailMessage:
+    made = EmailMessage()
+    made["From"], made["To"], made["Cc"] = "shop@example.com", f"Bob <{BOB}>", "carol@example.com"
+    made["Subject"] = f"For {ANN}"
+    made.set_content(text)
+    html = f'<p title="{ANN}">Write &amp; call <b>+1 212 555 0173</b> <a href="mailto:{ANN}">now</a></p>'
+    made.add_alternative(html, subtype="html")
+    made.add_attachment(b"\x00\x01", maintype="application", subtype="octet-stream", filename="a.bin")
+    made.add_attachment(f"name,mail\nAnn,{ANN}\n", subtype="csv", filename="people.csv")
+    return made
+
+
+def mask() -> MaskPII:
+    return MaskPII(names="off")
+
+
+def check(kept: Inbox) -> None:
+    (one,) = kept.mails
+    assert one["Subject"] == f"For {HIDDEN}"
+    assert kept.people == [[BOB, "carol@example.com"]]
+    bodies = [part for part in one.walk() if part.get_content_maintype() == "text"]
+    plain, html, csv = (str(part.get_content()) for part in bodies)
+    assert plain.strip() == f"Write to {HIDDEN}"
+    hidden = "&lt;EMAIL_ADDRESS&gt;"
+    assert html.strip() == (
+        f'<p title="{hidden}">Write &amp; call <b>&lt;PHONE_NUMBER&gt;</b> <a href="mailto:{hidden}">now</a></p>'
+    )
+    assert csv.replace("\r", "") == f"name,mail\nAnn,{HIDDEN}\n"
+    assert bodies[2].get_filename() == "people.csv"
+    assert next(part for part in one.walk() if part.get_filename() == "a.bin").get_content() == b"\x00\x01"
+
+
+def test_g3_smtplib_masks_every_text_and_no_address(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+    original = mail()
+    before = original.as_bytes()
+    with guard_smtp(smtplib.SMTP("127.0.0.1", port), Guard(mask())) as client:
+        client.send_message(original)
+    check(kept)
+    assert original.as_bytes() == before
+
+
+def test_g3_sendmail_of_bytes_and_of_older_kinds_of_mail(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+    old = MIMEMultipart("alternative")
+    old["Subject"], old["From"], old["To"] = "Hi", "shop@example.com", BOB
+    old.attach(MIMEText(f"Grüße an {ANN}", "plain", "latin-1"))
+    with guard_smtp(smtplib.SMTP("127.0.0.1", port), Guard(mask())) as client:
+        client.sendmail("shop@example.com", BOB, old.as_bytes())
+        client.send_message(old)
+    for one in kept.mails:
+        (part,) = (part for part in one.walk() if not part.is_multipart())
+        assert str(part.get_content()).strip() == f"Grüße an {HIDDEN}"
+
+
+def test_g3_aiosmtplib_masks_the_same(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+
+    async def main() -> None:
+        await over_aiosmtplib.send(mail(), guard=Guard(mask()), hostname="127.0.0.1", port=port)
+        check(kept)
+        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port) as client:
+            guarded = over_aiosmtplib.guard_smtp(client, Guard(mask()))
+            await guarded.send_message(mail())
+            await guarded.sendmail("shop@example.com", [BOB], mail().as_bytes())
+
+    on_asyncio(main)
+    assert len(kept.mails) == 3
+    assert all(ANN not in one.as_string() for one in kept.mails)
+
+
+def test_g1_refused_and_crashed_mails_are_not_sent(inbox: tuple[Inbox, int], tmp_path: Path) -> None:
+    kept, port = inbox
+
+    class Crash:
+        async def guard(self, call: Any, forward: Any, io: Any, /) -> object:
+            raise ValueError(ANN)
+
+    limited = Guard(AuditLog(tmp_path, durability="os"), RateLimit("1/hour", per="recipient"), mask(), channel="email")
+    with guard_smtp(smtplib.SMTP("127.0.0.1", port), limited) as client, context(conversation="c-1"):
+        client.send_message(mail())
+        with pytest.raises(RateLimited):
+            client.send_message(mail())
+        with contextlib.suppress(Exception):
+            guard_smtp(client, Guard(Crash(), mask())).send_message(mail())  # type: ignore[arg-type]  # a guarded one
+    limited.close()
+    assert len(kept.mails) == 1
+    written = "".join(path.read_text() for path in tmp_path.rglob("*.jsonl"))
+    assert not any(secret in written for secret in (ANN, BOB, "5550173"))
+    assert '"conversation":"c-1"' in written
+    stages = [json.loads(line)["stage"] for line in written.splitlines()]
+    assert stages.count("intent") == 1
+
+
+def test_g1_a_provider_that_refuses_leaves_an_outcome(inbox: tuple[Inbox, int], tmp_path: Path) -> None:
+    _, port = inbox
+    guard = Guard(AuditLog(tmp_path, durability="os"), mask())
+    client = smtplib.SMTP("127.0.0.1", port)
+    client.quit()
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        guard_smtp(client, guard).send_message(mail())
+    guard.close()
+    written = "".join(path.read_text() for path in tmp_path.rglob("*.jsonl"))
+    assert '"error_type":"SMTPServerDisconnected"' in written
+
+
+def test_a_signed_mail_and_an_unwanted_attachment_are_refused(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+    signed = mail()
+    signed["DKIM-Signature"] = "v=1"
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        with pytest.raises(Denied, match="before it is signed"):
+            guard_smtp(client, Guard(mask())).send_message(signed)
+        with pytest.raises(Denied, match="attachment"):
+            guard_smtp(client, Guard(mask()), attachments="refuse").send_message(mail())
+        with pytest.raises(AttributeError, match="use send_message"):
+            guard_smtp(client, Guard(mask())).data(b"")
+    assert kept.mails == []
+
+
+def test_the_conversation_travels_as_an_opaque_id_only(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+    with guard_smtp(smtplib.SMTP("127.0.0.1", port), Guard(mask()), carries=True) as client:
+        for conversation in ("c-1", "about ann"):
+            with context(conversation=conversation):
+                client.send_message(mail())
+    assert [one["X-Guardrails-Conversation"] for one in kept.mails] == ["c-1", None]
+
+
+@given(st.text(max_size=60))
+def test_html_that_is_not_changed_stays_as_it_was_written(source: str) -> None:
+    assert rewritten(source, [(span, span.text) for span in spans(source) if not span.is_markup]) == source
+
+
+HTML_PIECES = ["<b>", "</b>", "&amp;", "&#65;", "text ", "<!-- c -->", "<a href='x y'>", "\n", "é"]
+
+
+@given(st.lists(st.sampled_from(HTML_PIECES), max_size=12))
+def test_the_texts_of_html_lie_where_they_are_said_to_lie(pieces: list[str]) -> None:
+    source = "".join(pieces)
+    last = 0
+    for span in spans(source):
+        assert last <= span.start < span.end <= len(source)
+        last = span.end

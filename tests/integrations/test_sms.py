@@ -1,0 +1,193 @@
+# ruff: noqa: ARG002 - stand-ins take what the contract gives them
+"""Twilio and Sinch: their real clients, a stand-in for the wire."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from sinch import SinchClient
+from sinch.core.adapters.requests_http_transport import HTTPTransportRequests
+from twilio.http import AsyncHttpClient, HttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
+from guardrails.errors import Denied, RateLimited
+from guardrails.integrations.sinch import guard_client
+from guardrails.integrations.twilio import guard_http_client
+from tests.conftest import on_asyncio
+
+PHONE = "+12125550173"
+TEXT = "Write to ann@example.com"
+MASKED = "Write to <EMAIL_ADDRESS>"
+
+
+def guard(*controls: Any) -> Guard:
+    return Guard(*controls, MaskPII(names="off"))
+
+
+# -- Twilio ------------------------------------------------------------------------------------------------------------
+
+
+class Wire(HttpClient):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__(logging.getLogger("wire"), is_async=False)
+        self.forms: list[Any] = []
+
+    def request(self, method: str, uri: str, params: Any = None, data: Any = None, *rest: Any) -> Response:
+        self.forms.append(data)
+        return Response(201, json.dumps({"sid": "SM1", "body": "x"}))
+
+
+class AsyncWire(AsyncHttpClient):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__(logging.getLogger("wire"), is_async=True)
+        self.forms: list[Any] = []
+
+    async def request(self, method: str, uri: str, params: Any = None, data: Any = None, *rest: Any) -> Response:
+        self.forms.append(data)
+        return Response(201, json.dumps({"sid": "SM1", "body": "x"}))
+
+
+def test_g3_twilio_messages_are_masked_and_their_recipients_are_not() -> None:
+    wire = Wire()
+    client = Client("AC1", "token", http_client=guard_http_client(wire, guard()))
+    assert client.messages.create(to=PHONE, from_="+12125550100", body=TEXT).sid == "SM1"
+    client.messages.create(to=f"whatsapp:{PHONE}", content_sid="HX1", content_variables=json.dumps({"1": TEXT}))
+    assert wire.forms[0] == {"To": PHONE, "From": "+12125550100", "Body": MASKED}
+    assert wire.forms[1]["ContentVariables"] == json.dumps({"1": MASKED})
+
+
+def test_g1_twilio_refusals_send_nothing_and_calls_need_masked_words(tmp_path: Path) -> None:
+    wire = Wire()
+    guarded = guard(AuditLog(tmp_path, durability="os"), RateLimit("1/hour", per="recipient"))
+    client = Client("AC1", "token", http_client=guard_http_client(wire, guarded))
+    client.messages.create(to=PHONE, from_="+12125550100", body=TEXT)
+    with pytest.raises(RateLimited):
+        client.messages.create(to=f"whatsapp:{PHONE}", from_="+12125550100", body=TEXT)
+    with pytest.raises(Denied, match="TwiML"):
+        client.calls.create(to=PHONE, from_="+12125550100", twiml=f"<Response><Say>{TEXT}</Say></Response>")
+    client.messages("SM1").fetch()
+    guarded.close()
+    assert len(wire.forms) == 2
+    written = "".join(path.read_text() for path in tmp_path.rglob("*.jsonl"))
+    assert "5550173" not in written
+    assert '"channel":"sms"' in written
+
+
+def test_g3_twilio_awaited() -> None:
+    wire = AsyncWire()
+    client = Client("AC1", "token", http_client=guard_http_client(wire, guard()))
+    on_asyncio(lambda: client.messages.create_async(to=PHONE, from_="+12125550100", body=TEXT))
+    assert wire.forms[0]["Body"] == MASKED
+
+
+# -- Sinch -------------------------------------------------------------------------------------------------------------
+
+
+class Api(http.server.ThreadingHTTPServer):
+    """A stand-in for Sinch's servers."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.bodies: list[tuple[str, Any]] = []
+        self.refusals = 0
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Api
+
+    def do_POST(self) -> None:
+        data = self.rfile.read(int(self.headers["content-length"]))
+        status, answer = 201, {"message_id": "m1", "accepted_time": "2026-01-01T00:00:00Z"}
+        if "oauth2" in self.path:
+            status, answer = 200, {"access_token": "a", "scope": "", "token_type": "bearer", "expires_in": "3600"}
+        else:
+            self.server.bodies.append((self.path, json.loads(data)))
+            if "xms" in self.path:
+                answer = {"id": "b1", "from": "shop", "body": "x", "type": "mt_text"}
+            if self.server.refusals:
+                self.server.refusals -= 1
+                status = 429
+        written = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(written)))
+        self.end_headers()
+        self.wfile.write(written)
+
+    def log_message(self, *arguments: object) -> None: ...
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with Api() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def sinch(api: Api, guarded: Guard) -> Any:
+    class Local(HTTPTransportRequests):  # type: ignore[misc]
+        def send_request(self, request_data: Any) -> Any:
+            path = urlsplit(request_data.url).path
+            request_data.url = f"http://127.0.0.1:{api.server_port}{path}"
+            try:
+                return super().send_request(request_data)
+            finally:
+                self.http_session.close()
+
+    client = SinchClient(
+        project_id="p",
+        key_id="k",
+        key_secret="s",
+        service_plan_id="plan",
+        sms_api_token="t",
+        sms_region="us",
+        conversation_region="us",
+    )
+    client.configuration.transport = Local(client)
+    return guard_client(client, guarded)
+
+
+def test_g3_sinch_batches_and_conversations_are_masked(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    client = sinch(api, guard())
+    with caplog.at_level(logging.DEBUG), context(conversation="c-1"):
+        client.sms.batches.send_sms(to=[PHONE], from_="shop", body=TEXT, parameters={"mail": {PHONE: TEXT}})
+        client.conversation.messages.send_text_message(
+            app_id="a", text=TEXT, recipient_identities=[{"channel": "WHATSAPP", "identity": PHONE}]
+        )
+    (_, batch), (_, message) = api.bodies
+    assert batch["body"] == MASKED
+    assert batch["to"] == [PHONE]
+    assert batch["parameters"] == {"mail": {PHONE: MASKED}}
+    assert message["message"]["text_message"]["text"] == MASKED
+    assert message["recipient"]["identified_by"]["channel_identities"][0]["identity"] == PHONE
+    assert "ann@example.com" not in caplog.text
+
+
+def test_g6_sinch_retries_are_charged_once_and_refusals_send_nothing(api: Api) -> None:
+    client = sinch(api, guard(RateLimit("1/hour", per="recipient")))
+    api.refusals = 1
+    client.sms.batches.send_sms(to=[PHONE], from_="shop", body=TEXT)
+    assert len(api.bodies) == 2
+    with pytest.raises(RateLimited):
+        client.sms.batches.send_sms(to=[PHONE], from_="shop", body=TEXT)
+    assert len(api.bodies) == 2
+
+
+def test_g1_a_request_to_sinch_that_sends_and_has_no_route_is_refused(api: Api) -> None:
+    client = sinch(api, guard())
+    with pytest.raises(Denied, match="no route"):
+        client.sms.batches.update_sms(batch_id="b1", from_="shop", body=TEXT, to_add=[PHONE])
+    assert api.bodies == []
