@@ -52,7 +52,7 @@ class Mail:
             self._read(part, f"part[{number}]", parts, attachments)
         people = recipients if recipients is not None else self.addresses("To", "Cc", "Bcc")
         sender = self.addresses("From")
-        self.message = Message(
+        self.message: Message = Message(
             parts,
             channel="email",
             recipients=tuple(people),

@@ -23,7 +23,7 @@ host("celery", extra="celery", distribution="celery", least=(5, 4), below=(6,))
 
 import celery  # noqa: E402 - said first what to install
 
-__all__ = ["GuardedTask", "guard_send_task", "guarded_task"]
+__all__ = ["guard_send_task", "guarded_task"]
 
 _IDS: Final = ("tenant", "conversation", "actor")
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -33,15 +33,15 @@ _HIDDEN: Final = ("link", "link_error", "chain", "chord")  # their tasks' argume
 class _Publication:
     """One call of `apply_async`: everything but the arguments that the guard rewrites."""
 
-    def __init__(self, task: GuardedTask, options: dict[str, Any]) -> None:
+    def __init__(self, task: _GuardedTask, options: dict[str, Any]) -> None:
         self.task = task
         self.options = options
 
     def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return super(GuardedTask, self.task).apply_async(args, kwargs, **self.options)
+        return super(_GuardedTask, self.task).apply_async(args, kwargs, **self.options)
 
 
-class GuardedTask(celery.Task):  # type: ignore[misc]  # celery has no types
+class _GuardedTask(celery.Task):  # type: ignore[misc]  # celery has no types
     """
     A task whose arguments pass a guard before they are published. Made by `guarded_task`.
 
@@ -116,7 +116,7 @@ class GuardedTask(celery.Task):  # type: ignore[misc]  # celery has no types
             return super().__call__(*args, **kwargs)
 
 
-def guarded_task(guard: Guard) -> type[GuardedTask]:
+def guarded_task(guard: Guard) -> type[Any]:
     """
     A base class of tasks, for `Celery(task_cls=...)` or `@app.task(base=...)`.
 
@@ -124,10 +124,10 @@ def guarded_task(guard: Guard) -> type[GuardedTask]:
         guard: Goes around what is published. Each task names its text by convention, or in
             `@app.task(guard_options={"text": ["body"], "recipient": "to"})`; `guard_options=False` for no message.
     """
-    return type("GuardedTask", (GuardedTask,), {"abstract": True, "guard": guard, "__module__": __name__})
+    return type("GuardedTask", (_GuardedTask,), {"abstract": True, "guard": guard, "__module__": __name__})
 
 
-def guard_send_task(app: celery.Celery, *, others: str = "refuse") -> None:
+def guard_send_task(app: Any, *, others: str = "refuse") -> None:
     """
     Send `app.send_task(name, ...)` through the guarded task of that name; it goes past `apply_async` otherwise.
 
@@ -147,7 +147,7 @@ def guard_send_task(app: celery.Celery, *, others: str = "refuse") -> None:
         if options.get("task_type") is not None:  # apply_async itself, behind the guard
             return plain(name, args, kwargs, **options)
         task = app.tasks.get(name)
-        if isinstance(task, GuardedTask):
+        if isinstance(task, _GuardedTask):
             return task.apply_async(args, kwargs, **options)
         if others == "refuse":
             raise Denied("send_task: no guarded task of this name is registered here", control="celery", sent=False)

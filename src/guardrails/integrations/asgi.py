@@ -1,0 +1,231 @@
+"""
+A guard around an ASGI application (Starlette, FastAPI, Django, FastMCP over HTTP): `GuardASGI(app, guard)`.
+
+Requests with a JSON body arrive masked, answers leave masked: whole for JSON and text, and streams (events, chunks of text)
+as they pass. Pure ASGI, so that context variables and background tasks work as before.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from guardrails.adapters.leaves import Texts, texts_of
+from guardrails.adapters.llm import any_events
+from guardrails.adapters.sse import Events
+from guardrails.core.codecs import decode, encode
+from guardrails.core.context import current
+from guardrails.core.guard import Guard
+from guardrails.core.message import Message
+from guardrails.core.replies import OwnReply, own_reply
+from guardrails.errors import Denied, GuardrailsError, RateLimited
+
+__all__ = ["GuardASGI"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_BYTES: Final = 1_048_576
+_JSON: Final = ("application/json", "+json")
+
+
+class GuardASGI:
+    """
+    The guard around an application.
+
+    Args:
+        app: The application.
+        guard: Its messages are the texts of a request's JSON body; answers are masked where it has a mask control.
+        paths: Prefixes of the paths that are guarded.
+        skip: Keys of JSON bodies that are no text, such as ids.
+        reply: "mask", "restore" or "pass".
+        most_bytes: Longer bodies of requests are refused with 413, longer JSON answers with 500.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        guard: Guard,
+        *,
+        paths: Collection[str] = ("/",),
+        skip: Collection[str] = (),
+        reply: str | None = None,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._app = app
+        self._guard = guard
+        self._paths = tuple(paths)
+        self._skip = frozenset(skip)
+        self._reply = reply or ("mask" if guard.masks else "pass")
+        self._most = most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; other things than HTTP pass."""
+        if scope["type"] != "http" or not scope["path"].startswith(self._paths):
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send, self._skip, self._most)
+        refused: GuardrailsError
+        try:
+            await self._guarded(scope, receive, answer)
+        except GuardrailsError as error:
+            refused = error
+        else:
+            return
+        if answer.has_started:
+            raise refused  # too late for a status: the server cuts the connection
+        await _refuse(send, refused)
+
+    async def _guarded(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        body = await self._body(receive) if _is_json(_header(scope, b"content-type")) else None
+        data = None if not body else decode(body, "json")
+        texts = texts_of(data, skip=self._skip) if data is not None else Texts(None)
+        ids = current.get()
+        message = Message(
+            texts.parts or {"request": ""},
+            channel="http",
+            direction="inbound",
+            conversation=ids.conversation,
+            tenant=ids.tenant,
+            actor=ids.actor,
+        )
+
+        async def serve(sealed: Message) -> None:
+            answer.own = own_reply()
+            if body is None:
+                await self._app(scope, receive, answer.send)
+                return
+            changed: Any = body if data is None else encode(texts.put(sealed.parts), "json", like=body)
+            headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+            headers.append((b"content-length", str(len(changed)).encode()))
+            await self._app({**scope, "headers": headers}, _replayed(changed, receive), answer.send)
+
+        await self._guard.arun(message, serve, reply=self._reply)
+
+    async def _body(self, receive: Receive) -> bytes:
+        out = b""
+        while True:
+            event: Any = await receive()
+            out += event.get("body", b"")
+            if len(out) > self._most:
+                raise Denied(f"a body of more than {self._most} bytes", control="caps", sent=False)
+            if not event.get("more_body"):
+                return bytes(out)
+
+
+class _Answer:
+    """What the application sends, masked on its way."""
+
+    def __init__(self, send: Send, skip: frozenset[str], most: int) -> None:
+        self.own: OwnReply | None = None
+        self.has_started: bool = False
+        self._send = send
+        self._skip = skip
+        self._most = most
+        self._start: MutableMapping[str, Any] = {}
+        self._kind = ""
+        self._held = b""
+        self._stream: Any = None
+
+    async def send(self, event: MutableMapping[str, Any]) -> None:
+        """The application's `send`."""
+        own = self.own
+        assert own is not None  # noqa: S101 - set before the application is called
+        if event["type"] == "http.response.start":
+            self._start = event
+            self._kind = _header(event, b"content-type")
+            if not (_is_json(self._kind) or self._kind.startswith("text/")):
+                await self._begin(event)
+            elif self._kind.startswith("text/event-stream"):
+                self._stream = Events(own, any_events, self._skip)
+                await self._begin(_without_length(event))
+            return
+        if event["type"] != "http.response.body":
+            await self._send(event)
+            return
+        data, more = event.get("body", b""), bool(event.get("more_body"))
+        if self._stream is not None:
+            await self._send_events(own, data, more=more)
+        elif self.has_started:
+            await self._send(event)
+        else:
+            await self._hold(own, data, more=more)
+
+    async def _begin(self, start: MutableMapping[str, Any]) -> None:
+        self.has_started = True
+        await self._send(start)
+
+    async def _send_events(self, own: OwnReply, data: bytes, *, more: bool) -> None:
+        stream = self._stream
+
+        def masked() -> bytes:
+            out: bytes = stream.feed(data)
+            return out if more else out + stream.flush()
+
+        out = await own.ask(masked, len(data))
+        if out or not more:
+            await self._send({"type": "http.response.body", "body": out, "more_body": more})
+
+    async def _hold(self, own: OwnReply, data: bytes, *, more: bool) -> None:
+        """JSON and plain text are short: they are masked whole."""
+        self._held += data
+        if len(self._held) > self._most:
+            raise Denied(f"an answer of more than {self._most} bytes", control="caps", sent=True)
+        if more:
+            return
+        body = await own.ask(lambda: self._masked(own), len(self._held))
+        start = _without_length(self._start)
+        start["headers"].append((b"content-length", str(len(body)).encode()))
+        await self._begin(start)
+        await self._send({"type": "http.response.body", "body": body})
+
+    def _masked(self, own: OwnReply) -> bytes:
+        body = self._held
+        if not _is_json(self._kind) or not body:
+            return own.whole(body.decode("utf-8", "replace")).encode()
+        texts = texts_of(decode(body, "json"), skip=self._skip)
+        news = {path: own.whole(text) for path, text in texts.parts.items()}
+        changed: Any = encode(texts.put(news), "json", like=body)
+        return bytes(changed)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def again() -> MutableMapping[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+async def _refuse(send: Send, error: GuardrailsError) -> None:
+    status = 429 if isinstance(error, RateLimited) else 403 if isinstance(error, Denied) else 503
+    headers = [(b"content-type", b"application/json")]
+    if isinstance(error, RateLimited) and error.retry_after is not None:
+        headers.append((b"retry-after", str(math.ceil(error.retry_after)).encode()))
+    if isinstance(error, Denied) and error.control == "caps":
+        status = 413 if error.sent is False else 500
+    body = json.dumps({"error": type(error).__name__, "message": str(error)}).encode()
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _header(scope: MutableMapping[str, Any], wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in scope.get("headers", ()) if name.lower() == wanted), "")
+
+
+def _without_length(start: MutableMapping[str, Any]) -> dict[str, Any]:
+    return {**start, "headers": [(n, v) for n, v in start.get("headers", ()) if n.lower() != b"content-length"]}
+
+
+def _is_json(kind: str) -> bool:
+    return any(one in kind.partition(";")[0] for one in _JSON)

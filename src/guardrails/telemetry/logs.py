@@ -1,0 +1,69 @@
+"""Log lines of an application, masked before a handler or a renderer sees them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, MutableMapping
+from typing import Any, Final
+
+from guardrails.telemetry.values import Mask, Masked
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_SKIP: Final = frozenset({"level", "timestamp", "logger", "lineno", "filename", "func_name", "module", "process", "thread"})
+_format: Final = logging.Formatter()
+
+
+class MaskingFilter(logging.Filter):
+    """
+    Put it on *handlers*: `handler.addFilter(MaskingFilter(MaskPII().mask))`. A logger's filter does not see its children's lines.
+
+    Message with its arguments, exception, stack and extra fields are masked; what cannot be masked is withheld, never let
+    through. The record is changed in place, so that handlers that come later see masked text too.
+
+    Args:
+        mask: Gives masked text and findings.
+        skip: Names of extra fields that are left alone.
+    """
+
+    def __init__(self, mask: Mask, *, skip: Collection[str] = ()) -> None:
+        super().__init__()
+        self._masked = Masked(mask, frozenset(skip))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Mask *record*; always true."""
+        if getattr(record, "_guardrails_masked", False):
+            return True
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001 - a wrong format would be printed with its arguments
+            text = f"{record.msg} (its arguments do not fit)"
+        record.msg, record.args = self._masked.text(text), None
+        if record.exc_info:
+            record.exc_text = self._masked.text(record.exc_text or _format.formatException(record.exc_info))
+            record.exc_info = None
+        elif record.exc_text:
+            record.exc_text = self._masked.text(record.exc_text)
+        if record.stack_info:
+            record.stack_info = self._masked.text(record.stack_info)
+        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        vars(record).update(self._masked.mapping(extra))
+        vars(record)["_guardrails_masked"] = True
+        return True
+
+
+def masking_processor(
+    mask: Mask, *, skip: Collection[str] = ()
+) -> Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]:
+    """
+    A structlog processor; stands after `merge_contextvars` and `format_exc_info`, and before the renderer.
+
+    Args:
+        mask: Gives masked text and findings, such as `MaskPII().mask`.
+        skip: Keys whose values are left alone, besides level, logger, timestamp and the place in code.
+    """
+    masked = Masked(mask, _SKIP | frozenset(skip))
+
+    def process(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return masked.mapping(event)
+
+    return process

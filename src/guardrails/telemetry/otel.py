@@ -1,0 +1,78 @@
+"""
+OpenTelemetry exporters that mask: spans (attributes, events, links, status) and log records (body, attributes).
+
+Exporters are wrapped, because a span is read-only once it has ended, and processors must not raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from guardrails.errors import ConfigError
+from guardrails.telemetry.values import Mask, Masked
+
+try:
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+    from opentelemetry.trace import Link, Status
+except ImportError:
+    _missing = True
+else:
+    _missing = False
+if _missing:
+    raise ConfigError("opentelemetry-sdk is not installed: pip install 'platform-guardrails[otel]'")
+
+__all__ = ["MaskingSpanExporter"]
+
+_SKIP: Final = frozenset({"telemetry.sdk.name", "service.name", "gen_ai.request.model", "gen_ai.response.model"})
+
+
+class MaskingSpanExporter(SpanExporter):
+    """
+    An exporter behind which spans hold no personal data.
+
+    Args:
+        exporter: Sends the masked spans.
+        mask: Gives masked text and findings, such as `MaskPII().mask`.
+        skip: Attributes that are left alone.
+    """
+
+    def __init__(self, exporter: SpanExporter, mask: Mask, *, skip: Collection[str] = ()) -> None:
+        self._exporter = exporter
+        self._masked = Masked(mask, _SKIP | frozenset(skip))
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Mask, then export."""
+        return self._exporter.export([self._span(span) for span in spans])
+
+    def shutdown(self) -> None:
+        """Shut the exporter down."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the exporter."""
+        return self._exporter.force_flush(timeout_millis)
+
+    def _attributes(self, attributes: Any) -> dict[str, Any]:
+        return self._masked.mapping(attributes or {})
+
+    def _span(self, span: ReadableSpan) -> ReadableSpan:
+        status = span.status
+        description = status.description and self._masked.text(status.description)
+        return ReadableSpan(
+            name=self._masked.text(span.name),
+            context=span.get_span_context(),
+            parent=span.parent,
+            resource=span.resource,
+            attributes=self._attributes(span.attributes),
+            events=[
+                Event(self._masked.text(one.name), self._attributes(one.attributes), one.timestamp) for one in span.events
+            ],
+            links=[Link(one.context, self._attributes(one.attributes)) for one in span.links],
+            kind=span.kind,
+            status=Status(status.status_code, description),
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
