@@ -24,7 +24,7 @@ from typing import Any, Self
 import pytest
 
 import guardrails
-from guardrails import Deny, Guard, MaskPII, Message, check, context, monitor
+from guardrails import AuditLog, Deny, Guard, MaskPII, Message, RateLimit, check, context, monitor
 from guardrails.core.call import Call
 from guardrails.core.caps import Caps
 from guardrails.errors import (
@@ -37,6 +37,7 @@ from guardrails.errors import (
     RateLimited,
     Unavailable,
 )
+from guardrails.keys import Keys
 from tests.core.doubles import Answer, Change, Filter, Hide, Intent, Look, Raise, Record
 
 PHONE, MAIL, CARD = "+1 212 555 0173", "ann@example.com", "4242 4242 4242 4242"
@@ -71,7 +72,7 @@ def insides(value: object) -> Iterator[tuple[str, object]]:
                     yield slot, getattr(value, slot)
 
 
-def walk(value: object, where: str, *, known: set[int], depth: int = 2) -> None:
+def walk(value: object, where: str, *, known: set[int], depth: int = 12) -> None:
     """Look at a value and what it leads to."""
     if id(value) in known or isinstance(value, asyncio.Task):  # a task that is done shows the send's own exception
         return
@@ -315,6 +316,13 @@ def test_g3_a_sends_failure_passes_through_frames_that_hold_no_text(shape: str, 
     assert raised is error
     check_frames(error)
     clean(repr(record.outcomes), "the outcome")
+
+
+@shapes
+def test_g3_the_real_controls_keep_no_text_behind_the_frames_of_a_failing_send(shape: str, tmp_path: Path) -> None:
+    audit = AuditLog(tmp_path, durability="os", keys=Keys.ephemeral())
+    with Guard(audit, RateLimit("9/minute", per="recipient"), mask(), channel="sms") as guard:
+        check_frames(failure_of(guard(getattr(Sends(error=ValueError(TEXT)), shape)), "+1 212 555 0101", TEXT))
 
 
 @shapes

@@ -32,7 +32,7 @@ _log: Final = logging.getLogger("guardrails")
 class Flow:
     """What both kinds of guarded stream share; knows nothing of waiting."""
 
-    __slots__ = ("_decided", "_filters", "_journey", "_ready", "_stream", "ended", "source", "value")
+    __slots__ = ("_decided", "_filters", "_journey", "_ready", "_rewritten", "_stream", "ended", "source", "value")
 
     def __init__(self, journey: Journey, stream: Stream) -> None:
         self._journey = journey
@@ -40,6 +40,7 @@ class Flow:
         self._filters = stream._filters  # noqa: SLF001 - core's own
         self._ready: deque[Any] = deque()
         self._decided = False
+        self._rewritten = False  # there were filters, until the end came
         self.source: Any = stream._source  # noqa: SLF001 - core's own
         self.ended: bool = False
         self.value: Any = None  # what a generator returned
@@ -48,7 +49,7 @@ class Flow:
     @property
     def filtered(self) -> bool:
         """Whether text is rewritten on its way."""
-        return bool(self._filters)
+        return self._rewritten or bool(self._filters)
 
     def ready(self) -> bool:
         """Whether something can be handed out."""
@@ -140,6 +141,8 @@ class Flow:
             result = "cancelled" if is_cancellation(error) else "cut"
         close_callbacks(self._stream._callbacks, error)  # noqa: SLF001 - core's own
         self._stream._callbacks = []  # noqa: SLF001 - core's own
+        self._rewritten = bool(self._filters)
+        self._filters = self._stream._filters = []  # noqa: SLF001 - core's own; they may hold text back
         if error is None:
             # The tail is handed out after the outcome is written; it counts as released.
             tail = sum(len(out) for out in self._ready if isinstance(out, str))

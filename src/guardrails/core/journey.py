@@ -433,7 +433,9 @@ class Journey:
             hop.call = hop.inner_reply = None
         self.innermost = self.before_late = None
         self.notes = self.steps = None
+        self.entered = self.committed = ()  # a record control's step keeps its call
         self.findings = NO_FINDINGS
+        self.atoms = self.reply_atoms = frozenset()
 
 
 _MASK_FILTER: Final = "mask"

@@ -8,7 +8,9 @@ no record and no mask of its own. A wrong order is refused with the fix, never r
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -132,8 +134,8 @@ class Stack:
         self.needs: tuple[str, ...] = tuple(
             dict.fromkeys(need for slot in self.slots if not slot.monitored for need in slot.needs)
         )
-        self._reasons: dict[str, str] = {}
-        self._opaque: dict[str, bool] = {}
+        self._reasons: dict[bytes, str] = {}
+        self._opaque: dict[bytes, bool] = {}
         self._lock = threading.Lock()
 
     @property
@@ -143,15 +145,15 @@ class Stack:
 
     def remember(self, table: str, key: str, value: Any) -> None:
         """Keep what masking a reason or id gave, bounded."""
-        memory: dict[str, Any] = self._reasons if table == "reasons" else self._opaque
+        memory: dict[bytes, Any] = self._reasons if table == "reasons" else self._opaque
         with self._lock:
             if len(memory) >= MEMORY:
                 memory.clear()
-            memory[key] = value
+            memory[_digest(key)] = value
 
     def recall(self, table: str, key: str) -> Any:
         """What was kept, or None."""
-        return (self._reasons if table == "reasons" else self._opaque).get(key)
+        return (self._reasons if table == "reasons" else self._opaque).get(_digest(key))
 
     def forget(self) -> None:
         """After a fork: a new lock, for the old one may be held by nobody."""
@@ -159,6 +161,12 @@ class Stack:
 
 
 MEMORY: Final = 4_096  # masked reasons, and ids looked at, per guard
+_MEMORY_KEY: Final = os.urandom(32)
+
+
+def _digest(text: str) -> bytes:
+    """What a text is remembered by: a frame of ours leads to its guard, and the guard must not lead to the text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=_MEMORY_KEY, digest_size=16).digest()
 
 
 def platform_slots(controls: Sequence[Control | Monitored]) -> tuple[Slot, ...]:
