@@ -83,8 +83,9 @@ def test_a_digest_joins_spellings_of_one_address_and_separates_everything_else()
 
 def test_masking_again_changes_nothing_that_a_keyed_operator_wrote() -> None:
     control = MaskPII(operators={"DEFAULT": Hash(KEYS), "CREDIT_CARD": Encrypt(KEYS)})
-    masked = control.mask("ann@example.com, +1 212 555 0173, 4242 4242 4242 4242, 219-09-9999")[0]
-    assert control.mask(masked) == (masked, [])
+    for _ in range(100):  # each ciphertext is another one, and some look like a place to the model
+        masked = control.mask("ann@example.com, +1 212 555 0173, 4242 4242 4242 4242, 219-09-9999")[0]
+        assert control.mask(masked) == (masked, [])
 
 
 def test_redact_leaves_nothing_and_keep_leaves_everything_on_the_record() -> None:

@@ -14,7 +14,8 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 _ALNUM: Final = re.compile(r"[^\W_]")
-_TOKEN: Final = re.compile(r"<([A-Z][A-Z0-9_]*)>")
+# What operators write: `<TYPE>`, a digest (`operators_keyed.Hash`) or a ciphertext (`Encrypt`) in the letters a to p.
+_TOKEN: Final = re.compile(r"<([A-Z][A-Z0-9_]*)(?::hash:[a-p]{12}:[a-p]{32}|:enc:[a-p]{12}:(?:[a-p]{2}){28,})?>")
 
 
 class Span(NamedTuple):
