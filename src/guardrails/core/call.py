@@ -67,6 +67,11 @@ class Call:
         return self._journey.plan.reply
 
     @property
+    def policy(self) -> str | None:
+        """Digest of the policy under which this call began; None for a guard that code made."""
+        return self._journey.plan.stack.policy
+
+    @property
     def repeat(self) -> bool:
         """True when an adapter says that its host tries the same message again; it was charged at the first attempt."""
         journey = self._journey

@@ -106,6 +106,7 @@ class Sealed(NamedTuple):
         send_id: Joins intent and outcome.
         operation: `module:qualname` of the send.
         message_key: The caller's key for repeated attempts, if it named one.
+        policy: Digest of the policy in force; None for a guard that code made.
     """
 
     message: Message
@@ -115,6 +116,7 @@ class Sealed(NamedTuple):
     send_id: str
     operation: str
     message_key: str | None = None
+    policy: str | None = None
 
     def __repr__(self) -> str:
         return f"Sealed({self.message!r}, {len(self.verdicts)} verdicts, operation={self.operation!r})"

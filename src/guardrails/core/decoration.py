@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+from weakref import WeakSet
 
 from guardrails.core.binding import Binder, Binding, CustomBinding, SelectorBinding
 from guardrails.core.caps import Caps
+from guardrails.core.edition import Edition, Turn, Versioned
 from guardrails.core.plan import Plan
 from guardrails.core.roles import CONVENTIONAL, Convention, Roles, roles_of, signature_of
 from guardrails.core.shapes import shape_of
@@ -40,15 +42,15 @@ def decorate(
     send: Any,
     options: Decoration,
     *,
-    stack: Stack,
+    edition: Versioned[Edition],
     ready: Callable[..., None],
     channel: str,
     direction: str,
-    caps: Caps,
-    strict: bool,
+    turn: Turn,
+    decorations: WeakSet[Live],
 ) -> Any:
     """
-    The guarded twin of *send*.
+    The guarded twin of *send*, which is compiled anew with each edition of its guard.
 
     Raises:
         ConfigError: It cannot be guarded as asked.
@@ -57,49 +59,68 @@ def decorate(
         inner = decorate(
             send.__func__,
             options,
-            stack=stack,
+            edition=edition,
             ready=ready,
             channel=channel,
             direction=direction,
-            caps=caps,
-            strict=strict,
+            turn=turn,
+            decorations=decorations,
         )
         return type(send)(inner)
     if isinstance(send, type):
         raise ConfigError(f"@guard on the class {send.__name__}: decorate its methods that send")
     if not callable(send):
         raise ConfigError(f"@guard goes above a function, not a {type(send).__name__}")
-    check_reply(options.reply, stack)
+
+    binder: Any = options.bind
+    if isinstance(binder, type):
+        options = replace(options, bind=binder())  # once: it may keep something between calls
+
+    def compiled(edition: Edition) -> Plan:
+        return _plan(send, options, edition=edition, ready=ready, channel=channel, direction=direction)
+
+    with turn.lock:
+        plan = compiled(edition.now)
+        live = Live(Versioned(turn, plan), compiled)
+        decorations.add(live)
+    signature = _signature_if_any(send) if options.bind is not None else signature_of(send)
+    return wrapper_for(live, signature)
+
+
+def _plan(
+    send: Any, options: Decoration, *, edition: Edition, ready: Callable[..., None], channel: str, direction: str
+) -> Plan:
+    stack, caps, strict = edition.stack, edition.caps, edition.strict
     if options.stream not in STREAMS:
         raise ConfigError(f"stream must be one of {', '.join(STREAMS)}")
-    if options.stream == "cut" and (stack.mask is None or strict):
-        raise ConfigError(
-            'stream="cut" needs a mask control, such as MaskPII(), and a guard that is not strict: the text passes while '
-            'it is masked, and no other control reads it; use stream="collect"'
-        )
     if options.channel is not None and (not isinstance(options.channel, str) or not options.channel):
         raise ConfigError("channel must be a non-empty str")
+    kinds = (stack, *(edition.choice.kinds() if edition.choice is not None else ()))
+    for kind in kinds:
+        _check_options(options, kind, strict=strict)
     shape = shape_of(send, options.shape)
-    check_async_only(stack, awaits=shape.awaits)
+    for kind in kinds:
+        check_async_only(kind, awaits=shape.awaits)
     channel = options.channel or channel
-    required = dict(required_by(stack))
+    required = dict(stack.required())
     binding: Binding
-    signature: inspect.Signature | None
     if options.bind is not None:
-        binding, signature = _custom(send, options, caps=caps)
+        binding = _custom(options, caps=caps)
     else:
         signature = signature_of(send)
         roles = roles_of(send, signature, _role_options(options))
-        if "recipient" in required and not roles.recipient:
-            raise ConfigError(
-                f"{required['recipient']} needs a recipient, and {operation_of(send)} names none; "
-                f'write @guard(recipient="..."). The parameters are: {", ".join(signature.parameters)}'
-            )
+        for kind in kinds:
+            needed = dict(kind.required()).get("recipient")
+            if needed is not None and not roles.recipient:
+                raise ConfigError(
+                    f"{needed} needs a recipient, and {operation_of(send)} names none; "
+                    f'write @guard(recipient="..."). The parameters are: {", ".join(signature.parameters)}'
+                )
         if roles.tenant:
             required.setdefault("tenant", "this guard")
         _check_direct_iterators(options, roles)
         binding = SelectorBinding(signature, roles, channel=channel, direction=direction, caps=caps, strict=strict)
-    plan = Plan(
+    return Plan(
         send=send,
         shape=shape,
         stack=stack,
@@ -113,8 +134,17 @@ def decorate(
         required=tuple(required.items()),
         ready=ready,
         acting=stack.acting,
+        choice=edition.choice,
     )
-    return wrapper_for(Live(plan), signature)
+
+
+def _check_options(options: Decoration, stack: Stack, *, strict: bool) -> None:
+    check_reply(options.reply, stack)
+    if options.stream == "cut" and (stack.mask is None or strict):
+        raise ConfigError(
+            'stream="cut" needs a mask control, such as MaskPII(), and a guard that is not strict: the text passes while '
+            'it is masked, and no other control reads it; use stream="collect"'
+        )
 
 
 def check_reply(reply: str, stack: Stack) -> None:
@@ -140,11 +170,6 @@ def operation_of(send: Any) -> str:
     return f"{getattr(named, '__module__', None) or '?'}:{named.__qualname__}"
 
 
-def required_by(stack: Stack) -> tuple[tuple[str, str], ...]:
-    """Roles that a call must have, each with the names of the controls that need it."""
-    return tuple((need, ", ".join(slot.name for slot in stack.slots if need in slot.needs)) for need in stack.needs)
-
-
 def check_async_only(stack: Stack, *, awaits: bool) -> None:
     """
     Whether every control can guard such a send.
@@ -159,18 +184,21 @@ def check_async_only(stack: Stack, *, awaits: bool) -> None:
             raise ConfigError(f"{slot.name} needs an event loop, and cannot guard a sync send")
 
 
-def _custom(send: Any, options: Decoration, *, caps: Caps) -> tuple[Binding, inspect.Signature | None]:
+def _custom(options: Decoration, *, caps: Caps) -> Binding:
     given = [name for name in _role_options(options) if getattr(options, name) not in (CONVENTIONAL, None)]
     if given:
         raise ConfigError(f"bind= replaces selectors; leave out {', '.join(given)}")
-    binder: Any = options.bind() if isinstance(options.bind, type) else options.bind
+    binder: Any = options.bind
     if not (callable(getattr(binder, "read", None)) and callable(getattr(binder, "write", None))):
         raise ConfigError("bind= takes an object with read(args, kwargs) and write(message, args, kwargs)")
+    return CustomBinding(binder, caps=caps)
+
+
+def _signature_if_any(send: Any) -> inspect.Signature | None:
     try:
-        signature = inspect.signature(send)
+        return inspect.signature(send)
     except (ValueError, TypeError):
-        signature = None
-    return CustomBinding(binder, caps=caps), signature
+        return None
 
 
 def _role_options(options: Decoration) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
 from guardrails.core.binding import Binder, MessageBinding
 from guardrails.core.caps import Caps
 from guardrails.core.control import Control
-from guardrails.core.decoration import Decoration, check_async_only, check_reply, decorate, operation_of, required_by
+from guardrails.core.decoration import Decoration, check_async_only, check_reply, decorate, operation_of
+from guardrails.core.edition import Edition, Source, Turn, Versioned
 from guardrails.core.journey import Journey
 from guardrails.core.message import DIRECTIONS, Message
 from guardrails.core.plan import Plan
@@ -22,6 +23,7 @@ from guardrails.core.roles import CONVENTIONAL, Convention
 from guardrails.core.shapes import Shape
 from guardrails.core.stack import Monitored, Slot, Stack, platform_slots, team_slots
 from guardrails.core.travel import run_awaiting, run_blocking
+from guardrails.core.wrapping import Live
 from guardrails.errors import ConfigError, GuardrailsError, Unavailable
 
 if TYPE_CHECKING:
@@ -57,11 +59,28 @@ class Guard:
         production: bool = False,
         caps: Caps | None = None,
     ) -> None:
-        if not isinstance(channel, str) or not channel:
-            raise ConfigError("channel must be a non-empty str")
-        if direction not in DIRECTIONS:
-            raise ConfigError(f"direction must be one of {DIRECTIONS}")
-        self._setup(None, platform_slots(controls), channel, direction, strict, production, caps or Caps())
+        _check_names(channel, direction)
+        slots = platform_slots(controls)
+        self._setup(None, slots, channel, direction, production, Edition(Stack(slots), caps or Caps(), strict), None)
+
+    @classmethod
+    def of(cls, source: Source, *, channel: str = "other", direction: str = "outbound", production: bool = False) -> Guard:
+        """
+        A guard whose controls somebody else makes, opens, exchanges and closes, such as a policy.
+
+        Args:
+            source: Gives the edition in force.
+            channel: As for `Guard`.
+            direction: As for `Guard`.
+            production: As for `Guard`.
+
+        Raises:
+            ConfigError: An option is wrong.
+        """
+        guard = cls.__new__(cls)
+        _check_names(channel, direction)
+        guard._setup(None, (), channel, direction, production, source.edition(), source)  # noqa: SLF001 - still unborn
+        return guard
 
     def _setup(
         self,
@@ -69,29 +88,100 @@ class Guard:
         own: tuple[Slot, ...],
         channel: str,
         direction: str,
-        strict: bool,  # noqa: FBT001
         production: bool,  # noqa: FBT001
-        caps: Caps,
+        edition: Edition,
+        source: Source | None,
     ) -> None:
         self._parent = parent
-        above: tuple[Slot, ...] = parent._stack.slots if parent is not None else ()  # noqa: SLF001 - our own kind
         self._own = own
         self._channel = channel
         self._direction = direction
-        self._strict = strict
         self._production = production
-        self._caps = caps
-        self._stack: Stack = Stack((*above, *own))
+        self._source = source
+        self._turn: Turn = Turn() if parent is None else parent._turn  # noqa: SLF001 - our own kind
+        self._edition = Versioned(self._turn, edition)
+        self._decorations: weakref.WeakSet[Live] = weakref.WeakSet()
+        self._teams: weakref.WeakSet[Guard] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._opened = False
         self._open_slots: list[Slot] = []
         self._closed = False
         if production:
-            for slot in own:
-                require = getattr(slot.control, "require_production", None)
-                if require is not None:
-                    require()
+            _require_production(own if source is None else edition.stack.slots)
         _guards.add(self)
+
+    @property
+    def _stack(self) -> Stack:
+        return self._edition.now.stack
+
+    # -- changing ------------------------------------------------------------------------------------------------------
+
+    def exchange(self, edition: Edition) -> None:
+        """
+        Put *edition* in the place of the controls that stand here now: in one step, between messages.
+
+        Every decoration and every team guard is compiled anew first, and nothing has changed if one cannot be. Calls
+        in flight finish with the controls that they began with. Opening and closing controls is the caller's.
+
+        Args:
+            edition: The platform layer; teams keep their own controls.
+
+        Raises:
+            ConfigError: A decoration or a team guard does not fit; says which.
+        """
+        with self._turn.lock:
+            if self._production:
+                _require_production(edition.stack.slots)
+            staged = [*self._staged(edition)]
+            for versioned, value in staged:
+                versioned.stage(value)
+            self._turn.number += 1
+            for versioned, _ in staged:
+                versioned.keep_only_now()
+
+    def _staged(self, edition: Edition) -> Iterator[tuple[Versioned[Any], Any]]:
+        yield self._edition, edition
+        for live in list(self._decorations):
+            try:
+                plan = live.compiled(edition)
+            except ConfigError as error:
+                raise ConfigError(f"{live.plan.operation}: {error}", control=error.control, where=error.where) from None
+            yield live.plans, plan
+        for team in list(self._teams):
+            yield from team._staged(edition.below(team._own))  # noqa: SLF001 - our own kind
+
+    def reload(self) -> bool:
+        """
+        Read the policy again that this guard was made from, and put it in force.
+
+        Returns:
+            Whether it had changed.
+
+        Raises:
+            ConfigError: It is wrong, one of its examples fails, or a decoration does not fit; the last good one stays.
+        """
+        if self._parent is not None:
+            return self._parent.reload()
+        if self._source is None:
+            raise ConfigError("this guard was made by code; guards of guardrails.from_policy(...) can be reloaded")
+        return self._source.reload()
+
+    @property
+    def policy(self) -> str | None:
+        """Digest of the policy in force; None for a guard that code made."""
+        return self._stack.policy
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often each control failed (raised, overran its deadline, broke its contract), by name; only those that did."""
+        counted: dict[str, int] = {}
+        edition = self._edition.now
+        kinds = (edition.stack, *(edition.choice.kinds() if edition.choice is not None else ()))
+        for tally in {id(slot.tally): (slot.name, slot.tally) for stack in kinds for slot in stack.slots}.values():
+            name, count = tally
+            if count.failures:
+                counted[name] = counted.get(name, 0) + count.failures
+        return counted
 
     # -- decorating ----------------------------------------------------------------------------------------------------
 
@@ -193,12 +283,12 @@ class Guard:
         return decorate(
             send,
             Decoration(**options),
-            stack=self._stack,
+            edition=self._edition,
             ready=self._ready,
             channel=self._channel,
             direction=self._direction,
-            caps=self._caps,
-            strict=self._strict,
+            turn=self._turn,
+            decorations=self._decorations,
         )
 
     # -- messages without a signature ----------------------------------------------------------------------------------
@@ -222,21 +312,24 @@ class Guard:
         return await run_awaiting(journey)  # type: ignore[no-any-return]
 
     def _message_plan(self, send: Callable[..., Any], shape: Shape, reply: str) -> Plan:
-        check_reply(reply, self._stack)
+        edition = self._edition.now
+        stack = edition.stack
+        check_reply(reply, stack)
         return Plan(
             send=send,
             shape=shape,
-            stack=self._stack,
-            binding=MessageBinding(caps=self._caps),
+            stack=stack,
+            binding=MessageBinding(caps=edition.caps),
             reply=reply,
             operation=operation_of(send),
             channel=self._channel,
             direction=self._direction,
-            caps=self._caps,
+            caps=edition.caps,
             cuts=False,
-            required=required_by(self._stack),
+            required=stack.required(),
             ready=self._ready,
-            acting=self._stack.acting,
+            acting=stack.acting,
+            choice=edition.choice,
         )
 
     # -- looking without sending ---------------------------------------------------------------------------------------
@@ -274,10 +367,13 @@ class Guard:
             ConfigError: A control belongs to the platform layer, or stands here already.
         """
         team = Guard.__new__(Guard)
-        own = team_slots(controls, self._stack.slots)
-        team._setup(  # noqa: SLF001 - our own, still unborn
-            self, own, self._channel, self._direction, self._strict, self._production, self._caps
-        )
+        with self._turn.lock:
+            edition = self._edition.now
+            own = team_slots(controls, edition.stack.slots)
+            team._setup(  # noqa: SLF001 - our own, still unborn
+                self, own, self._channel, self._direction, self._production, edition.below(own), None
+            )
+            self._teams.add(team)
         return team
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -294,7 +390,9 @@ class Guard:
                 return
             self._closed = True
             opened, self._open_slots = self._open_slots, []
-        failures = [_called(slot, "close") for slot in reversed(opened)]
+        if self._source is not None:
+            self._source.close(self)
+        failures = [call_control(slot, "close") for slot in reversed(opened)]
         for failure in failures:
             if failure is not None:
                 raise failure
@@ -319,8 +417,10 @@ class Guard:
             if self._opened or not opening:
                 return
             failure: BaseException | None = None
+            if self._source is not None:
+                self._source.open(self)
             for slot in self._own[len(self._open_slots) :]:  # after a failure the next send goes on where it stopped
-                failure = _called(slot, "open")
+                failure = call_control(slot, "open")
                 if failure is not None:
                     break
                 self._open_slots.append(slot)
@@ -330,10 +430,25 @@ class Guard:
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._stack.forget()
+        if self._parent is None:
+            self._turn.lock = threading.RLock()
 
 
-def _called(slot: Slot, method: str) -> BaseException | None:
+def _check_names(channel: object, direction: object) -> None:
+    if not isinstance(channel, str) or not channel:
+        raise ConfigError("channel must be a non-empty str")
+    if direction not in DIRECTIONS:
+        raise ConfigError(f"direction must be one of {DIRECTIONS}")
+
+
+def _require_production(slots: Sequence[Slot]) -> None:
+    for slot in slots:
+        require = getattr(slot.control, "require_production", None)
+        if require is not None:
+            require()
+
+
+def call_control(slot: Slot, method: str) -> BaseException | None:
     """Open or close one control; what went wrong is returned, so that nothing raw is chained to it."""
     act = getattr(slot.control, method, None)
     if act is None:

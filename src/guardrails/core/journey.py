@@ -104,6 +104,12 @@ class Journey:
         self.route: tuple[Slot, ...] = plan.stack.slots
         self.once: list[bool] = [True]  # taken by the first inner call that is the same send
 
+    def follow(self, plan: Plan) -> Plan:
+        """Go on under *plan*, which was chosen for this message."""
+        self.plan = plan
+        self.route = plan.stack.slots
+        return plan
+
     # -- what a Call offers to controls ------------------------------------------------------------------------------
 
     @property
@@ -386,6 +392,7 @@ class Journey:
             send_id=self.send_id,
             operation=self.plan.operation,
             message_key=reading.message_key if reading is not None else None,
+            policy=self.plan.stack.policy,
         )
 
     # -- the end -------------------------------------------------------------------------------------------------------

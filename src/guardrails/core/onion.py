@@ -162,6 +162,8 @@ class Hop:
             self.fault = self._error("left its forward unfinished")
         self.state = _ENDED
         failure = self._failure(reply, error, forwarded=forwarded)
+        if failure is not self.inner_error and isinstance(failure, Exception) and not isinstance(failure, Denied):
+            self.slot.tally.add()
         if self.slot.monitored:
             return await self._watched(failure, forwarded=forwarded)
         if failure is None:

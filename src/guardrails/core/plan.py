@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from guardrails.core.message import EMPTY, Message, assemble
@@ -11,6 +11,7 @@ from guardrails.core.message import EMPTY, Message, assemble
 if TYPE_CHECKING:
     from guardrails.core.binding import Binding
     from guardrails.core.caps import Caps
+    from guardrails.core.edition import Choice
     from guardrails.core.shapes import Shape
     from guardrails.core.stack import Stack
 
@@ -34,6 +35,7 @@ class Plan:
         required: Roles that a call must have, and why.
         ready: Opens the guard's controls on first use (not with `opening=False`); raises `Unavailable` when it is closed.
         acting: The control objects that act on a send of this plan (not those that only watch).
+        choice: Picks other controls by message; None where every message has the same.
     """
 
     send: Callable[..., Any]
@@ -49,6 +51,26 @@ class Plan:
     required: tuple[tuple[str, str], ...]
     ready: Callable[..., None]
     acting: tuple[Any, ...]
+    choice: Choice | None = None
+    _chosen: dict[Stack, Plan] = field(default_factory=dict)
+
+    def chosen(self, message: Message) -> Plan:
+        """
+        This send with the controls for *message*.
+
+        Raises:
+            GuardrailsError: They cannot be had.
+        """
+        assert self.choice is not None  # noqa: S101 - the caller looked
+        stack = self.choice.stack(message)
+        plan = self._chosen.get(stack)
+        if plan is None:
+            required = {**dict(stack.required()), **dict(self.required)}
+            plan = replace(
+                self, stack=stack, required=tuple(required.items()), acting=stack.acting, choice=None, _chosen={}
+            )
+            plan = self._chosen.setdefault(stack, plan)
+        return plan
 
     def empty_message(self) -> Message:
         """A message of which nothing is known; for the record of a call that could not even be read."""

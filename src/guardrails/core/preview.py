@@ -100,6 +100,8 @@ async def _ask(journey: Journey) -> None:
     plan.ready(opening=False)  # nothing is recorded, so no file has to be there
     reading = journey.reading = plan.binding.read(journey.args, journey.kwargs)
     message = reading.message
+    if plan.choice is not None:
+        plan = journey.follow(plan.chosen(message))
     missing = {
         role for role, _ in plan.required if not (message.recipients if role == "recipient" else getattr(message, role))
     }

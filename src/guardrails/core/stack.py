@@ -12,8 +12,9 @@ import hashlib
 import inspect
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from guardrails.core.control import DEADLINE_SECONDS, KINDS, Control, Masker
@@ -22,6 +23,26 @@ from guardrails.errors import ConfigError
 PLATFORM: Final = "platform"
 TEAM: Final = "team"
 ROLES: Final = ("recipient", "conversation", "tenant", "actor", "sender")
+
+
+class Tally:
+    """
+    How often a control failed.
+
+    Attributes:
+        failures: Times that it raised, overran its deadline or broke its contract; refusals are none.
+    """
+
+    __slots__ = ("_lock", "failures")
+
+    def __init__(self) -> None:
+        self.failures: int = 0
+        self._lock = threading.Lock()
+
+    def add(self) -> None:
+        """One more."""
+        with self._lock:
+            self.failures += 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +61,7 @@ class Slot:
         async_only: Whether it needs an event loop.
         needs: Roles that a call must have.
         guard: The bound method.
+        tally: Its failures; the control's own, where it has one that outlives this guard.
     """
 
     control: Control
@@ -52,6 +74,7 @@ class Slot:
     async_only: bool
     needs: tuple[str, ...]
     guard: Callable[..., Any]
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +126,7 @@ def slot_of(control: Control | Monitored, layer: str) -> Slot:
         async_only=bool(getattr(inner, "async_only", False)),
         needs=needs,
         guard=guard,
+        tally=tally if isinstance(tally := getattr(inner, "tally", None), Tally) else Tally(),
     )
 
 
@@ -124,9 +148,11 @@ class Stack:
         record: The one slot of kind "record".
         acting: The control objects that act, and not only watch.
         needs: Roles that a call must have.
+        policy: Digest of the policy that it was made from; None for a guard that code made.
     """
 
-    def __init__(self, slots: Sequence[Slot]) -> None:
+    def __init__(self, slots: Sequence[Slot], *, policy: str | None = None) -> None:
+        self.policy: str | None = policy
         self.slots: tuple[Slot, ...] = tuple(slots)
         self.mask: Slot | None = next((slot for slot in self.slots if slot.kind == "mask"), None)
         self.record: Slot | None = next((slot for slot in self.slots if slot.kind == "record"), None)
@@ -137,11 +163,16 @@ class Stack:
         self._reasons: dict[bytes, str] = {}
         self._opaque: dict[bytes, bool] = {}
         self._lock = threading.Lock()
+        _stacks.add(self)
 
     @property
     def masker(self) -> Masker | None:
         """The mask control, as core uses it."""
         return self.mask.control if self.mask is not None else None  # type: ignore[return-value]  # checked in slot_of
+
+    def required(self) -> tuple[tuple[str, str], ...]:
+        """Roles that a call must have, each with the names of the controls that need it."""
+        return tuple((need, ", ".join(slot.name for slot in self.slots if need in slot.needs)) for need in self.needs)
 
     def remember(self, table: str, key: str, value: Any) -> None:
         """Keep what masking a reason or id gave, bounded."""
@@ -158,6 +189,17 @@ class Stack:
     def forget(self) -> None:
         """After a fork: a new lock, for the old one may be held by nobody."""
         self._lock = threading.Lock()
+
+
+_stacks: weakref.WeakSet[Stack] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for stack in list(_stacks):
+        stack.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 MEMORY: Final = 4_096  # masked reasons, and ids looked at, per guard
@@ -198,7 +240,7 @@ def platform_slots(controls: Sequence[Control | Monitored]) -> tuple[Slot, ...]:
             )
         if slot.kind in ("mask", None):
             before = before or slot
-    _check_twice(slots)
+    check_twice(slots)
     return slots
 
 
@@ -213,11 +255,17 @@ def team_slots(controls: Sequence[Control | Monitored], above: Sequence[Slot]) -
     for slot in slots:
         if slot.kind in ("record", "mask"):
             raise ConfigError(f"{slot.name} belongs to the platform layer; a team layer has no audit log and no mask")
-    _check_twice((*above, *slots))
+    check_twice((*above, *slots))
     return slots
 
 
-def _check_twice(slots: Sequence[Slot]) -> None:
+def check_twice(slots: Sequence[Slot]) -> None:
+    """
+    Whether every control stands only once.
+
+    Raises:
+        ConfigError: One does not.
+    """
     for number, slot in enumerate(slots):
         if any(slot.control is other.control for other in slots[:number]):
             raise ConfigError(f"{slot.name} stands twice in one guard; once is enough")

@@ -87,6 +87,8 @@ def prepared(journey: Journey) -> Coroutine[Any, Any, Any]:
     plan.ready()
     try:
         reading = journey.reading = plan.binding.read(journey.args, journey.kwargs)
+        if plan.choice is not None:
+            plan = journey.follow(plan.chosen(reading.message))
         if reading.iterators is not None:
             if not plan.cuts:
                 return _collected(journey, reading)

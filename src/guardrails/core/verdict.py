@@ -81,7 +81,7 @@ class Finding:
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 # What a note may say; the names stand in audit records.
-VERDICTS: Final = ("allow", "mask", "rewrite", "deny", "defer", "error", "shadow_deny", "shadow_error")
+VERDICTS: Final = ("allow", "mask", "rewrite", "deny", "defer", "error", "shadow_deny", "shadow_error", "bypass")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Final
 
+from guardrails.core.edition import Edition, Versioned
 from guardrails.core.journey import Journey
 from guardrails.core.plan import Plan
 from guardrails.core.shapes import Shape, mark, says
@@ -14,12 +15,24 @@ from guardrails.core.travel import run_awaiting, run_blocking
 
 
 class Live:
-    """Holds the plan in force; a guard that changes swaps it in one step, calls in flight keep theirs."""
+    """
+    One decoration: the plan in force, and how to make it anew. Calls in flight keep theirs.
 
-    __slots__ = ("plan",)
+    Args:
+        plans: The plan; changes with the guard's turn.
+        compiled: The plan for another edition; raises `ConfigError`.
+    """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan: Plan = plan
+    __slots__ = ("__weakref__", "compiled", "plans")
+
+    def __init__(self, plans: Versioned[Plan], compiled: Callable[[Edition], Plan]) -> None:
+        self.plans: Versioned[Plan] = plans
+        self.compiled: Callable[[Edition], Plan] = compiled
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force."""
+        return self.plans.now
 
 
 def wrapper_for(live: Live, signature: inspect.Signature | None) -> Callable[..., Any]:
@@ -57,7 +70,7 @@ def _look_like(wrapper: Callable[..., Any], send: Any) -> None:
 
 def _plain(live: Live) -> Callable[..., Any]:
     def send(*args: Any, **kwargs: Any) -> Any:
-        journey = Journey(live.plan, args, kwargs)
+        journey = Journey(live.plans.now, args, kwargs)
         del args, kwargs
         return run_blocking(journey)
 
@@ -66,7 +79,7 @@ def _plain(live: Live) -> Callable[..., Any]:
 
 def _coroutine(live: Live) -> Callable[..., Any]:
     async def send(*args: Any, **kwargs: Any) -> Any:
-        journey = Journey(live.plan, args, kwargs)
+        journey = Journey(live.plans.now, args, kwargs)
         del args, kwargs
         return await run_awaiting(journey)
 
@@ -84,7 +97,7 @@ def _hidden(inner: Callable[..., Any]) -> Callable[..., Any]:
 
 def _generator(live: Live) -> Callable[..., Any]:
     def send(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        journey = Journey(live.plan, args, kwargs)
+        journey = Journey(live.plans.now, args, kwargs)
         del args, kwargs
         stream = run_blocking(journey)
         if isinstance(stream, str):  # a control replied instead of the send
@@ -105,7 +118,7 @@ def _generator(live: Live) -> Callable[..., Any]:
 
 def _async_generator(live: Live) -> Callable[..., Any]:
     async def send(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        journey = Journey(live.plan, args, kwargs)
+        journey = Journey(live.plans.now, args, kwargs)
         del args, kwargs
         stream = await run_awaiting(journey)
         if isinstance(stream, str):  # a control replied instead of the send

@@ -1,0 +1,283 @@
+# ruff: noqa: ARG002, ARG005, FBT003 - controls and sends take what the contract gives them
+"""A guard's controls are exchanged in one step, between messages, or not at all."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable
+
+import pytest
+
+from guardrails.core.call import Call
+from guardrails.core.caps import Caps
+from guardrails.core.checks import check, monitor
+from guardrails.core.control import Forward, Io
+from guardrails.core.edition import Edition
+from guardrails.core.guard import Guard
+from guardrails.core.message import Message
+from guardrails.core.stack import Stack, platform_slots
+from guardrails.core.verdict import Deny
+from guardrails.errors import ConfigError, ControlError, Denied, GuardrailsError
+from guardrails.testing import RecordingSend
+from tests.core.doubles import Change, Look, Record
+from tests.core.ways import TO
+
+
+def edition(*controls: object, policy: str | None = None, choice: object = None) -> Edition:
+    return Edition(Stack(platform_slots(controls), policy=policy), Caps(), strict=False, choice=choice)  # type: ignore[arg-type]
+
+
+class Mark:
+    """Adds its mark, and holds the message where it is told to."""
+
+    def __init__(self, mark: str, *, at: threading.Event | None = None, until: threading.Event | None = None) -> None:
+        self.mark = mark
+        self.at = at
+        self.until = until
+
+    async def guard(self, call: Call, forward: Forward, io: Io, /) -> object:
+        if self.at is not None and self.until is not None:
+            self.at.set()
+            self.until.wait(5)
+        return await forward(call.with_text(call.message.text + self.mark))
+
+
+def test_a_decoration_follows_an_exchange() -> None:
+    guard = Guard(Mark("a"), channel="sms")
+    send = RecordingSend()
+    safe = guard.wrap(send)
+    safe(TO, "-")
+    guard.exchange(edition(Mark("b"), policy="sha256:b"))
+    safe(TO, "-")
+    assert [one.body for one in send.calls] == ["-a", "-b"]
+    assert guard.policy == "sha256:b"
+
+
+def test_a_call_in_flight_finishes_with_the_controls_that_it_began_with() -> None:
+    at, until = threading.Event(), threading.Event()
+    record = Record()
+    guard = Guard(record, Mark("a", at=at, until=until), Mark("A"), channel="sms")
+    send = RecordingSend()
+    safe = guard.wrap(send)
+    thread = threading.Thread(target=safe, args=(TO, "-"))
+    thread.start()
+    assert at.wait(5)
+    guard.exchange(edition(record, Mark("b"), Mark("B"), policy="sha256:b"))
+    safe(TO, "-")
+    until.set()
+    thread.join()
+    assert [one.body for one in send.calls] == ["-bB", "-aA"]
+    assert [sealed.policy for sealed in record.sealed] == ["sha256:b", None]
+
+
+def test_team_guards_and_messages_without_a_signature_follow_and_keep_their_own() -> None:
+    guard = Guard(Mark("a"), channel="sms")
+    team = guard.extend(Mark("t"))
+    inner = team.extend(Mark("u"))
+    send = RecordingSend()
+    safe = inner.wrap(send)
+    guard.exchange(edition(Mark("b")))
+    safe(TO, "-")
+    inner.run(Message("=", channel="sms", recipients=TO), lambda message: send(TO, message.text))
+    assert [one.body for one in send.calls] == ["-btu", "=btu"]
+    assert guard.preview("-").text == "-b"
+    assert inner.preview("-").text == "-btu"
+
+
+def test_an_exchange_that_a_decoration_does_not_fit_changes_nothing() -> None:
+    guard = Guard(Mark("a"), channel="sms")
+    team = guard.extend(Mark("t"))
+    seen: list[str] = []
+
+    @guard(recipient=None)
+    def announce(body: str) -> None:
+        seen.append(body)
+
+    @team(recipient=None)
+    def announce_too(body: str) -> None:
+        seen.append(body)
+
+    class Needs(Mark):
+        needs = ("recipient",)
+
+    with pytest.raises(ConfigError, match=r"announce: Needs needs a recipient"):
+        guard.exchange(edition(Needs("b")))
+    announce("-")
+    announce_too("-")
+    assert seen == ["-a", "-at"]
+
+
+def test_an_exchange_that_a_team_guard_does_not_fit_changes_nothing() -> None:
+    guard, mine = Guard(Mark("a"), channel="sms"), Mark("mine")
+    team = guard.extend(mine)
+    with pytest.raises(ConfigError, match="stands twice"):
+        guard.exchange(edition(mine))
+    assert team.preview("-").text == "-amine"
+
+
+def test_production_is_asked_of_new_controls_too() -> None:
+    class Fit(Mark):
+        def require_production(self) -> None:
+            if self.mark == "unfit":
+                raise ConfigError("unfit")
+
+    guard = Guard(Fit("fit"), channel="sms", production=True)
+    with pytest.raises(ConfigError, match="unfit"):
+        guard.exchange(edition(Fit("unfit")))
+    assert guard.preview("-").text == "-fit"
+
+
+def test_no_message_is_lost_doubled_or_mixed_while_editions_change() -> None:
+    guard = Guard(Mark("0"), Mark("0"), channel="sms")
+    bodies: list[str] = []
+
+    @guard
+    def send(to: str, body: str) -> None:
+        bodies.append(body)
+
+    over = threading.Event()
+
+    def exchange() -> None:
+        number = 0
+        while not over.is_set():
+            number = (number + 1) % 10
+            guard.exchange(edition(Mark(str(number)), Mark(str(number))))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        changing = threading.Thread(target=exchange)
+        changing.start()
+        senders = [threading.Thread(target=lambda: [send(TO, "-") for _ in range(300)]) for _ in range(4)]
+        for thread in senders:
+            thread.start()
+        for thread in senders:
+            thread.join()
+    finally:
+        over.set()
+        changing.join()
+        sys.setswitchinterval(before)
+    assert len(bodies) == 1_200
+    assert all(len(body) == 3 and body[1] == body[2] for body in bodies)
+
+
+class ByTenant:
+    """A choice of two."""
+
+    def __init__(self, others: dict[str, Stack], otherwise: Stack) -> None:
+        self.others = others
+        self.otherwise = otherwise
+
+    def stack(self, message: Message, /) -> Stack:
+        if message.tenant == "broken":
+            raise ControlError("cannot be had")
+        return self.others.get(message.tenant or "", self.otherwise)
+
+    def kinds(self) -> Iterable[Stack]:
+        return [self.otherwise, *self.others.values()]
+
+
+def chosen(record: Record) -> Edition:
+    plain = Stack(platform_slots([record, Mark("a")]))
+    return Edition(plain, Caps(), False, ByTenant({"acme": Stack(platform_slots([record, Mark("b")]))}, plain))
+
+
+def test_controls_may_depend_on_whom_a_message_is_for() -> None:
+    record = Record()
+    guard = Guard(channel="sms")
+    guard.exchange(chosen(record))
+    team = guard.extend(Mark("t"))
+    send = RecordingSend()
+    safe = team.wrap(lambda to, body, org: send(to, body), text="body", recipient="to", tenant="org")
+    safe(TO, "-", org="acme")
+    safe(TO, "-", org="other")
+    safe(TO, "-", org="acme")
+    assert [one.body for one in send.calls] == ["-bt", "-at", "-bt"]
+    assert team.preview("-", tenant="acme").text == "-bt"
+
+
+def test_a_message_whose_controls_cannot_be_had_is_refused_on_the_record() -> None:
+    record = Record()
+    guard = Guard(channel="sms")
+    guard.exchange(chosen(record))
+    send = RecordingSend()
+    safe = guard.wrap(lambda to, body, org: send(to, body), text="body", recipient="to", tenant="org")
+    with pytest.raises(ControlError):
+        safe(TO, "-", org="broken")
+    assert send.calls == []
+    assert len(record.refusals) == 1
+
+
+def test_a_decoration_is_checked_against_every_kind_of_controls() -> None:
+    class Needs(Look):
+        needs = ("recipient",)
+
+    plain = Stack(platform_slots([Look()]))
+    guard = Guard(channel="sms")
+    guard.exchange(Edition(plain, Caps(), False, ByTenant({"acme": Stack(platform_slots([Needs()]))}, plain)))
+    with pytest.raises(ConfigError, match="needs a recipient"):
+        guard.wrap(lambda body: None, text="body", recipient=None)
+
+
+def test_a_guard_made_by_code_has_no_policy_to_reload() -> None:
+    guard = Guard(channel="sms")
+    assert guard.policy is None
+    for one in (guard, guard.extend(Look())):
+        with pytest.raises(ConfigError, match="made by code"):
+            one.reload()
+
+
+class Counting:
+    """A source of one edition."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def edition(self) -> Edition:
+        return edition(Change(), policy="sha256:x")
+
+    def open(self, guard: Guard, /) -> None:
+        self.events.append("open")
+
+    def close(self, guard: Guard, /) -> None:
+        self.events.append("close")
+
+    def reload(self) -> bool:
+        self.events.append("reload")
+        return True
+
+
+def test_a_source_opens_reloads_and_closes_its_guard() -> None:
+    source = Counting()
+    guard = Guard.of(source, channel="sms")
+    send = RecordingSend()
+    guard.wrap(send)(TO, "x")
+    assert guard.extend(Look()).reload() is True
+    guard.close()
+    guard.close()
+    assert source.events == ["open", "reload", "close"]
+    assert [one.body for one in send.calls] == ["X"]
+    with pytest.raises(ConfigError, match="direction"):
+        Guard.of(source, direction="sideways")
+
+
+def test_failures_of_controls_are_counted_and_refusals_are_none() -> None:
+    @check
+    def refuses(message: Message) -> Deny | None:
+        return Deny("no") if message.text == "no" else None
+
+    @check
+    def breaks(message: Message) -> None:
+        if message.text == "break":
+            raise ValueError
+
+    guard = Guard(refuses, breaks, monitor(check(name="watches")(lambda message: 1 / 0)), channel="sms")  # type: ignore[arg-type]
+    send = guard.wrap(RecordingSend())
+    send(TO, "fine")
+    with pytest.raises(Denied):
+        send(TO, "no")
+    for _ in range(2):
+        with pytest.raises(GuardrailsError):
+            send(TO, "break")
+    assert guard.failures == {"breaks": 2, "watches": 1}
