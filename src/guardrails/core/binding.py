@@ -140,8 +140,8 @@ class SelectorBinding:
         caps: Caps,
         strict: bool,
     ) -> None:
-        self._signature = signature
-        self._roles = roles
+        self.signature: inspect.Signature = signature
+        self.roles: Roles = roles
         self._channel = channel
         self._direction = direction
         self._caps = caps
@@ -187,7 +187,7 @@ class SelectorBinding:
     def _read_any(self, plan: _Plan, args: Args, kwargs: Kwargs) -> Reading:
         walk = Walk(self._caps)
         iterators: dict[str, Any] = {}
-        for selector in self._roles.text:
+        for selector in self.roles.text:
             value = plan.fetch(selector.root, args, kwargs)
             if value is _ABSENT:
                 continue
@@ -198,7 +198,7 @@ class SelectorBinding:
             else:
                 walk.read(selector.root, value, selector.steps)
         if not walk.matched:
-            sources = ", ".join(repr(selector.source) for selector in self._roles.text)
+            sources = ", ".join(repr(selector.source) for selector in self.roles.text)
             raise Denied(f"no text selector matched: {sources}", control="binding")
         if self._strict and walk.unscanned:
             raise Denied(f"strict: not text: {', '.join(sorted(walk.unscanned))}", control="binding")
@@ -206,8 +206,8 @@ class SelectorBinding:
         for role in ("conversation", "tenant", "actor"):
             if len(getattr(ids, role) or "") > self._caps.id_characters:
                 raise Denied(f"a {role} of more than {self._caps.id_characters} characters", control="caps")
-        conversation = self._identifier("conversation", self._roles.conversation, plan, args, kwargs)
-        tenant = self._identifier("tenant", self._roles.tenant, plan, args, kwargs)
+        conversation = self._identifier("conversation", self.roles.conversation, plan, args, kwargs)
+        tenant = self._identifier("tenant", self.roles.tenant, plan, args, kwargs)
         envelope: Envelope = (
             self._channel,
             self._direction,
@@ -219,7 +219,7 @@ class SelectorBinding:
         )
         reading = Reading(assemble(walk.texts, self._recipients(plan, args, kwargs), envelope), plan)
         reading.places = walk.places
-        reading.message_key = self._identifier("message_key", self._roles.message_key, plan, args, kwargs)
+        reading.message_key = self._identifier("message_key", self.roles.message_key, plan, args, kwargs)
         reading.unscanned = walk.unscanned
         reading.iterators = iterators or None
         return reading
@@ -261,10 +261,10 @@ class SelectorBinding:
                 case dict():
                     keywords.update(new)
                 case _:  # the call left it out: say it now
-                    if self._signature.parameters[root].kind is not inspect.Parameter.POSITIONAL_ONLY:
+                    if self.signature.parameters[root].kind is not inspect.Parameter.POSITIONAL_ONLY:
                         keywords[root] = new
                         continue
-                    bound = self._signature.bind(*positional, **keywords)
+                    bound = self.signature.bind(*positional, **keywords)
                     bound.apply_defaults()
                     bound.arguments[root] = new
                     positional, keywords = list(bound.args), dict(bound.kwargs)
@@ -272,25 +272,25 @@ class SelectorBinding:
 
     def _planned(self, shape: tuple[Any, ...], args: Args, kwargs: Kwargs) -> _Plan:
         slots = [_Slot(position=number) for number in range(len(args))]
-        bound = self._signature.bind(*slots, **{name: _Slot(keyword=name) for name in kwargs}).arguments
-        extra = next((p.name for p in self._signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD), None)
+        bound = self.signature.bind(*slots, **{name: _Slot(keyword=name) for name in kwargs}).arguments
+        extra = next((p.name for p in self.signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD), None)
         found: dict[str, Any] = {}
-        for root in self._roles.roots():
-            parameter = self._signature.parameters.get(root)
+        for root in self.roles.roots():
+            parameter = self.signature.parameters.get(root)
             if root in bound:
                 found[root] = bound[root]
             elif parameter is not None and parameter.default is not inspect.Parameter.empty:
                 found[root] = _Default(parameter.default)
             elif extra is not None and root in bound.get(extra, {}):
                 found[root] = bound[extra][root]
-        plan = _Plan(found, _plain(self._roles, found))
+        plan = _Plan(found, _plain(self.roles, found))
         if len(self._plans) < _PLANS:
             self._plans[shape] = plan
         return plan
 
     def _recipients(self, plan: _Plan, args: Args, kwargs: Kwargs) -> tuple[str, ...]:
         people: list[str] = []
-        for selector in self._roles.recipient:
+        for selector in self.roles.recipient:
             for value in _values(selector, plan, args, kwargs):
                 if isinstance(value, str):
                     people.append(str.__str__(value))
@@ -306,7 +306,7 @@ class SelectorBinding:
         return tuple(people)
 
     def _sender(self, plan: _Plan, args: Args, kwargs: Kwargs) -> str | None:
-        for selector in self._roles.sender:
+        for selector in self.roles.sender:
             for value in _values(selector, plan, args, kwargs):
                 if isinstance(value, str):
                     return str.__str__(value)

@@ -78,6 +78,15 @@ class Call:
         return bool(journey.args) and journey.args[0] is repeated_message.get()
 
     @property
+    def canary(self) -> str | None:
+        """
+        The name of the rehearsal that this call is, or None for a real one. A rehearsal ends before the send.
+
+        What a control counts or records under a rehearsal, it counts under this name and marks as a canary's.
+        """
+        return self._journey.canary
+
+    @property
     def dry_run(self) -> bool:
         """True under `preview`: nothing will be sent, recorded or consumed."""
         return self._journey.dry_run

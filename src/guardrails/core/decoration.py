@@ -11,6 +11,7 @@ from weakref import WeakSet
 from guardrails.core.binding import Binder, Binding, CustomBinding, SelectorBinding
 from guardrails.core.caps import Caps
 from guardrails.core.edition import Edition, Turn, Versioned
+from guardrails.core.health import Pulse
 from guardrails.core.plan import Plan
 from guardrails.core.roles import CONVENTIONAL, Convention, Roles, roles_of, signature_of
 from guardrails.core.shapes import shape_of
@@ -77,7 +78,7 @@ def decorate(
         options = replace(options, bind=binder())  # once: it may keep something between calls
 
     def compiled(edition: Edition) -> Plan:
-        return _plan(send, options, edition=edition, ready=ready, channel=channel, direction=direction)
+        return _plan(send, options, edition=edition, ready=ready, channel=channel, direction=direction, pulse=turn.pulse)
 
     with turn.lock:
         plan = compiled(edition.now)
@@ -88,7 +89,14 @@ def decorate(
 
 
 def _plan(
-    send: Any, options: Decoration, *, edition: Edition, ready: Callable[..., None], channel: str, direction: str
+    send: Any,
+    options: Decoration,
+    *,
+    edition: Edition,
+    ready: Callable[..., None],
+    channel: str,
+    direction: str,
+    pulse: Pulse,
 ) -> Plan:
     stack, caps, strict = edition.stack, edition.caps, edition.strict
     if options.stream not in STREAMS:
@@ -134,6 +142,7 @@ def _plan(
         required=tuple(required.items()),
         ready=ready,
         acting=stack.acting,
+        pulse=pulse,
         choice=edition.choice,
     )
 

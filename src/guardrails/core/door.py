@@ -248,7 +248,9 @@ async def _commit(journey: Journey) -> None:
         except BaseException as caught:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
             error = caught
         journey.turn = None
-        if error is None and not turn.timed_out and turn.remaining() >= 0:
+        left = turn.remaining()
+        hop.door += turn.deadline_seconds - left
+        if error is None and not turn.timed_out and left >= 0:
             continue
         error = _step_failed(journey, turn, error)
         if not (hop.slot.monitored and isinstance(error, Exception)):

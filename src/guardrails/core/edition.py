@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from guardrails.core.health import Pulse
 from guardrails.core.stack import Slot, Stack, check_twice
 
 if TYPE_CHECKING:
@@ -119,14 +120,16 @@ class Turn:
 
     Attributes:
         number: Of the edition in force.
+        pulse: What the tree's last sends said about its controls.
         lock: Held while something is decorated, extended or exchanged; never by a call.
     """
 
-    __slots__ = ("lock", "number")
+    __slots__ = ("lock", "number", "pulse")
 
     def __init__(self) -> None:
         self.number: int = 0
         self.lock = threading.RLock()
+        self.pulse: Pulse = Pulse()
 
 
 class Versioned(Generic[T]):

@@ -8,11 +8,14 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
+from guardrails.core import registry
 from guardrails.core.binding import Binder, MessageBinding
 from guardrails.core.caps import Caps
+from guardrails.core.companion import Companion, checked_seconds, companion_of
 from guardrails.core.control import Control
 from guardrails.core.decoration import Decoration, check_async_only, check_reply, decorate, operation_of
 from guardrails.core.edition import Edition, Source, Turn, Versioned
+from guardrails.core.health import Health, health_of
 from guardrails.core.journey import Journey
 from guardrails.core.message import DIRECTIONS, Message
 from guardrails.core.plan import Plan
@@ -45,6 +48,11 @@ class Guard:
         strict: Deny calls with values under a text selector that are not text.
         production: Refuse set-ups that are only fit for development, such as an auto-created key.
         caps: Bounds on one message.
+        owner: Who answers for this guard, such as a team's name; shown by `guardrails inventory`.
+        canary_every_seconds: How often `guardrails.canary` runs by itself, from the first send on; None for never.
+
+    Attributes:
+        where: `file:line` of the code that made it.
 
     Raises:
         ConfigError: The controls or options do not fit together.
@@ -58,13 +66,25 @@ class Guard:
         strict: bool = False,
         production: bool = False,
         caps: Caps | None = None,
+        owner: str | None = None,
+        canary_every_seconds: float | None = None,
     ) -> None:
         _check_names(channel, direction)
         slots = platform_slots(controls)
-        self._setup(None, slots, channel, direction, production, Edition(Stack(slots), caps or Caps(), strict), None)
+        edition = Edition(Stack(slots), caps or Caps(), strict)
+        self._setup(None, slots, channel, direction, production, edition, None, owner, canary_every_seconds)
 
     @classmethod
-    def of(cls, source: Source, *, channel: str = "other", direction: str = "outbound", production: bool = False) -> Guard:
+    def of(
+        cls,
+        source: Source,
+        *,
+        channel: str = "other",
+        direction: str = "outbound",
+        production: bool = False,
+        owner: str | None = None,
+        canary_every_seconds: float | None = None,
+    ) -> Guard:
         """
         A guard whose controls somebody else makes, opens, exchanges and closes, such as a policy.
 
@@ -73,13 +93,17 @@ class Guard:
             channel: As for `Guard`.
             direction: As for `Guard`.
             production: As for `Guard`.
+            owner: As for `Guard`.
+            canary_every_seconds: As for `Guard`.
 
         Raises:
             ConfigError: An option is wrong.
         """
         guard = cls.__new__(cls)
         _check_names(channel, direction)
-        guard._setup(None, (), channel, direction, production, source.edition(), source)  # noqa: SLF001 - still unborn
+        guard._setup(  # noqa: SLF001 - still unborn
+            None, (), channel, direction, production, source.edition(), source, owner, canary_every_seconds
+        )
         return guard
 
     def _setup(
@@ -91,7 +115,15 @@ class Guard:
         production: bool,  # noqa: FBT001
         edition: Edition,
         source: Source | None,
+        owner: str | None,
+        canary_every_seconds: float | None,
     ) -> None:
+        if owner is not None and (not isinstance(owner, str) or not owner):
+            raise ConfigError("owner must be a non-empty str, such as a team's name")
+        self.owner: str | None = owner
+        self.where: str = registry.called_from()
+        self._canary_every_seconds = checked_seconds(canary_every_seconds)
+        self._canary: Companion | None = None
         self._parent = parent
         self._own = own
         self._channel = channel
@@ -108,7 +140,7 @@ class Guard:
         self._closed = False
         if production:
             _require_production(own if source is None else edition.stack.slots)
-        _guards.add(self)
+        registry.add(self)
 
     @property
     def _stack(self) -> Stack:
@@ -328,6 +360,7 @@ class Guard:
             cuts=False,
             required=stack.required(),
             ready=self._ready,
+            pulse=self._turn.pulse,
             acting=stack.acting,
             choice=edition.choice,
         )
@@ -356,12 +389,13 @@ class Guard:
 
     # -- layers --------------------------------------------------------------------------------------------------------
 
-    def extend(self, *controls: Control | Monitored) -> Guard:
+    def extend(self, *controls: Control | Monitored, owner: str | None = None) -> Guard:
         """
         A guard with a team layer inside this one. It shares this guard's controls, stores and life.
 
         Args:
             controls: The team's own controls, in their order; no audit log and no mask.
+            owner: Who answers for this layer; the parent's owner unless given.
 
         Raises:
             ConfigError: A control belongs to the platform layer, or stands here already.
@@ -371,10 +405,47 @@ class Guard:
             edition = self._edition.now
             own = team_slots(controls, edition.stack.slots)
             team._setup(  # noqa: SLF001 - our own, still unborn
-                self, own, self._channel, self._direction, self._production, edition.below(own), None
+                self,
+                own,
+                self._channel,
+                self._direction,
+                self._production,
+                edition.below(own),
+                None,
+                self.owner if owner is None else owner,
+                None,  # the parent's canaries run through this layer too
             )
             self._teams.add(team)
         return team
+
+    # -- how it is doing -----------------------------------------------------------------------------------------------
+
+    @property
+    def family(self) -> tuple[Guard, ...]:
+        """This guard, and every guard that extends it."""
+        teams = sorted(registry.copied(self._teams), key=lambda team: team.where)
+        return (self, *(one for team in teams for one in team.family))
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The decorations of this guard alone that are still held, in the order of their names."""
+        plans = [live.plan for live in registry.copied(self._decorations)]
+        return tuple(sorted(plans, key=lambda plan: (plan.operation, plan.channel)))
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The controls of this guard; several where they depend on the message."""
+        edition = self._edition.now
+        return tuple(dict.fromkeys((edition.stack, *(() if edition.choice is None else edition.choice.kinds()))))
+
+    def health(self) -> Health:
+        """
+        How the controls of this guard, and of the guards that extend it, are doing, told by their last sends.
+
+        Sends that were refused count as success of the control that refused: it works.
+        """
+        slots = {id(slot.control): slot for guard in self.family for stack in guard.stacks for slot in stack.slots}
+        return health_of(self._turn.pulse, slots.values(), is_open=not self._closed)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -390,6 +461,9 @@ class Guard:
                 return
             self._closed = True
             opened, self._open_slots = self._open_slots, []
+            companion = self._canary
+        if companion is not None:
+            companion.stop()
         if self._source is not None:
             self._source.close(self)
         failures = [call_control(slot, "close") for slot in reversed(opened)]
@@ -425,13 +499,17 @@ class Guard:
                     break
                 self._open_slots.append(slot)
             self._opened = failure is None
+            starts = self._opened and self._canary is None and self._canary_every_seconds is not None
         if failure is not None:
             raise failure
+        if starts:
+            self._canary = companion_of(self, self._canary_every_seconds)
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
         if self._parent is None:
             self._turn.lock = threading.RLock()
+            self._turn.pulse.after_fork()
 
 
 def _check_names(channel: object, direction: object) -> None:
@@ -468,11 +546,8 @@ def _nothing(_message: Message) -> None:
     """What a previewed message is never sent to."""
 
 
-_guards: weakref.WeakSet[Guard] = weakref.WeakSet()
-
-
 def _after_fork() -> None:
-    for guard in list(_guards):
+    for guard in registry.guards():
         guard._after_fork()  # noqa: SLF001 - same module
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.core import seal
+from guardrails.core import observe, seal
 from guardrails.core.call import Call, make_call
 from guardrails.core.control import NO_FINDINGS, PHASES, Outcome, Sealed, Step
 from guardrails.core.message import Message, with_parts
@@ -61,6 +61,7 @@ class Journey:
     sent: bool | None = False
     dead: bool = False
     dry_run: bool = False
+    canary: str | None = None  # set by `rehearse` alone, which replaces the send
     refusal: BaseException | None = None
     reading: Reading | None = None
     coverage: Coverage | None = None
@@ -91,6 +92,7 @@ class Journey:
     send_error: BaseException | None = None
     cut_characters: int | None = None
     started: float = 0.0
+    send_seconds: float = 0.0  # set when it is over
     not_evaluated: tuple[str, ...] = ()
     _send_id: str | None = None
 
@@ -402,17 +404,15 @@ class Journey:
         if self.settled:
             return
         self.settled = True
+        if self.canary is None:
+            self.plan.pulse.beat(self, error)
+            if observe.observers:
+                self.send_seconds = time.monotonic() - self.started if self.started else 0.0
+                observe.tell(self, result or self._result(error), self.send_error or error)
         if not self.committed:
             return
         cause = self.send_error or error
-        if result is None:
-            if self.refusal is not None and self.sent is not False:
-                result = "cut"
-            elif self.send_error is not None:
-                result = result_of(self.send_error)
-            else:
-                # None: entered, and left before it returned.
-                result = {False: "abandoned", True: "sent", None: "unknown"}[self.sent]
+        result = result or self._result(error)
         outcome = Outcome(
             result=result,
             error_type=None if cause is None else type(cause).__name__,
@@ -426,6 +426,18 @@ class Journey:
                 step.settle(outcome)
             except Exception as failure:  # noqa: BLE001 - the send is over; say it loudly, and go on with the others
                 _log.error("guardrails: settle of %s failed with %s", type(step).__name__, type(failure).__name__)
+
+    def _result(self, error: BaseException | None) -> str:
+        """How the send ended, in a word."""
+        if self.refusal is not None and self.sent is not False:
+            return "cut"
+        if self.send_error is not None:
+            return result_of(self.send_error)
+        if self.sent is False:
+            if self.committed or (error is not None and not isinstance(error, Exception)):
+                return "abandoned"
+            return "refused" if error is not None else "replied"
+        return "sent" if self.sent else "unknown"  # None: entered, and left before it returned
 
     def forget(self) -> None:
         """Let go of everything that holds text, so that no frame of ours leads to it."""

@@ -50,6 +50,7 @@ class Hop:
     state: State = _WAITING
     used: float = 0.0
     spent: float = 0.0  # before its overrun was forgiven
+    door: float = 0.0  # of its steps at the door
     timed_out: bool = False
     cancels: int = 0
     cancelled_before: int = 0

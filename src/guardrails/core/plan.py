@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from guardrails.core.binding import Binding
     from guardrails.core.caps import Caps
     from guardrails.core.edition import Choice
+    from guardrails.core.health import Pulse
     from guardrails.core.shapes import Shape
     from guardrails.core.stack import Stack
 
@@ -35,6 +36,7 @@ class Plan:
         required: Roles that a call must have, and why.
         ready: Opens the guard's controls on first use (not with `opening=False`); raises `Unavailable` when it is closed.
         acting: The control objects that act on a send of this plan (not those that only watch).
+        pulse: Told how each send ends.
         choice: Picks other controls by message; None where every message has the same.
     """
 
@@ -51,6 +53,7 @@ class Plan:
     required: tuple[tuple[str, str], ...]
     ready: Callable[..., None]
     acting: tuple[Any, ...]
+    pulse: Pulse
     choice: Choice | None = None
     _chosen: dict[Stack, Plan] = field(default_factory=dict)
 

@@ -184,10 +184,7 @@ def finish(journey: Journey, reply: Any) -> Any:
     journey.turn = None
     if type(reply) is Stream:
         return guarded(journey, reply)
-    if journey.committed:
-        journey.settle()
-    else:
-        journey.settled = True
+    journey.settle()
     if journey.stream is not None:
         _close_dropped_now(journey)
     return reply

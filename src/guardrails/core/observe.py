@@ -1,0 +1,123 @@
+"""
+Who wants to know how sends end: metrics, spans, health. Nobody, unless somebody asks; then a send costs one call more.
+
+What observers are given holds names, counts, types and durations. It leads to no message: the journey that knows the text
+has forgotten it, or is about to.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from guardrails.core.plan import Plan
+    from guardrails.core.stack import Slot
+    from guardrails.core.verdict import Finding
+
+_log: Final = logging.getLogger("guardrails")
+
+
+class Said(NamedTuple):
+    """
+    What one control noted during a send.
+
+    Args:
+        slot: The control; None for core itself.
+        verdict: One of `guardrails.core.verdict.VERDICTS`.
+        findings: What it found, by part.
+        detail: Facts; None without.
+    """
+
+    slot: Slot | None
+    verdict: str
+    findings: Mapping[str, Sequence[Finding]]
+    detail: Mapping[str, str | int | bool | None] | None
+
+
+class Ended(NamedTuple):
+    """
+    One send that is over.
+
+    Args:
+        plan: The decoration.
+        result: One of `guardrails.core.control.RESULTS`, "refused", or "replied" (a control answered instead of the send).
+        error_type: Class name of what was raised; None if nothing was.
+        control: The control that refused or failed; None where none did.
+        limit: The limit that was reached; None for other refusals.
+        controls: Each control that was entered, and its own seconds: before the send, at the door, and after it.
+        said: What controls noted.
+        unscanned: Type name to number of values under a selector that are not text.
+        send_id: Joins records and spans; None when nothing needed one.
+        send_seconds: From the send's start to its end; 0.0 when it was not entered.
+    """
+
+    plan: Plan
+    result: str
+    error_type: str | None
+    control: str | None
+    limit: str | None
+    controls: Sequence[tuple[Slot, float]]
+    said: Sequence[Said]
+    unscanned: Mapping[str, int]
+    send_id: str | None
+    send_seconds: float
+
+
+class Observer(Protocol):
+    """Told about every send of this process that ends. Quick, never waits; what it raises is logged by class."""
+
+    def ended(self, send: Ended, /) -> None:
+        """One send is over."""
+
+
+observers: tuple[Observer, ...] = ()
+_changing: Final = threading.Lock()
+
+
+def observe(observer: Observer) -> None:
+    """Tell *observer* from now on; once, however often it is named."""
+    global observers  # noqa: PLW0603 - replaced whole, so that a send reads one tuple without a lock
+    with _changing:
+        if not any(known is observer for known in observers):
+            observers = (*observers, observer)
+
+
+def stop_observing(observer: Observer) -> None:
+    """Tell *observer* no more."""
+    global observers  # noqa: PLW0603 - as above
+    with _changing:
+        observers = tuple(known for known in observers if known is not observer)
+
+
+def tell(journey: Any, result: str, error: BaseException | None) -> None:
+    """Core's: *journey* is over. Called before it forgets."""
+    controls: list[tuple[Slot, float]] = []
+    hop = journey.innermost
+    while hop is not None:
+        controls.append((hop.slot, hop.used + hop.spent + hop.door))
+        hop = hop.parent
+    notes = journey.notes
+    reading = journey.reading
+    ended = Ended(
+        journey.plan,
+        result,
+        None if error is None else type(error).__name__,
+        None if error is None else getattr(error, "control", None),
+        None if error is None else getattr(error, "limit", None),
+        controls,
+        () if notes is None else [Said(getattr(note[0], "slot", None), note[1], note[2], note[4]) for note in notes],
+        _NOTHING if reading is None else reading.unscanned,
+        journey._send_id,  # noqa: SLF001 - core's own; asking for it would make one
+        journey.send_seconds,
+    )
+    for observer in observers:
+        try:
+            observer.ended(ended)
+        except Exception as failure:  # noqa: BLE001 - the send is over; telemetry must not change what it gave
+            _log.error("guardrails: an observer failed with %s", type(failure).__name__)
+
+
+_NOTHING: Final[dict[str, int]] = {}
