@@ -28,6 +28,37 @@ def edition(*controls: object, policy: str | None = None, choice: object = None)
     return Edition(Stack(platform_slots(controls), policy=policy), Caps(), strict=False, choice=choice)  # type: ignore[arg-type]
 
 
+class Policy:
+    """Whoever may exchange what a guard is made of."""
+
+    def __init__(self, first: Edition) -> None:
+        self.first = first
+
+    def edition(self) -> Edition:
+        return self.first
+
+    def open(self, guard: Guard, /) -> None: ...
+
+    def close(self, guard: Guard, /) -> None: ...
+
+    def reload(self) -> bool:
+        return False
+
+
+POLICIES: dict[Guard, Policy] = {}
+
+
+def policed(*controls: object, channel: str, production: bool = False) -> Guard:
+    policy = Policy(edition(*controls))
+    guard = Guard.of(policy, channel=channel, production=production)
+    POLICIES[guard] = policy
+    return guard
+
+
+def exchange(guard: Guard, new: Edition) -> None:
+    guard.exchange(new, by=POLICIES[guard])
+
+
 class Mark:
     """Adds its mark, and holds the message where it is told to."""
 
@@ -44,26 +75,37 @@ class Mark:
 
 
 def test_a_decoration_follows_an_exchange() -> None:
-    guard = Guard(Mark("a"), channel="sms")
+    guard = policed(Mark("a"), channel="sms")
     send = RecordingSend()
     safe = guard.wrap(send)
     safe(TO, "-")
-    guard.exchange(edition(Mark("b"), policy="sha256:b"))
+    exchange(guard, edition(Mark("b"), policy="sha256:b"))
     safe(TO, "-")
     assert [one.body for one in send.calls] == ["-a", "-b"]
     assert guard.policy == "sha256:b"
 
 
+def test_g9_nobody_but_its_policy_exchanges_the_controls_of_a_guard() -> None:
+    send = RecordingSend()
+    none = edition()
+    byhand, guard = Guard(Mark("a"), channel="sms"), policed(Mark("a"), channel="sms")
+    for one, by in ((byhand, None), (byhand, POLICIES[guard]), (guard, Policy(none)), (guard.extend(), POLICIES[guard])):
+        with pytest.raises(ConfigError, match="policy"):
+            one.exchange(none, by=by)  # type: ignore[arg-type]
+        one.wrap(send)(TO, "-")
+    assert [one.body for one in send.calls] == ["-a"] * 4
+
+
 def test_a_call_in_flight_finishes_with_the_controls_that_it_began_with() -> None:
     at, until = threading.Event(), threading.Event()
     record = Record()
-    guard = Guard(record, Mark("a", at=at, until=until), Mark("A"), channel="sms")
+    guard = policed(record, Mark("a", at=at, until=until), Mark("A"), channel="sms")
     send = RecordingSend()
     safe = guard.wrap(send)
     thread = threading.Thread(target=safe, args=(TO, "-"))
     thread.start()
     assert at.wait(5)
-    guard.exchange(edition(record, Mark("b"), Mark("B"), policy="sha256:b"))
+    exchange(guard, edition(record, Mark("b"), Mark("B"), policy="sha256:b"))
     safe(TO, "-")
     until.set()
     thread.join()
@@ -72,12 +114,12 @@ def test_a_call_in_flight_finishes_with_the_controls_that_it_began_with() -> Non
 
 
 def test_team_guards_and_messages_without_a_signature_follow_and_keep_their_own() -> None:
-    guard = Guard(Mark("a"), channel="sms")
+    guard = policed(Mark("a"), channel="sms")
     team = guard.extend(Mark("t"))
     inner = team.extend(Mark("u"))
     send = RecordingSend()
     safe = inner.wrap(send)
-    guard.exchange(edition(Mark("b")))
+    exchange(guard, edition(Mark("b")))
     safe(TO, "-")
     inner.run(Message("=", channel="sms", recipients=TO), lambda message: send(TO, message.text))
     assert [one.body for one in send.calls] == ["-btu", "=btu"]
@@ -86,7 +128,7 @@ def test_team_guards_and_messages_without_a_signature_follow_and_keep_their_own(
 
 
 def test_an_exchange_that_a_decoration_does_not_fit_changes_nothing() -> None:
-    guard = Guard(Mark("a"), channel="sms")
+    guard = policed(Mark("a"), channel="sms")
     team = guard.extend(Mark("t"))
     seen: list[str] = []
 
@@ -102,17 +144,17 @@ def test_an_exchange_that_a_decoration_does_not_fit_changes_nothing() -> None:
         needs = ("recipient",)
 
     with pytest.raises(ConfigError, match=r"announce: Needs needs a recipient"):
-        guard.exchange(edition(Needs("b")))
+        exchange(guard, edition(Needs("b")))
     announce("-")
     announce_too("-")
     assert seen == ["-a", "-at"]
 
 
 def test_an_exchange_that_a_team_guard_does_not_fit_changes_nothing() -> None:
-    guard, mine = Guard(Mark("a"), channel="sms"), Mark("mine")
+    guard, mine = policed(Mark("a"), channel="sms"), Mark("mine")
     team = guard.extend(mine)
     with pytest.raises(ConfigError, match="stands twice"):
-        guard.exchange(edition(mine))
+        exchange(guard, edition(mine))
     assert team.preview("-").text == "-amine"
 
 
@@ -122,14 +164,14 @@ def test_production_is_asked_of_new_controls_too() -> None:
             if self.mark == "unfit":
                 raise ConfigError("unfit")
 
-    guard = Guard(Fit("fit"), channel="sms", production=True)
+    guard = policed(Fit("fit"), channel="sms", production=True)
     with pytest.raises(ConfigError, match="unfit"):
-        guard.exchange(edition(Fit("unfit")))
+        exchange(guard, edition(Fit("unfit")))
     assert guard.preview("-").text == "-fit"
 
 
 def test_no_message_is_lost_doubled_or_mixed_while_editions_change() -> None:
-    guard = Guard(Mark("0"), Mark("0"), channel="sms")
+    guard = policed(Mark("0"), Mark("0"), channel="sms")
     bodies: list[str] = []
 
     @guard
@@ -138,16 +180,16 @@ def test_no_message_is_lost_doubled_or_mixed_while_editions_change() -> None:
 
     over = threading.Event()
 
-    def exchange() -> None:
+    def change() -> None:
         number = 0
         while not over.is_set():
             number = (number + 1) % 10
-            guard.exchange(edition(Mark(str(number)), Mark(str(number))))
+            exchange(guard, edition(Mark(str(number)), Mark(str(number))))
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
-        changing = threading.Thread(target=exchange)
+        changing = threading.Thread(target=change)
         changing.start()
         senders = [threading.Thread(target=lambda: [send(TO, "-") for _ in range(300)]) for _ in range(4)]
         for thread in senders:
@@ -185,8 +227,8 @@ def chosen(record: Record) -> Edition:
 
 def test_controls_may_depend_on_whom_a_message_is_for() -> None:
     record = Record()
-    guard = Guard(channel="sms")
-    guard.exchange(chosen(record))
+    guard = policed(channel="sms")
+    exchange(guard, chosen(record))
     team = guard.extend(Mark("t"))
     send = RecordingSend()
     safe = team.wrap(lambda to, body, org: send(to, body), text="body", recipient="to", tenant="org")
@@ -199,8 +241,8 @@ def test_controls_may_depend_on_whom_a_message_is_for() -> None:
 
 def test_a_message_whose_controls_cannot_be_had_is_refused_on_the_record() -> None:
     record = Record()
-    guard = Guard(channel="sms")
-    guard.exchange(chosen(record))
+    guard = policed(channel="sms")
+    exchange(guard, chosen(record))
     send = RecordingSend()
     safe = guard.wrap(lambda to, body, org: send(to, body), text="body", recipient="to", tenant="org")
     with pytest.raises(ControlError):
@@ -214,8 +256,8 @@ def test_a_decoration_is_checked_against_every_kind_of_controls() -> None:
         needs = ("recipient",)
 
     plain = Stack(platform_slots([Look()]))
-    guard = Guard(channel="sms")
-    guard.exchange(Edition(plain, Caps(), False, ByTenant({"acme": Stack(platform_slots([Needs()]))}, plain)))
+    guard = policed(channel="sms")
+    exchange(guard, Edition(plain, Caps(), False, ByTenant({"acme": Stack(platform_slots([Needs()]))}, plain)))
     with pytest.raises(ConfigError, match="needs a recipient"):
         guard.wrap(lambda body: None, text="body", recipient=None)
 

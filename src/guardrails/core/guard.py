@@ -148,7 +148,7 @@ class Guard:
 
     # -- changing ------------------------------------------------------------------------------------------------------
 
-    def exchange(self, edition: Edition) -> None:
+    def exchange(self, edition: Edition, *, by: Source) -> None:
         """
         Put *edition* in the place of the controls that stand here now: in one step, between messages.
 
@@ -157,10 +157,15 @@ class Guard:
 
         Args:
             edition: The platform layer; teams keep their own controls.
+            by: The source that this guard was made of. Nobody else may: a team holds its guard, not the policy (G9).
 
         Raises:
-            ConfigError: A decoration or a team guard does not fit; says which.
+            ConfigError: A decoration or a team guard does not fit; says which. Or somebody else asks.
         """
+        if self._source is None or by is not self._source:
+            raise ConfigError(
+                "the controls of a guard are exchanged by the policy that it was made from, and by nobody else"
+            )
         with self._turn.lock:
             if self._production:
                 _require_production(edition.stack.slots)
