@@ -22,6 +22,7 @@ DEFAULTS = {
     "depth": 32,
     "values": 10_000,
     "recipients": 1_000,
+    "argument_characters": 16_777_216,
     "argument_stream_characters": 65_536,
     "id_characters": 1_024,
     "notes": 256,

@@ -8,7 +8,7 @@ worked out once and cached, so that a send pays for dict look-ups and not for `S
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 from uuid import UUID
@@ -29,6 +29,12 @@ Kwargs = dict[str, Any]
 
 _PLANS: Final = 256  # call shapes remembered per send
 _ABSENT: Final = object()
+_OWN_OBJECT: Final = frozenset({"self", "cls"})  # whose method the send is: no payload
+_POSITIONAL: Final = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
 _ONE_TEXT: Final = Coverage(1)
 _NO_COVERAGE: Final[dict[str, int]] = {}
 
@@ -52,12 +58,14 @@ class Reading:
         plan: Where the arguments of this call shape lie.
         places: Path to (parameter, way to the text); None when every text is a parameter itself.
         message_key: The caller's key for repeated attempts.
+        senders: Who sends it, and who is answered.
         unscanned: Type name to number of values under a selector that are not text.
         iterators: Text arguments that arrive in pieces, by parameter.
     """
 
     places: Mapping[str, tuple[str, Place]] | None = None
     message_key: str | None = None
+    senders: tuple[str, ...] = ()
     unscanned: Mapping[str, int] = _NO_COVERAGE
     iterators: Mapping[str, Any] | None = None
 
@@ -146,6 +154,11 @@ class SelectorBinding:
         self._direction = direction
         self._caps = caps
         self._strict = strict
+        self._names = [name for name, one in signature.parameters.items() if one.kind in _POSITIONAL]
+        routes = (*roles.recipient, *roles.conversation, *roles.tenant, *roles.message_key, *roles.sender)
+        self._routes = frozenset(selector.root for selector in routes if not selector.steps) | _OWN_OBJECT
+        self._whole = self._routes | {selector.root for selector in roles.text if not selector.steps}
+        self._all_known = len(self._whole) - len(_OWN_OBJECT - set(self._names))  # arguments, where all are known
         self._plans: dict[tuple[Any, ...], _Plan] = {}
         self._envelope: Envelope = (channel, direction, None, None, None, None, EMPTY)
 
@@ -208,10 +221,11 @@ class SelectorBinding:
                 raise Denied(f"a {role} of more than {self._caps.id_characters} characters", control="caps")
         conversation = self._identifier("conversation", self.roles.conversation, plan, args, kwargs)
         tenant = self._identifier("tenant", self.roles.tenant, plan, args, kwargs)
+        senders = self._senders(plan, args, kwargs) if self.roles.sender else ()
         envelope: Envelope = (
             self._channel,
             self._direction,
-            self._sender(plan, args, kwargs),
+            senders[0] if senders else None,
             ids.conversation if conversation is None else conversation,
             ids.tenant if tenant is None else tenant,
             ids.actor,
@@ -221,8 +235,22 @@ class SelectorBinding:
         reading.places = walk.places
         reading.message_key = self._identifier("message_key", self.roles.message_key, plan, args, kwargs)
         reading.unscanned = walk.unscanned
+        reading.senders = senders
         reading.iterators = iterators or None
         return reading
+
+    def others(self, reading: Reading, args: Args, kwargs: Kwargs) -> Iterator[tuple[str, object]]:
+        """Name and value of every argument that is not wholly a text, or who or what the message is for."""
+        plan = reading.plan
+        if plan is not None and plan.plain is not None and len(args) + len(kwargs) == self._all_known:
+            return  # nothing but the text and the recipient
+        for number, value in enumerate(args):
+            name = self._names[min(number, len(self._names) - 1)] if self._names else "argument"
+            if not (name in self._whole and (isinstance(value, str) or name in self._routes)):
+                yield name, value
+        for name, value in kwargs.items():
+            if not (name in self._whole and (isinstance(value, str) or name in self._routes)):
+                yield name, value
 
     def write(self, reading: Reading, message: Message, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
         """The call's arguments with *message*'s texts in them; unchanged arguments stay the same objects."""
@@ -305,12 +333,10 @@ class SelectorBinding:
             raise Denied(f"more than {self._caps.recipients} recipients", control="caps")
         return tuple(people)
 
-    def _sender(self, plan: _Plan, args: Args, kwargs: Kwargs) -> str | None:
-        for selector in self.roles.sender:
-            for value in _values(selector, plan, args, kwargs):
-                if isinstance(value, str):
-                    return str.__str__(value)
-        return None
+    def _senders(self, plan: _Plan, args: Args, kwargs: Kwargs) -> tuple[str, ...]:
+        values = [value for selector in self.roles.sender for value in _values(selector, plan, args, kwargs)]
+        several = [one for value in values for one in (value if isinstance(value, list | tuple) else (value,))]
+        return tuple(str.__str__(one) for one in several if isinstance(one, str))
 
     def _identifier(
         self, role: str, selectors: tuple[Selector, ...], plan: _Plan, args: Args, kwargs: Kwargs

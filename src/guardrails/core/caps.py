@@ -18,6 +18,7 @@ class Caps:
         depth: Nesting of a payload under a selector, codecs included.
         values: Values of any type under the selectors.
         recipients: Recipients of one message.
+        argument_characters: Strings in arguments that no selector names, together.
         argument_stream_characters: A text argument that is an iterator is collected up to this.
         id_characters: Conversation, tenant, actor, message key, each.
         notes: Notes that controls may leave about one message.
@@ -29,6 +30,7 @@ class Caps:
     depth: int = 32
     values: int = 10_000
     recipients: int = 1_000
+    argument_characters: int = 16_777_216
     argument_stream_characters: int = 65_536
     id_characters: int = 1_024
     notes: int = 256

@@ -32,6 +32,7 @@ class Decoration:
     conversation: str | Convention | None = CONVENTIONAL
     tenant: str | Convention | None = CONVENTIONAL
     message_key: str | None = None
+    sender: str | Sequence[str] | Convention | None = CONVENTIONAL
     reply: str = "auto"
     shape: str | None = None
     stream: str = "collect"
@@ -217,6 +218,7 @@ def _role_options(options: Decoration) -> dict[str, Any]:
         "conversation": options.conversation,
         "tenant": options.tenant,
         "message_key": options.message_key,
+        "sender": options.sender,
     }
 
 

@@ -2,7 +2,7 @@
 The last point before the send: seal the text, then spend and record, then send.
 
 Rules:
-1. Everything that can fail without consuming (sealing, writing the arguments back) comes first.
+1. Everything that can fail without consuming (sealing, writing the arguments back, the last look) comes first.
 2. Steps are committed in the order of their phase, then as registered; those of one type, phase and store together.
 3. When one fails, or somebody cancels, every step whose commit was entered is undone in reverse order, whatever happens
    meanwhile, and the refusal is final.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from guardrails.core import drive, seal
 from guardrails.core.control import DEADLINE_SECONDS, PHASES, Step
 from guardrails.core.journey import PREVIEWED
+from guardrails.core.lookout import look
 from guardrails.core.message import Message, with_parts
 from guardrails.core.nesting import sending, unmark
 from guardrails.core.pieces import in_pieces
@@ -57,8 +58,12 @@ async def through_the_door(journey: Journey, call: Call) -> Any:  # noqa: C901, 
         else:
             journey.sealed_message = journey.payload = call.message
         if journey.dry_run:
+            if journey.masked_parts is not None:
+                await look(journey, (), {})
             return PREVIEWED
         args, kwargs = _arguments(journey)
+        if journey.masked_parts is not None:
+            await look(journey, args, kwargs)
         if journey.steps:
             await _commit(journey)
     except BaseException as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
@@ -165,6 +170,7 @@ async def _seal(journey: Journey, call: Call) -> None:
             journey.atoms |= seal.atoms_in(sealed[path], findings)
     if found:
         journey.note("mask", findings=found, detail={"seal": True}, by=journey._mask_hop())  # noqa: SLF001 - core's own
+        journey.mask_findings = journey.findings
         journey.findings = {
             path: (*journey.findings.get(path, ()), *found.get(path, ())) for path in {**journey.findings, **found}
         }

@@ -234,6 +234,7 @@ class Guard:
         conversation: str | Convention | None = ...,
         tenant: str | Convention | None = ...,
         message_key: str | None = ...,
+        sender: str | Sequence[str] | Convention | None = ...,
         reply: str = ...,
         shape: str | None = ...,
         stream: str = ...,
@@ -262,6 +263,7 @@ class Guard:
         conversation: str | Convention | None = CONVENTIONAL,
         tenant: str | Convention | None = CONVENTIONAL,
         message_key: str | None = None,
+        sender: str | Sequence[str] | Convention | None = CONVENTIONAL,
         reply: str = "auto",
         shape: str | None = None,
         stream: str = "collect",
@@ -279,6 +281,7 @@ class Guard:
             conversation: Selector of the conversation's id.
             tenant: Selector of the tenant's id.
             message_key: Selector of a key that repeated attempts share; joins them in the record.
+            sender: Selectors of who sends it, and who is answered: addresses there are no leak.
             reply: "auto" masks streams of text, and `str` replies on the channel "llm"; "mask" masks every string of
                 the reply; "pass" none.
             shape: "sync" or "async" for a send whose looks deceive.
@@ -299,6 +302,7 @@ class Guard:
                 "conversation": conversation,
                 "tenant": tenant,
                 "message_key": message_key,
+                "sender": sender,
                 "reply": reply,
                 "shape": shape,
                 "stream": stream,

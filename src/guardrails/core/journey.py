@@ -53,6 +53,7 @@ class Journey:
         reading: What the arguments say.
         masked_parts: The texts as the mask control forwarded them; None before it ran.
         raw_parts: The texts before it.
+        mask_findings: What it found, where the seal found more.
     """
 
     # Defaults live on the class: most calls set few of them, and a call should cost little.
@@ -79,6 +80,7 @@ class Journey:
     raw_parts: Mapping[str, str] | None = None
     atoms: frozenset[str] = frozenset()
     findings: Mapping[str, Sequence[Finding]] = NO_FINDINGS
+    mask_findings: Mapping[str, Sequence[Finding]] | None = None
     sealed_message: Message | None = None
     payload: Message | None = None
     stream: Stream | None = None
@@ -455,6 +457,7 @@ class Journey:
         self.entered = self.committed = ()  # a record control's step keeps its call
         self.findings = NO_FINDINGS
         self.atoms = self.reply_atoms = frozenset()
+        self.mask_findings = None
 
 
 _MASK_FILTER: Final = "mask"

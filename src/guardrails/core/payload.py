@@ -168,7 +168,7 @@ def _shown(step: Key | Index | Item | Decode, number: int) -> str:
             return f".{name}" if isinstance(name, str) and _FIELD_NAME.fullmatch(name) else f"[#{number}]"
 
 
-def _field_names(value: object) -> list[str] | None:
+def field_names(value: object) -> list[str] | None:
     """The fields of an object whose kind we know; None for any other."""
     kind = type(value)
     if is_dataclass(kind):
@@ -195,7 +195,7 @@ def _children(value: object) -> list[tuple[Key | Index | Item, object]]:
         return [(Index(number), child) for number, child in enumerate(list.__iter__(value))]
     if isinstance(value, tuple):
         return [(Index(number), child) for number, child in enumerate(tuple.__iter__(value))]
-    names = _field_names(value)
+    names = field_names(value)
     if names is None:
         raise Denied(f"a {type(value).__name__} under a text selector cannot be looked into", control="binding")
     return [(Key(name), getattr(value, name)) for name in names if hasattr(value, name)]
@@ -213,7 +213,7 @@ def _child(value: object, step: Key | Index) -> list[tuple[Key | Index | Item, o
         return [(Item(step.name), dict.__getitem__(value, step.name))] if dict.__contains__(value, step.name) else []
     if isinstance(value, tuple) and step.name in getattr(type(value), "_fields", ()):
         return _child(value, Index(type(value)._fields.index(step.name)))  # type: ignore[attr-defined]  # a namedtuple
-    names = _field_names(value)
+    names = field_names(value)
     if names is None and (step.name in getattr(value, "__dict__", ()) or _is_slot(value, step.name)):
         names = [step.name]
     if names is None:

@@ -25,6 +25,7 @@ class Preset:
         conversation: Selector of the conversation's id.
         channel: The channel, where the library has only one.
         sends: What it is for.
+        sender: Selectors of who sends it, and who is answered.
     """
 
     text: tuple[str, ...]
@@ -32,6 +33,7 @@ class Preset:
     conversation: str | None = None
     channel: str | None = None
     sends: str = ""
+    sender: tuple[str, ...] = ()
 
 
 PRESETS: Final[Mapping[str, Preset]] = {
@@ -57,6 +59,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ("message.personalizations[*].to[*].email",),
         channel="email",
         sends="sendgrid: SendGridAPIClient(...).send, with mail.get()",
+        sender=("message.from.email", "message.reply_to.email"),
     ),
     "slack": Preset(
         ("text", "markdown_text", "blocks", "attachments"),
@@ -75,6 +78,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ("Destination.ToAddresses", "Destination.CcAddresses", "Destination.BccAddresses"),
         channel="email",
         sends="boto3: client('sesv2').send_email, simple content",
+        sender=("FromEmailAddress", "ReplyToAddresses", "FeedbackForwardingEmailAddress"),
     ),
     "sms-voice-v2": Preset(
         ("MessageBody",),
@@ -100,6 +104,7 @@ def preset_options(name: str, options: Mapping[str, Any], conventional: object) 
         "recipient": preset.recipient or None,
         "conversation": preset.conversation,
         "channel": preset.channel,
+        "sender": preset.sender or conventional,
     }
     left_out = {role: value for role, value in row.items() if options.get(role, conventional) in (conventional, None)}
     return {**options, **left_out}

@@ -100,11 +100,13 @@ def roles_of(send: Callable[..., Any], signature: inspect.Signature, options: Ma
         )
     if not chosen["text"]:
         _cannot_guess(parameters, "names no text")
-    senders = [name for name in SENDER_NAMES if name in parameters]
+    sender = options.get("sender", CONVENTIONAL)
     return Roles(
         **chosen,
         message_key=_explicit("message_key", options.get("message_key"), parameters),
-        sender=tuple(parse_selector(name) for name in senders[:1]),
+        sender=_explicit("sender", sender, parameters)
+        if sender is not CONVENTIONAL
+        else tuple(parse_selector(name) for name in SENDER_NAMES if name in parameters)[:1],
     )
 
 
@@ -121,7 +123,7 @@ def _explicit(role: str, option: RoleOption, parameters: Mapping[str, inspect.Pa
             raise ConfigError(
                 f"{role}={selector.source!r} names no parameter; there are: {', '.join(parameters) or 'none'}"
             )
-    if role not in ("text", "recipient") and len(selectors) > 1:
+    if role not in ("text", "recipient", "sender") and len(selectors) > 1:
         raise ConfigError(f"{role}= takes one selector")
     if len({selector.source for selector in selectors}) != len(selectors):
         raise ConfigError(f"{role}= names a selector twice")

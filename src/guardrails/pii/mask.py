@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from guardrails import address
+from guardrails.core.exposure import CERTAIN, exposures
 from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError, Unavailable
@@ -13,7 +14,7 @@ from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDe
 from guardrails.pii.disguise import disguises
 from guardrails.pii.failures import SpeakableError, what_failed
 from guardrails.pii.offline import use_bundled_suffixes
-from guardrails.pii.operators import DEFAULT, OperatorLike, operators_for
+from guardrails.pii.operators import DEFAULT, Keep, OperatorLike, operators_for
 from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import DEFAULT_ENTITIES
@@ -114,6 +115,8 @@ class MaskPII:
         check_operators(vault, self._operators)
         self._plain = operators_for(None, self._detector.entities)  # finding applies no operator that could have effects
         self._allow = tuple(allow)
+        self._left_out = frozenset() if entities is None else CERTAIN - self._detector.entities
+        self._allowed = frozenset((one.type, one.value) for word in self._allow for one in exposures(word))
         self._language = language
         look, again = on_time(self._detector.spans), on_time(self._detector.again)
         self._examiner = Examiner(
@@ -213,6 +216,18 @@ class MaskPII:
         """
         return not self._of_ids.examine(_exact(identifier), ())
 
+    def allows(self, entity: str, value: str, /) -> bool:
+        """
+        Whether a value may go out as it is: its operator is "keep", it is in `allow`, or `entities=` leaves its kind out.
+
+        Args:
+            entity: What the door's own detector takes it for.
+            value: In the spelling of `guardrails.core.exposure`.
+        """
+        if entity in self._left_out or (entity, value) in self._allowed:
+            return True
+        return isinstance(self._operators.get(entity), Keep)
+
     def filter(self) -> MaskFilter:
         """A fresh filter that masks a stream, however it is cut; holds back at most one segment."""
         return MaskFilter(self._masking, self._failed)
@@ -240,6 +255,7 @@ class MaskPII:
             failed=self._failed,
             restore_into=self._restore_into,
             inline_characters=0 if vault.blocks else self.inline_characters,
+            lets_pass=self.allows,
         )
 
     def _masking(self) -> Masking:

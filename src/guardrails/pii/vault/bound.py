@@ -69,6 +69,7 @@ class BoundMask:
         ownership: Whose values are whose; None for not asking.
         restore_into: Where else than in texts values come back: of `RESTORABLE`.
         inline_characters: Longer texts of async sends are masked in a worker thread.
+        lets_pass: Whether a value may go out as it is.
         escapes: Whether tokens in the text are text that somebody typed.
     """
 
@@ -79,6 +80,7 @@ class BoundMask:
     ownership: Ownership | None
     restore_into: Collection[str]
     inline_characters: int
+    lets_pass: Callable[[str, str], bool]
     escapes: bool = True
 
     @property
@@ -102,6 +104,10 @@ class BoundMask:
             return masked, masking.findings
         del text, masking
         raise failure
+
+    def allows(self, entity: str, value: str, /) -> bool:
+        """Whether a value may go out as it is; see `MaskPII.allows`."""
+        return self.lets_pass(entity, value)
 
     def filter(self) -> MaskFilter:
         """A fresh filter that masks a stream."""
@@ -178,6 +184,7 @@ def bound_to(
     failed: Callable[[Exception], GuardrailsError],
     restore_into: Collection[str],
     inline_characters: int,
+    lets_pass: Callable[[str, str], bool],
 ) -> BoundMask:
     """The mask for *message*; whom it is about is asked of the vault when it matters first."""
     about = vault.about(message)
@@ -199,6 +206,7 @@ def bound_to(
         ownership=None if own is None else ownership,
         restore_into=restore_into,
         inline_characters=inline_characters,
+        lets_pass=lets_pass,
     )
 
 
