@@ -51,7 +51,7 @@ _IBAN_LENGTHS: Final = {
     }.items()
     for code in codes.split()
 }  # fmt: skip
-_AT: Final = re.compile(r"(?<=[\w.+%'\-])@(?:[^\W_](?:[\w\-]{0,62})\.){1,8}([^\W\d_]{2,63})")
+_AT: Final = re.compile(r"(?<=[\w.+%'\-])@(?:[^\W_](?:[\w\-]{0,62})\.){1,8}([^\W\d_]{2,63})(?![.\-]*\w)")
 # A country's top-level domain has two letters. Of the others only these: `ann@host.local` is nobody's address.
 _TOP_LEVEL: Final = re.compile(
     r"com|net|org|edu|gov|mil|int|info|biz|name|pro|mobi|jobs|coop|aero|app|dev|page|blog|online|site|website|store"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from guardrails import address
@@ -10,12 +11,15 @@ from guardrails.core.exposure import CERTAIN, exposures
 from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError, Unavailable
+from guardrails.pii.budget import Budget, check_budget
 from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDetector, on_time
 from guardrails.pii.disguise import disguises
 from guardrails.pii.failures import SpeakableError, what_failed
 from guardrails.pii.offline import use_bundled_suffixes
-from guardrails.pii.operators import DEFAULT, Keep, OperatorLike, operators_for
+from guardrails.pii.operators import DEFAULT, Keep, Operator, OperatorLike, operators_for
 from guardrails.pii.operators_keyed import Encrypt, Hash
+from guardrails.pii.operators_scoped import ScopedMask, ScopedOperators
+from guardrails.pii.operators_synthetic import Synthetic
 from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import DEFAULT_ENTITIES
 from guardrails.pii.stream import MaskFilter, Masking
@@ -55,8 +59,9 @@ class MaskPII:
         names: `"model"` to find names of people, places, postal addresses and numbers of people too, or `"off"`. No model is
             needed where *entities* has none of them, and it says nothing where *analyzer* is given.
         operators: Entity name (or `"DEFAULT"`) to `"replace"` (the default: `<ENTITY_NAME>`), `"partial"`, `"redact"`,
-            `"keep"`, `"block"`, `"hash"`, `"encrypt"`, an object of their classes, or an `OperatorConfig` or `Operator` of
-            presidio-anonymizer.
+            `"keep"`, `"block"`, `"hash"`, `"encrypt"`, `"pseudonym"`, `"synthetic"`, an object of their classes, or an
+            `OperatorConfig` or `Operator` of presidio-anonymizer. Channel or direction to a mapping like this one: goes before
+            what is said for all.
         thresholds: Least score (0 to 1) to count as found: one number, or entity name (or `"DEFAULT"`) to number.
             Default 0.35; with `analyzer`, what the engine says. With `analyzer`, thresholds replace its recognizers' own.
         analyzer: A Presidio `AnalyzerEngine` to use instead, exactly as it is.
@@ -66,6 +71,9 @@ class MaskPII:
         own: `"keep"` lets values pass that are the recipient's own (`vault.own`), to a verified address of theirs, and refuses
             those of somebody else (`Blocked("other_subject")`); `"mask"` only refuses; None asks nothing.
         restore_into: Where `reply="restore"` puts values besides texts: `"links"`, `"tools"`.
+        budget_ms: How long one message may be looked at, in milliseconds; None for as long as the control's deadline.
+        over_budget: `"deny"` refuses a message whose budget is over (`Unavailable`); `"patterns"` looks at the rest of it with
+            patterns only, and says so in the record.
         name: Stands in records and errors.
 
     Raises:
@@ -90,6 +98,8 @@ class MaskPII:
         vault: Vault | None = None,
         own: str | None = None,
         restore_into: Sequence[str] = (),
+        budget_ms: float | None = None,
+        over_budget: str = "deny",
         name: str = "mask_pii",
     ) -> None:
         if names not in _NAMES:
@@ -111,8 +121,13 @@ class MaskPII:
         # Core masks longer texts of async sends in a worker thread: inference never stalls the loop.
         self.inline_characters: int = 0 if self._names == "model" else INLINE_CHARACTERS
         self._vault, self._own, self._restore_into = vault, own, tuple(restore_into)
-        self._operators = operators_for(operators, self._detector.entities)
-        check_operators(vault, self._operators)
+        check_budget(budget_ms, over_budget)
+        if analyzer is not None and over_budget != "deny":
+            raise ConfigError('MaskPII(over_budget="patterns") has no patterns beside analyzer=; use over_budget="deny"')
+        self._budget_ms, self._over_budget = budget_ms, over_budget
+        self._scoped = ScopedOperators(operators, self._detector.entities)
+        self._operators = self._scoped.general
+        check_operators(vault, self._scoped.every())
         self._plain = operators_for(None, self._detector.entities)  # finding applies no operator that could have effects
         self._allow = tuple(allow)
         self._left_out = frozenset() if entities is None else CERTAIN - self._detector.entities
@@ -154,8 +169,8 @@ class MaskPII:
         Raises:
             ConfigError: An operator would use the key file of this machine, or a key that ends with this process.
         """
-        for operator in self._operators.values():
-            if isinstance(operator, Hash | Encrypt):
+        for operator in self._scoped.every():
+            if isinstance(operator, Hash | Encrypt | Synthetic):
                 operator.keys.require_production()
         if self._vault is not None:
             self._vault.require_production()
@@ -224,9 +239,7 @@ class MaskPII:
             entity: What the door's own detector takes it for.
             value: In the spelling of `guardrails.core.exposure`.
         """
-        if entity in self._left_out or (entity, value) in self._allowed:
-            return True
-        return isinstance(self._operators.get(entity), Keep)
+        return self._lets_pass(self._operators, entity, value)
 
     def filter(self) -> MaskFilter:
         """A fresh filter that masks a stream, however it is cut; holds back at most one segment."""
@@ -234,8 +247,13 @@ class MaskPII:
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Forward the call with every part masked, and mask the reply as the call says."""
-        masker = self if self._vault is None else self._bound(self._vault, call.message, dry=call.dry_run)
+        budget = None if self._budget_ms is None else Budget(self._budget_ms, self._over_budget)
+        masker = self._for(call.message, dry=call.dry_run, budget=budget)
         masked = await call.masked(masker, io)
+        if budget is not None:
+            budget.close()
+            if budget.exceeded:
+                call.note("allow", detail={"budget_ms": f"{self._budget_ms:g}", "degraded": self._over_budget})
         reply = await forward(masked)
         return await call.masked_reply(reply, masker, io)
 
@@ -244,19 +262,32 @@ class MaskPII:
         """Whether `reply="restore"` can be obeyed."""
         return self._vault is not None
 
-    def _bound(self, vault: Vault, message: Message, *, dry: bool) -> BoundMask:
-        return bound_to(
-            message,
-            vault=vault,
-            own=self._own,
-            dry=dry,
-            examiner=self._examiner,
-            operators=self._operators,
-            failed=self._failed,
-            restore_into=self._restore_into,
-            inline_characters=0 if vault.blocks else self.inline_characters,
-            lets_pass=self.allows,
-        )
+    def _for(self, message: Message, *, dry: bool, budget: Budget | None) -> MaskPII | ScopedMask | BoundMask:
+        """The mask for *message*: this control, unless something is its own."""
+        operators = self._scoped.of(message.channel, message.direction)
+        examiner = self._examiner if budget is None else self._examiner.within(budget)
+        vault = self._vault
+        if vault is not None:
+            return bound_to(
+                message,
+                vault=vault,
+                own=self._own,
+                dry=dry,
+                examiner=examiner,
+                operators=operators,
+                failed=self._failed,
+                restore_into=self._restore_into,
+                inline_characters=0 if vault.blocks else self.inline_characters,
+                lets_pass=partial(self._lets_pass, operators),
+            )
+        if operators is self._operators and examiner is self._examiner:
+            return self
+        return ScopedMask(examiner, operators, self._failed, self.inline_characters, partial(self._lets_pass, operators))
+
+    def _lets_pass(self, operators: Mapping[str, Operator], entity: str, value: str) -> bool:
+        if entity in self._left_out or (entity, value) in self._allowed:
+            return True
+        return isinstance(operators.get(entity), Keep)
 
     def _masking(self) -> Masking:
         return Masking(self._examiner, self._operators)

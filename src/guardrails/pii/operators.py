@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from guardrails.errors import Blocked, ConfigError
 from guardrails.pii.failures import SpeakableError
 from guardrails.pii.operators_keyed import Encrypt, Hash
+from guardrails.pii.operators_synthetic import Synthetic
 from guardrails.pii.registry import check_names
 from guardrails.pii.spans import placeholder
 from guardrails.pii.vault.pseudonym import Pseudonym
@@ -163,7 +164,7 @@ class Foreign:
 
 
 OperatorLike: TypeAlias = "str | Operator | object"
-_OURS: Final = (Replace, Partial, Redact, Keep, Block, Hash, Encrypt, Pseudonym)
+_OURS: Final = (Replace, Partial, Redact, Keep, Block, Hash, Encrypt, Pseudonym, Synthetic)
 _BY_NAME: Final[Mapping[str, Callable[[], Operator]]] = MappingProxyType(
     {ours.__name__.lower(): ours for ours in _OURS}  # the keyed ones take the key of this machine
 )
@@ -184,12 +185,18 @@ def operators_for(given: Mapping[str, OperatorLike] | None, entities: Collection
         raise ConfigError(f"MaskPII(operators=...) takes a mapping of entity to operator, not {type(given).__name__}")
     chosen = {} if given is None else dict(given)
     check_names(chosen, {*entities, DEFAULT}, argument="operators")
-    default = _operator(DEFAULT, chosen.pop(DEFAULT, "replace"))
-    known = {entity: _operator(entity, operator) for entity, operator in chosen.items()}
+    default = made(DEFAULT, chosen.pop(DEFAULT, "replace"))
+    known = {entity: made(entity, operator) for entity, operator in chosen.items()}
     return {entity: known.get(entity, default) for entity in sorted(entities)}
 
 
-def _operator(entity: str, given: OperatorLike) -> Operator:
+def made(entity: str, given: OperatorLike) -> Operator:
+    """
+    The operator that *given* means.
+
+    Raises:
+        ConfigError: There is no such operator, or it refuses its parameters.
+    """
     if isinstance(given, _OURS):
         return given
     if isinstance(given, str):

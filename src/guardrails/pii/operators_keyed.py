@@ -54,7 +54,7 @@ class Hash:
     tenant: str | None = None
 
     def __post_init__(self) -> None:
-        _check("Hash", self.keys, self.tenant)
+        check_keyed("Hash", self.keys, self.tenant)
 
     def apply(self, entity: str, value: str, /) -> str:
         """The digest that stands for *value*."""
@@ -82,7 +82,7 @@ class Encrypt:
     tenant: str | None = None
 
     def __post_init__(self) -> None:
-        _check("Encrypt", self.keys, self.tenant)
+        check_keyed("Encrypt", self.keys, self.tenant)
 
     def apply(self, entity: str, value: str, /) -> str:
         """The ciphertext that stands for *value*."""
@@ -136,7 +136,13 @@ def _letters(hexadecimal: str) -> str:
     return hexadecimal.translate(_AS_LETTERS)
 
 
-def _check(what: str, keys: object, tenant: object) -> None:
+def check_keyed(what: str, keys: object, tenant: object) -> None:
+    """
+    Whether an operator's settings are keys and a tenant.
+
+    Raises:
+        ConfigError: They are not.
+    """
     if not isinstance(keys, Keys):
         raise ConfigError(f"{what}(keys=...) takes Keys, such as Keys.from_text(...), not {type(keys).__name__}")
     if tenant is not None and not isinstance(tenant, str):

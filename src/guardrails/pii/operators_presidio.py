@@ -17,6 +17,7 @@ from presidio_anonymizer.operators import OperatorType
 from guardrails.errors import ConfigError
 from guardrails.pii.operators import Block, Operator, Partial
 from guardrails.pii.operators_keyed import Encrypt, Hash
+from guardrails.pii.operators_synthetic import Synthetic
 from guardrails.pii.vault.pseudonym import Pseudonym
 
 _PRESIDIOS_OWN: Final = frozenset({"entity_type"})
@@ -97,6 +98,13 @@ class PseudonymOperator(_Ours):
     make: ClassVar[Callable[..., Operator]] = Pseudonym
 
 
+class SyntheticOperator(_Ours):
+    """`Synthetic`; settings `keys` and `tenant`."""
+
+    name = "guardrails_synthetic"
+    make: ClassVar[Callable[..., Operator]] = Synthetic
+
+
 class DecryptOperator(_Ours):
     """Undoes `EncryptOperator` in presidio's `DeanonymizeEngine`; settings `keys` and `tenant`."""
 
@@ -111,5 +119,12 @@ class DecryptOperator(_Ours):
         return made.decrypt(text)
 
 
-ANONYMIZERS: Final = (PartialOperator, HashOperator, EncryptOperator, BlockOperator, PseudonymOperator)
+ANONYMIZERS: Final = (
+    PartialOperator,
+    HashOperator,
+    EncryptOperator,
+    BlockOperator,
+    PseudonymOperator,
+    SyntheticOperator,
+)
 DEANONYMIZERS: Final = (DecryptOperator,)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, final
 
+from guardrails.pii.budget import Budget
 from guardrails.pii.spans import Piece, Span, View, speaks, tokens, union, within
 from guardrails.pii.windows import STRIDE, WINDOW, Cutter, Window
 
@@ -78,6 +79,12 @@ class Examiner:
             shortest=self.shortest,
         )
         twin._atoms = atoms
+        return twin
+
+    def within(self, budget: Budget) -> Examiner:
+        """One that looks with patterns only, or refuses, once *budget* is over."""
+        twin = self.beside()
+        twin._atoms, twin._spans = self._atoms, budget.bounded(self._spans, self._again)  # noqa: SLF001 - same class
         return twin
 
     def examine(self, text: str, known: Sequence[Span]) -> list[Span]:

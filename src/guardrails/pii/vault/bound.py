@@ -227,13 +227,12 @@ def check_vault(vault: object, own: object, restore_into: object) -> None:
         raise ConfigError("MaskPII(own=..., restore_into=...) need vault=, which knows whose data is whose")
 
 
-def check_operators(vault: Vault | None, operators: Mapping[str, Operator]) -> None:
+def check_operators(vault: Vault | None, operators: Collection[Operator]) -> None:
     """
     Whether there is a vault for every pseudonym.
 
     Raises:
         ConfigError: There is not.
     """
-    alone = [one for one, operator in operators.items() if isinstance(operator, Pseudonym) and operator.vault is None]
-    if vault is None and alone:
-        raise ConfigError(f'MaskPII(operators={{{alone[0]!r}: "pseudonym"}}) needs vault=, such as vault=Vault()')
+    if vault is None and any(isinstance(operator, Pseudonym) and operator.vault is None for operator in operators):
+        raise ConfigError('MaskPII(operators={...: "pseudonym"}) needs vault=, such as vault=Vault()')
