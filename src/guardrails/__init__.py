@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from guardrails.pii import MaskPII
+    from guardrails.proof.canary import CanaryReport, canary
     from guardrails.ratelimit import Limit, RateLimit, Suppression
 
 _WHERE = {
@@ -64,6 +65,7 @@ _WHERE = {
         "Unavailable",
     ),
     "guardrails.pii": ("MaskPII",),
+    "guardrails.proof.canary": ("CanaryReport", "canary"),
     "guardrails.ratelimit": ("Limit", "RateLimit", "Suppression"),
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
@@ -73,6 +75,7 @@ __all__ = [
     "AuditLog",
     "Blocked",
     "Call",
+    "CanaryReport",
     "Caps",
     "ConfigError",
     "Control",
@@ -103,6 +106,7 @@ __all__ = [
     "Text",
     "Unavailable",
     "__version__",
+    "canary",
     "check",
     "context",
     "monitor",

@@ -40,6 +40,7 @@ class Passage:
         self.layer = layer
         self.dry_run = dry_run
         self.repeat = False
+        self.canary: str | None = None
         self.intent_fails = intent_fails
         self.steps: list[Any] = []
         self.notes: list[tuple[str, Mapping[str, Any]]] = []

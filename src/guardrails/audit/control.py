@@ -176,6 +176,34 @@ class AuditLog:
         """
         self._keys.require_production()
 
+    def note_canary(self, name: str, *, passed: bool, checks: int, failed: Sequence[str]) -> None:
+        """
+        Put on record what a round of canaries found.
+
+        Args:
+            name: Names the round.
+            passed: Whether everything held.
+            checks: How much was tried.
+            failed: The controls that failed.
+
+        Raises:
+            Unavailable: It could not be written in time.
+        """
+        writer = self._writer
+        writer.start()
+        writer.reserve()
+        try:
+            entry = Entry(INTENT, record.canary(writer.event_ids(), name=name, passed=passed, checks=checks, failed=failed))
+            if _put_and_wait(writer, entry, self._seconds) != WRITTEN:
+                raise Unavailable(_why_not(entry, self._seconds), control=self.name)
+        finally:
+            writer.unreserve()
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the files; None with a `Sink` of your own."""
+        return self._folder
+
     @property
     def lost(self) -> int:
         """Records that could not be written any more because the log was closed first."""
@@ -202,7 +230,9 @@ class AuditLog:
         }
 
     def _intent(self, call: Call, sealed: Sealed) -> Entry:
-        members = self._about("intent", call, sealed)
+        members = self._about("intent" if call.canary is None else "canary", call, sealed)
+        if call.canary is not None:
+            members["canary"] = record.word("canary", call.canary)
         if sealed.message_key is not None:
             members["attempt"] = f'"attempt":{self._attempt(members["message_key"])}'
         record.guards(members, sealed.verdicts, self._bounds.record_bytes)
@@ -239,6 +269,8 @@ class AuditLog:
 
     def _refused(self, call: Call, error: BaseException | None) -> str | None:
         """Leave one decision record; its id. Never waits, and never raises instead of the refusal."""
+        if call.canary is not None:  # its round says what became of it
+            return None
         writer = self._writer
         decision, code = _decided(error), type(error).__name__ if error is not None else "none"
         by = getattr(error, "control", None)
@@ -339,6 +371,9 @@ class _Intent:
         if self._settled or self._epoch != writer.epoch:  # after a fork inside a send, the parent tells the outcome
             return
         self._settled = True
+        if self._call.canary is not None:
+            writer.unreserve()
+            return
         room = self._log._bounds.record_bytes  # noqa: SLF001
         writer.put(Entry(OUTCOME, record.outcome(writer.event_ids(), self._send_id, outcome, room)))
 

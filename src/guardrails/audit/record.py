@@ -37,12 +37,14 @@ _MESSAGE: Final = {
 }
 _OUTCOME: Final = {"duration_us", "error_code", "error_type", "released_characters", "result"}
 _REFUSAL: Final = {"control", "counted", "decision", "deny_code", "findings", "limit", "reason", "since"}
+_CANARY: Final = {"canary", "checks", "failed", "passed"}
 _GENESIS: Final = {"boot", "config", "host", "library", "pid", "previous_stream", "why"}
 # Which fields a stage can have, in the order of its lines.
 STAGE_FIELDS: Final = {
     "genesis": tuple(sorted(_LINKED | _GENESIS)),
     "decision": tuple(sorted(_LINKED | _MESSAGE | _REFUSAL)),
     "intent": tuple(sorted(_LINKED | _MESSAGE | {"attempt"})),
+    "canary": tuple(sorted(_LINKED | _MESSAGE | _CANARY)),
     "outcome": tuple(sorted(_LINKED | _NOTED | _OUTCOME)),
     "close": tuple(sorted(_LINKED | {"records", "why"})),
 }
@@ -179,6 +181,17 @@ def outcome(event_id: str, send_id: str, was: Outcome, room: int) -> Members:
     if was.verdicts:
         guards(members, was.verdicts, room)
     return members
+
+
+def canary(event_id: str, *, name: str, passed: bool, checks: int, failed: Sequence[str]) -> Members:
+    """What a round of canaries found."""
+    listed = ",".join(short(control, _NAME_CHARACTERS) for control in failed[:_ENTRIES])
+    return head("canary", event_id) | {
+        "canary": f'"canary":{short(name, _NAME_CHARACTERS)}',
+        "checks": f'"checks":{whole(checks)}',
+        "failed": f'"failed":[{listed}]',
+        "passed": f'"passed":{"true" if passed else "false"}',
+    }
 
 
 def reason(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never, overload
 
@@ -31,6 +31,7 @@ class Check:
         name: The control's name.
         deadline_seconds: How long the function may take.
         async_only: Whether it needs an event loop.
+        refuses: Texts that it must refuse; canaries hold it to them.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Check:
         name: str | None = None,
         blocking: bool = False,
         deadline_seconds: float = DEADLINE_SECONDS,
+        refuses: Sequence[str] = (),
     ) -> None:
         if not callable(function) or isinstance(function, type):
             raise ConfigError("@check goes above a function that takes a Message")
@@ -47,6 +49,9 @@ class Check:
         self.name: str = name or str(getattr(function, "__name__", type(function).__name__))
         self.deadline_seconds = deadline_seconds
         self.async_only: bool = inspect.iscoroutinefunction(function)
+        if isinstance(refuses, str) or not all(isinstance(text, str) for text in refuses):
+            raise ConfigError(f"{self.name}: refuses= takes a list of texts that must be refused")
+        self.refuses: tuple[str, ...] = tuple(refuses)
         self._blocking = blocking
         if blocking and self.async_only:
             raise ConfigError(f"{self.name}: blocking=True is for plain functions; an `async def` awaits instead")
@@ -110,7 +115,11 @@ class Check:
 def check(function: CheckFunction, /) -> Check: ...
 @overload
 def check(
-    *, name: str | None = None, blocking: bool = False, deadline_seconds: float = DEADLINE_SECONDS
+    *,
+    name: str | None = None,
+    blocking: bool = False,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    refuses: Sequence[str] = (),
 ) -> Callable[[CheckFunction], Check]: ...
 def check(
     function: CheckFunction | None = None,
@@ -119,6 +128,7 @@ def check(
     name: str | None = None,
     blocking: bool = False,
     deadline_seconds: float = DEADLINE_SECONDS,
+    refuses: Sequence[str] = (),
 ) -> Check | Callable[[CheckFunction], Check]:
     """
     Lift `fn(message)` to a control. The function returns a verdict:
@@ -131,6 +141,7 @@ def check(
         name: The control's name; the function's otherwise.
         blocking: On async sends, call it in a worker thread: for functions that read files or call services.
         deadline_seconds: A function that takes longer refuses the message.
+        refuses: Texts that it must refuse; `guardrails.canary` holds it to them.
 
     Raises:
         ConfigError: It is not a function, or *blocking* was given for an `async def`.
@@ -142,8 +153,8 @@ def check(
     Deny(19 chars)
     """
     if function is not None:
-        return Check(function, name=name, blocking=blocking, deadline_seconds=deadline_seconds)
-    return lambda fn: Check(fn, name=name, blocking=blocking, deadline_seconds=deadline_seconds)
+        return Check(function, name=name, blocking=blocking, deadline_seconds=deadline_seconds, refuses=refuses)
+    return lambda fn: Check(fn, name=name, blocking=blocking, deadline_seconds=deadline_seconds, refuses=refuses)
 
 
 def monitor(control: Control) -> Monitored:

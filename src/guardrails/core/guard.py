@@ -15,7 +15,7 @@ from guardrails.core.companion import Companion, checked_seconds, companion_of
 from guardrails.core.control import Control
 from guardrails.core.decoration import Decoration, check_async_only, check_reply, decorate, operation_of
 from guardrails.core.edition import Edition, Source, Turn, Versioned
-from guardrails.core.health import Health, health_of
+from guardrails.core.health import Health, Pulse, health_of
 from guardrails.core.journey import Journey
 from guardrails.core.message import DIRECTIONS, Message
 from guardrails.core.plan import Plan
@@ -122,7 +122,7 @@ class Guard:
             raise ConfigError("owner must be a non-empty str, such as a team's name")
         self.owner: str | None = owner
         self.where: str = registry.called_from()
-        self._canary_every_seconds = checked_seconds(canary_every_seconds)
+        self.canary_every_seconds: float | None = checked_seconds(canary_every_seconds)
         self._canary: Companion | None = None
         self._parent = parent
         self._own = own
@@ -447,6 +447,11 @@ class Guard:
         edition = self._edition.now
         return tuple(dict.fromkeys((edition.stack, *(() if edition.choice is None else edition.choice.kinds()))))
 
+    @property
+    def pulse(self) -> Pulse:
+        """What this guard's tree remembers of its last sends and canaries."""
+        return self._turn.pulse
+
     def health(self) -> Health:
         """
         How the controls of this guard, and of the guards that extend it, are doing, told by their last sends.
@@ -454,7 +459,7 @@ class Guard:
         Sends that were refused count as success of the control that refused: it works.
         """
         slots = {id(slot.control): slot for guard in self.family for stack in guard.stacks for slot in stack.slots}
-        return health_of(self._turn.pulse, slots.values(), is_open=not self._closed)
+        return health_of(self.pulse, slots.values(), is_open=not self._closed)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -508,11 +513,11 @@ class Guard:
                     break
                 self._open_slots.append(slot)
             self._opened = failure is None
-            starts = self._opened and self._canary is None and self._canary_every_seconds is not None
+            starts = self._opened and self._canary is None and self.canary_every_seconds is not None
         if failure is not None:
             raise failure
         if starts:
-            self._canary = companion_of(self, self._canary_every_seconds)
+            self._canary = companion_of(self, self.canary_every_seconds)
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()

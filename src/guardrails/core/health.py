@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from guardrails.core.stack import Slot
 
 RING: Final = 512  # sends that a guard remembers
+LATE: Final = 2.5  # intervals without a canary, and it is missing
 _EVERY: Final = 16  # one of so many sends keeps the durations of its controls
 _SAMPLES: Final = 512
 
@@ -29,14 +30,15 @@ _SAMPLES: Final = 512
 class Pulse:
     """What a family of guards (a platform guard and its team guards) remembers of its last sends. Times and names only."""
 
-    __slots__ = ("_count", "_lock", "canary", "down", "recent", "samples", "since")
+    __slots__ = ("_canary", "_canary_at", "_count", "_lock", "down", "recent", "samples", "since")
 
     def __init__(self) -> None:
         self.since = time.monotonic()
         self.recent: deque[tuple[float, str | None]] = deque(maxlen=RING)  # when, and which control failed
         self.samples: deque[tuple[tuple[Slot, float], ...]] = deque(maxlen=_SAMPLES)
         self.down: dict[str, tuple[float, str]] = {}  # control to since when, and the class of its last failure
-        self.canary: Mapping[str, str | int | float | bool | None] = {}  # what its last round of canaries found
+        self._canary: Mapping[str, str | int | float | bool | None] = {}
+        self._canary_at = 0.0
         self._count = itertools.count()
         self._lock = threading.Lock()
 
@@ -60,6 +62,20 @@ class Pulse:
         with self._lock:
             for name in passed & self.down.keys():
                 del self.down[name]
+
+    def tell_canary(self, **facts: str | float | bool | None) -> None:
+        """What a round of canaries found: "passed", and "every_seconds" where they come by themselves."""
+        self._canary, self._canary_at = facts, time.monotonic()
+
+    def canary(self) -> dict[str, str | int | float | bool | None]:
+        """What the last round found, and how old that is; empty when there was none."""
+        facts = dict(self._canary)
+        if facts:
+            age = time.monotonic() - self._canary_at
+            facts["age_seconds"] = round(age, 3)
+            every = facts.get("every_seconds")
+            facts["late"] = isinstance(every, int | float) and age > LATE * every
+        return facts
 
     def after_fork(self) -> None:
         """In a child: a lock that nobody holds."""
@@ -114,7 +130,8 @@ class Health:
     @property
     def well(self) -> bool:
         """Whether everything is."""
-        return self.open and all(control.well for control in self.controls) and self.canary.get("passed") is not False
+        canaries = self.canary.get("passed") is not False and not self.canary.get("late")
+        return self.open and canaries and all(control.well for control in self.controls)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times as RFC 3339."""
@@ -151,7 +168,7 @@ def health_of(pulse: Pulse, slots: Iterable[Slot], *, is_open: bool) -> Health:
                 facts=facts,
             )
         )
-    return Health(controls=tuple(controls), sends=len(recent), open=is_open, canary=dict(pulse.canary))
+    return Health(controls=tuple(controls), sends=len(recent), open=is_open, canary=pulse.canary())
 
 
 def _copied(ring: deque[Any]) -> list[Any]:

@@ -16,7 +16,7 @@ from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDe
 from guardrails.pii.disguise import disguises
 from guardrails.pii.failures import SpeakableError, what_failed
 from guardrails.pii.offline import use_bundled_suffixes
-from guardrails.pii.operators import DEFAULT, Keep, Operator, OperatorLike, operators_for
+from guardrails.pii.operators import DEFAULT, Block, Keep, Operator, OperatorLike, operators_for
 from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.operators_scoped import ScopedMask, ScopedOperators
 from guardrails.pii.operators_synthetic import Synthetic
@@ -184,6 +184,19 @@ class MaskPII:
     def entities(self) -> frozenset[str]:
         """What this control can find."""
         return self._detector.entities
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """What is found and left as it is, by its operator."""
+        return self._with_operator(Keep)
+
+    @property
+    def blocks(self) -> frozenset[str]:
+        """What is found and refuses the message, by its operator."""
+        return self._with_operator(Block)
+
+    def _with_operator(self, kind: type) -> frozenset[str]:
+        return frozenset(entity for entity, operator in self._operators.items() if isinstance(operator, kind))
 
     def find(self, text: str, /) -> list[Finding]:
         """

@@ -64,6 +64,7 @@ class RateLimit:
     """
 
     kind: Final = "limit"
+    refuses_rehearsal: Final = 2
 
     def __init__(
         self,
@@ -118,15 +119,18 @@ class RateLimit:
 
             store = store_for(where, digester, timeout_seconds=timeout_seconds, max_connections=max_connections)
             self._shared = Shared(store, self._ledger)
-        self._identity = Identity(rules, digester)
+        self._identity = Identity(rules, digester, self._ledger.storage)
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse early what would be refused at the door; register what is taken there."""
         if call.repeat:  # the host's own retry of a message that was charged
             call.note("allow", detail={"repeat": True})
             return await forward(call)
-        charges: Sequence[Charge] = self._identity.charges(call.message, call.layer)
-        is_priced = self._identity.is_priced
+        charges: Sequence[Charge]
+        if call.canary is None:
+            charges, is_priced = self._identity.charges(call.message, call.layer), self._identity.is_priced
+        else:  # counted by itself, one a minute: the second of a name is refused
+            charges, is_priced = self._identity.rehearsed(call.message, call.layer, call.canary), False
         if is_priced and call.dry_run:
             charges = priced(charges, call.message)
         if self._shared is not None:

@@ -18,6 +18,7 @@ from guardrails.errors import ControlError
 from guardrails.keys import Digester
 from guardrails.ratelimit.ledger import Charge, Rule
 from guardrails.ratelimit.limit import Limit
+from guardrails.ratelimit.storage import WindowStorage
 
 _REMEMBERED: Final = 4_096  # recent envelopes with their charges, per RateLimit
 _REMEMBERED_CHARACTERS: Final = 512
@@ -32,12 +33,14 @@ class Identity:
     Args:
         rules: The limits.
         digester: Makes the keys.
+        storage: Where counters of rehearsals in memory are kept.
     """
 
-    __slots__ = ("_custom", "_digester", "_envelope", "_known", "_rules", "is_priced")
+    __slots__ = ("_custom", "_digester", "_envelope", "_known", "_rehearsal", "_rules", "is_priced")
 
-    def __init__(self, rules: Sequence[Rule], digester: Digester, /) -> None:
+    def __init__(self, rules: Sequence[Rule], digester: Digester, storage: WindowStorage, /) -> None:
         self._rules = tuple(rules)
+        self._rehearsal = tuple(rule.one_a_minute(storage) for rule in rules)
         self._digester = digester
         self.is_priced: bool = any(not isinstance(rule.limit.cost, int) for rule in rules)
         # Messages with the same envelope are charged alike, unless a function of the message decides.
@@ -65,6 +68,12 @@ class Identity:
                     self._known.clear()
                 self._known[layer, envelope] = charges
         return charges
+
+    def rehearsed(self, message: Message, layer: str, name: str) -> tuple[Charge, ...]:
+        """As `charges`, on counters of the rehearsal *name* alone."""
+        return tuple(
+            charge for rule in self._rehearsal for charge in self._charged(rule, message, f"canary:{name}:{layer}")
+        )
 
     def _charged(self, rule: Rule, message: Message, layer: str) -> Iterator[Charge]:
         limit = rule.limit

@@ -19,6 +19,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from guardrails.errors import Unavailable
@@ -45,6 +46,10 @@ class Rule:
         self.span: Span = Span(self.amount, limit.window_seconds)
         self.window: type[FixedWindow | MovingWindow | SlidingWindow] = WINDOWS[limit.strategy]
         self.hit: Callable[..., bool] = strategy.hit
+
+    def one_a_minute(self, storage: WindowStorage, /) -> Rule:
+        """The same limit for rehearsals: they shall meet it at once, and be forgotten soon."""
+        return Rule(replace(self.limit, rate="1/minute", cost=1, name=self.limit.label), storage)
 
 
 class Charge(NamedTuple):

@@ -1,0 +1,66 @@
+"""
+Is a record really there?
+
+Read back from the files, by other means than the writer's: found by its id, in canonical form, and chained to the record
+before it.
+"""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from guardrails.audit.reading import Malformed, files, parse
+
+_TAIL_BYTES: Final = 4 * 1_048_576
+_NEWEST: Final = 16  # files; other processes may write to the same folder
+
+
+def evidence(record_control: Any, send_id: str) -> str | None:
+    """
+    What is wrong with the record of *send_id*.
+
+    Returns:
+        Empty when the record is there and chained; None when the log does not lie in files that can be read here.
+    """
+    folder = getattr(record_control, "folder", None)
+    if folder is None:
+        return None
+    wanted = f'"{send_id}"'.encode()
+    try:
+        newest = sorted(files(folder), key=_written, reverse=True)[:_NEWEST]
+        for path in newest:
+            lines = _tail(path)
+            for number, line in enumerate(lines):
+                if wanted in line:
+                    return _chained(lines[number - 1] if number else None, line)
+    except OSError as error:
+        return f"its files cannot be read ({type(error).__name__})"
+    return "there is no record of it"
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _tail(path: Path) -> list[bytes]:
+    """The last complete lines, without newlines."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL_BYTES))
+        lines = file.read(_TAIL_BYTES).split(b"\n")
+    return lines[1:-1] if size > _TAIL_BYTES else lines[:-1]
+
+
+def _chained(before: bytes | None, line: bytes) -> str:
+    try:
+        record = parse(line)
+    except Malformed as error:
+        return f"its record is {error}"
+    if before is None:
+        return "" if record.get("seq") == 0 else "the record before it is missing"
+    if record.get("prev") != sha256(before).hexdigest():
+        return "its record is not chained to the record before"
+    return ""
