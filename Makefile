@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential wheel ci clean
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz wheel ci clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,6 +16,8 @@ DEMO ?=
 TEST ?=
 BENCH ?=
 EVAL ?=
+SEED ?= 1000
+ROUNDS ?= 5000
 # Tests share nothing, so they run in two processes; WORKERS=0 runs them in this one (for a debugger).
 WORKERS ?= 2
 
@@ -82,6 +84,9 @@ eval: $(STAMP) ## how well personal data is found: leak, over-mask, precision, r
 
 differential: $(STAMP) ## compare phone numbers with Presidio's on a million texts (TEXTS=n for another number)
 	$(BIN)/python -m bench.differential $(TEXTS)
+
+fuzz: $(STAMP) ## thousands of sends through controls that misbehave (SEED=n ROUNDS=n): what was promised holds
+	$(BIN)/python -W ignore -m tests.core.mischief $(SEED) $(ROUNDS)
 
 wheel: $(STAMP) ## build the wheel and run the tests against it in a clean venv
 	$(BIN)/python tests/packaging/against_wheel.py
