@@ -82,7 +82,7 @@ bench-pii: $(STAMP) ## measure detection and masking against plain Presidio in t
 eval: $(STAMP) ## how well personal data is found: leak, over-mask, precision, recall (EVAL="--names off" compares)
 	$(BIN)/python -m bench.quality $(EVAL)
 
-differential: $(STAMP) ## compare phone numbers with Presidio's on a million texts (TEXTS=n for another number)
+differential: $(STAMP) ## compare findings of all recognizers with Presidio's on a million texts (TEXTS=n for another number)
 	$(BIN)/python -m bench.differential $(TEXTS)
 
 fuzz: $(STAMP) ## thousands of sends through controls that misbehave (SEED=n ROUNDS=n): what was promised holds

@@ -24,6 +24,7 @@ from presidio_analyzer.predefined_recognizers import EmailRecognizer, PhoneRecog
 
 from guardrails.errors import ConfigError, ControlError
 from guardrails.pii import MaskPII
+from guardrails.pii.fast import answers
 from guardrails.pii.patterns import PatternTimeoutError, TimedPattern
 from guardrails.pii.phones import SharedPhone
 from guardrails.pii.spans import Span
@@ -233,23 +234,36 @@ def test_a_str_that_answers_differently_is_read_once(mask_pii: MaskPII) -> None:
     assert mask_pii.mask(Sly(CANARY))[0] == "<EMAIL_ADDRESS>"
 
 
-CATASTROPHE = r"(?:a|a)+b"  # exponential
+CATASTROPHE = r"(?:a|a)+(?!.)b"  # exponential, and no gate knows that it never matches
 
 
 def test_a_pattern_out_of_time_is_an_error_and_not_a_skipped_pattern() -> None:
     slow = PatternRecognizer("SLOW", patterns=[TimedPattern("slow", CATASTROPHE, 0.5, seconds=0.05)])
     with pytest.raises(PatternTimeoutError):
-        slow.analyze("a" * 5_000 + "c", ["SLOW"])
+        slow.analyze("a" * 5_000 + "b", ["SLOW"])
     control = MaskPII(analyzer=engine_of(slow))
-    with pytest.raises(ControlError, match="recognizer PatternRecognizer raised PatternTimeoutError"):
-        control.find("a" * 1_000)
+    with pytest.raises(ControlError, match=r"a pattern of recognizer PatternRecognizer took more than 0.05 seconds"):
+        control.find("a" * 1_000 + "b")
 
 
 def test_a_users_pattern_that_presidio_skipped_refuses_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presidio_pattern_recognizer, "REGEX_TIMEOUT_SECONDS", 0.2)
     control = MaskPII(analyzer=engine_of(PatternRecognizer("SLOW", patterns=[Pattern("slow", CATASTROPHE, 0.5)])))
+    with pytest.raises(ControlError, match=r"a pattern of recognizer PatternRecognizer took more than 1 seconds"):
+        control.find("a" * 1_000 + "b")
+
+
+def test_a_pattern_that_presidio_itself_skipped_refuses_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presidio_pattern_recognizer, "REGEX_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(answers, "knows_presidio", lambda: False)
+    control = MaskPII(analyzer=engine_of(PatternRecognizer("SLOW", patterns=[Pattern("slow", CATASTROPHE, 0.5)])))
     with pytest.raises(ControlError, match="may have skipped a pattern"):
-        control.find("a" * 1_000)
+        control.find("a" * 1_000 + "b")
+
+
+def test_a_text_in_which_a_slow_pattern_cannot_match_takes_no_time() -> None:
+    slow = PatternRecognizer("SLOW", patterns=[Pattern("slow", r"(?:a|a)+b", 0.5)])
+    assert MaskPII(analyzer=engine_of(slow)).find("a" * 1_000) == []
 
 
 def test_every_pattern_of_ours_keeps_time(mask_pii: MaskPII) -> None:

@@ -68,43 +68,36 @@ class PatternDetector:
         language: str,
         names: Sequence[EntityRecognizer] = (),
     ) -> None:
+        from guardrails.pii.fast.answers import Answers, distinct  # noqa: PLC0415 - loads presidio
+
         self.engine: AnalyzerEngine = pattern_engine(entities, language=language, names=names)
-        self._recognizers: tuple[EntityRecognizer, ...] = tuple(self.engine.registry.recognizers)
+        recognizers: tuple[EntityRecognizer, ...] = tuple(self.engine.registry.recognizers)
         self._named = tuple(names)
-        self._patterns = tuple(one for one in self._recognizers if one not in self._named)
-        self._names = [entity for recognizer in self._recognizers for entity in recognizer.supported_entities]
+        self._names = [entity for recognizer in recognizers for entity in recognizer.supported_entities]
         self._nothing = self.engine.nlp_engine.process_text("", language)  # no NLP: the same artifacts for every text
         self.entities: frozenset[str] = frozenset(self._names)
         check_names(floors, self.entities, argument="thresholds")
         if floor is not None:
             self.engine.default_score_threshold = floor
         default = self.engine.default_score_threshold
-        for recognizer in self._recognizers:
+        for recognizer in recognizers:
             own = {entity: floors[entity] for entity in recognizer.supported_entities if entity in floors}
             recognizer.score_thresholds = own
         self._floors = {entity: floors.get(entity, default) for entity in self._names}
+        patterns = [one for one in recognizers if one not in self._named]
+        self.again: Callable[[str], list[Span]] = Answers(self.engine, language, None, recognizers=patterns).spans
+        self._distinct = distinct
 
     def spans(self, text: str, /) -> list[Span]:
         """What is found in *text*, overlaps and all."""
-        patterns = self._found(text, self._patterns)
+        patterns = self.again(text)
         if not self._named:
             return patterns
-        return [*patterns, *beside(self._found(text, self._named), patterns, text)]
+        return [*patterns, *beside(self._by_name(text), patterns, text)]
 
-    def again(self, text: str, /) -> list[Span]:
-        """What patterns find in *text*, overlaps and all."""
-        return self._found(text, self._patterns)
-
-    def _found(self, text: str, recognizers: Iterable[EntityRecognizer]) -> list[Span]:
-        found: list[RecognizerResult] = []
-        for recognizer in recognizers:
-            results = recognizer.analyze(text, self._names, self._nothing)
-            if results:
-                found += results
-        if not found:
-            return []
-        floors = self._floors
-        return _distinct([result for result in found if result.score >= floors[result.entity_type]])
+    def _by_name(self, text: str) -> list[Span]:
+        found = [one for recognizer in self._named for one in recognizer.analyze(text, self._names, self._nothing)]
+        return self._distinct(_as_spans(one for one in found if one.score >= self._floors[one.entity_type]))
 
 
 class EngineDetector:
@@ -142,32 +135,24 @@ class EngineDetector:
         if entities is not None:
             check_names(entities, known, argument="entities")
         check_names(floors, known, argument="thresholds")
+        from guardrails.pii.fast.answers import Answers  # noqa: PLC0415
+
         self.engine = engine
         self.entities: frozenset[str] = known if entities is None else frozenset(entities)
-        self._wanted = None if entities is None else list(entities)
-        self._language = language
-        self._floors = floors
-        self._floor = floor
+        default = engine.default_score_threshold if floor is None else floor
+
+        def least(_: EntityRecognizer, entity: str) -> float:
+            return floors.get(entity, default)
+
+        is_theirs = not floors and floor is None
+        self.spans: Callable[[str], list[Span]] = Answers(
+            engine, language, entities, floors=None if is_theirs else least
+        ).spans
 
     def again(self, text: str, /) -> list[Span]:
         """Nothing: an engine is asked once."""
         del text
         return []
-
-    def spans(self, text: str, /) -> list[Span]:
-        """What is found in *text*, overlaps and all."""
-        if not self._floors and self._floor is None:
-            return _as_spans(self.engine.analyze(text, language=self._language, entities=self._wanted))
-        # The engine's own floors must not hide what ours lets through: everything first, then ours.
-        found = self.engine.analyze(text, language=self._language, entities=self._wanted, score_threshold=0.0)
-        default = self.engine.default_score_threshold if self._floor is None else self._floor
-        return _as_spans(result for result in found if result.score >= self._floors.get(result.entity_type, default))
-
-
-def _distinct(found: list[RecognizerResult]) -> list[Span]:
-    from presidio_analyzer import EntityRecognizer  # noqa: PLC0415 - loaded long ago
-
-    return _as_spans(EntityRecognizer.remove_duplicates(found))
 
 
 def _as_spans(found: Iterable[RecognizerResult]) -> list[Span]:

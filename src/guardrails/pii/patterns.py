@@ -66,7 +66,7 @@ class TimedPattern(Pattern):
     """
 
     def __init__(self, name: str, regex: str, score: float, *, seconds: float = PATTERN_SECONDS) -> None:
-        self._seconds = seconds
+        self.seconds: float = seconds
         self._timed: TimedRegex | None = None
         super().__init__(name, regex, score)
 
@@ -77,7 +77,7 @@ class TimedPattern(Pattern):
 
     @compiled_regex.setter
     def compiled_regex(self, compiled: Searchable | None) -> None:
-        self._timed = None if compiled is None else TimedRegex(compiled, self._seconds)
+        self._timed = None if compiled is None else TimedRegex(compiled, self.seconds)
 
 
 def timed(patterns: Iterable[Pattern]) -> list[TimedPattern]:

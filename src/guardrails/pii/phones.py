@@ -10,7 +10,7 @@ Source: presidio-analyzer 2.2.366 `PhoneRecognizer.analyze`.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from phonenumbers import PhoneNumber, PhoneNumberMatch
@@ -18,11 +18,8 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
 from guardrails.pii.fast.known import knows_phones
-from guardrails.pii.fast.scan import LONGEST, Scanner
+from guardrails.pii.fast.scan import CANDIDATE, LONGEST, Scanner
 
-# All strings of up to three digits were tried, with and without "+": none is valid in Presidio's default regions.
-# Digits of one number are at most four punctuation characters apart; the only letter among those is "x".
-_CANDIDATE: Final = re.compile(r"\d(?:[^\dA-WYZa-wyz]{0,4}\d){3}")
 _VALID: Final = 1  # phonenumbers.Leniency.VALID
 
 
@@ -32,6 +29,24 @@ def scanner_for(recognizer: PhoneRecognizer) -> Scanner | None:
     if recognizer.leniency != _VALID or not set(regions) <= set(PhoneRecognizer.DEFAULT_SUPPORTED_REGIONS):
         return None
     return Scanner(regions) if knows_phones() else None
+
+
+def places_of(recognizer: PhoneRecognizer) -> Callable[[str], Collection[tuple[int, int]]] | None:
+    """
+    What finds the places that *recognizer* finds; None if only the recognizer itself does.
+
+    A text without `CANDIDATE` has none.
+    """
+    scanner = scanner_for(recognizer) if type(recognizer).analyze in _SAME and "analyze" not in vars(recognizer) else None
+    if scanner is None:
+        return None
+
+    def places(text: str) -> Collection[tuple[int, int]]:
+        if len(text) <= LONGEST:
+            return scanner.places(text)
+        return [(found.start, found.end) for found in recognizer.analyze(text, recognizer.supported_entities)]
+
+    return places
 
 
 class SharedPhone(PhoneRecognizer):
@@ -46,7 +61,7 @@ class SharedPhone(PhoneRecognizer):
         if self._scanner is None or len(text) > LONGEST:
             slow: list[RecognizerResult] = super().analyze(text, entities, nlp_artifacts)
             return slow
-        if _CANDIDATE.search(text) is None:
+        if CANDIDATE.search(text) is None:
             return []
         found = [self._result(start, end, text) for start, end in sorted(self._scanner.places(text))]
         if not found:
@@ -60,3 +75,6 @@ class SharedPhone(PhoneRecognizer):
             match, text, "one", None
         )
         return result
+
+
+_SAME: Final = (PhoneRecognizer.analyze, SharedPhone.analyze)

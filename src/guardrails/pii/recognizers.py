@@ -31,7 +31,7 @@ BARE_SUFFIXES: Final = (
     *("com", "org", "net", "edu", "gov", "mil", "info", "biz", "io", "dev", "app", "eu"),
     *("uk", "de", "fr", "nl", "ch", "ca", "au", "jp", "cn", "ru", "br", "pl"),
 )
-_LABELS: Final = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}"
+_LABELS: Final = r"(?:[a-z0-9][a-z0-9-]{0,62}+(?<!-)\.){1,8}"
 _REST: Final = r"""[^\s()<>"']*[^\s()<>"'.,;:!?]"""
 
 

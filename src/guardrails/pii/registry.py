@@ -44,8 +44,13 @@ def check_names(names: Iterable[str], known: Collection[str], *, argument: str) 
             raise ConfigError(f"MaskPII({argument}=...): unknown entity {name!r}; {advice}")
 
 
-def pattern_entities() -> dict[str, type[EntityRecognizer]]:
-    """Every entity that can be found without a model and without a network, and the recognizer class for it."""
+def pattern_entities(*, theirs_only: bool = False) -> dict[str, type[EntityRecognizer]]:
+    """
+    Every entity that can be found without a model and without a network, and the recognizer class for it.
+
+    Args:
+        theirs_only: Whether to name Presidio's own class also where ours stands for it.
+    """
     from presidio_analyzer import PatternRecognizer, predefined_recognizers  # noqa: PLC0415
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer  # noqa: PLC0415
 
@@ -55,7 +60,8 @@ def pattern_entities() -> dict[str, type[EntityRecognizer]]:
 
     known: dict[str, type[EntityRecognizer]] = {}
     shipped = [value for _, value in sorted(vars(predefined_recognizers).items()) if isinstance(value, type)]
-    for kind in (*shipped, *DEFAULT_RECOGNIZERS, MedicalRecordNumber, Secret):
+    ours: tuple[type[EntityRecognizer], ...] = () if theirs_only else (*DEFAULT_RECOGNIZERS, MedicalRecordNumber, Secret)
+    for kind in (*shipped, *ours):
         if issubclass(kind, PatternRecognizer | PhoneRecognizer):
             entity = inspect.signature(kind).parameters["supported_entity"].default
             known[entity] = kind

@@ -16,6 +16,9 @@ from typing import Any, Final
 # phonenumbers 9.0.43 with presidio-analyzer 2.2.366. `make differential` says whether another version may be added.
 _PHONES: Final = frozenset({"6fa6655d7078f5c2d2f7e80359bd80519ed4a97afaab3f0715cbba8e24ec8e71"})
 
+# presidio-analyzer 2.2.366.
+_PRESIDIO: Final = frozenset({"1a80c3db703b5e2d61275401301a0e6a8848d6a11f2aad0f152003c114af64ed"})
+
 
 def fingerprint(functions: Iterable[Callable[..., Any] | type]) -> str:
     """SHA-256 of the source of *functions*; empty if a source is not there."""
@@ -52,3 +55,38 @@ def phones_fingerprint() -> str:
 def knows_phones() -> bool:
     """Whether the installed phonenumbers and Presidio's recognizer are known."""
     return phones_fingerprint() in _PHONES
+
+
+@cache
+def presidio_fingerprint() -> str:
+    """Of what decides which results an engine with pattern recognizers returns."""
+    from presidio_analyzer import (  # noqa: PLC0415 - only with detection
+        AnalyzerEngine,
+        EntityRecognizer,
+        PatternRecognizer,
+        RecognizerRegistry,
+        RecognizerResult,
+    )
+    from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer  # noqa: PLC0415
+    from presidio_analyzer.nlp_engine import NoOpNlpEngine  # noqa: PLC0415
+    from presidio_analyzer.predefined_recognizers import IbanRecognizer  # noqa: PLC0415
+
+    members = (
+        *((AnalyzerEngine, name) for name in ("analyze", "_enhance_using_context", "get_supported_entities")),
+        *((AnalyzerEngine, f"_AnalyzerEngine__{name}") for name in ("remove_low_scores", "get_result_score_threshold")),
+        (AnalyzerEngine, "_AnalyzerEngine__add_recognizer_id_if_not_exists"),
+        *((EntityRecognizer, name) for name in ("remove_duplicates", "enhance_using_context", "sanitize_value")),
+        *((PatternRecognizer, name) for name in ("analyze", "_PatternRecognizer__analyze_patterns", "validate_result")),
+        (PatternRecognizer, "invalidate_result"),
+        (RecognizerRegistry, "get_recognizers"),
+        *((RecognizerResult, name) for name in ("__eq__", "__hash__", "contained_in", "equal_indices")),
+    )
+    functions = [getattr(owner, name, None) for owner, name in members]
+    if None in functions:
+        return ""
+    return fingerprint((*filter(None, functions), LemmaContextAwareEnhancer, NoOpNlpEngine, IbanRecognizer))
+
+
+def knows_presidio() -> bool:
+    """Whether the installed Presidio is known."""
+    return presidio_fingerprint() in _PRESIDIO

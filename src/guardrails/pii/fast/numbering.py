@@ -34,7 +34,7 @@ class Numbering:
         ValueError: phonenumbers does not know the region.
     """
 
-    __slots__ = ("_abroad", "_begins", "_direct", "_may_be", "key")
+    __slots__ = ("_abroad", "_begins", "_direct", "_may_be", "could_be", "key")
 
     def __init__(self, region: str) -> None:
         own = _metadata(region)
@@ -49,7 +49,13 @@ class Numbering:
         # A prefix that rewrites what follows it (carrier codes) consumes the number: whatever begins like that is parsed.
         rewritten = f"|(?:{code})?{_plain(prefix)}\\d*" if own.national_prefix_transform_rule else ""
         self._may_be = re.compile(f"(?:{stripped}{valid}){rewritten}")
-        self._direct = re.compile(f"(?!{_needs_prefix(sharing[0])}){valid}") if _simple(sharing) else None
+        needs = _needs_prefix(sharing[0])
+        direct = f"(?={valid}$)(?!{needs})\\d*" if _simple(sharing) else None
+        self._direct = re.compile(direct) if direct else None
+        begins = f"(?={self._begins.pattern})(?:{self._may_be.pattern})"
+        abroad = f"(?:{_plain(own.international_prefix)})\\d*" if own.international_prefix else "(?!)"
+        #: A pattern for all strings of digits that are not certainly wrong.
+        self.could_be: str = f"(?:{begins}|{abroad}|{direct or self._may_be.pattern})"
         #: Regions with the same key give the same answers.
         self.key: tuple[object, ...] = (
             code,

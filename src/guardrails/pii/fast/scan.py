@@ -11,7 +11,8 @@ Source: phonenumbers 9.0 `PhoneNumberMatcher._find`, `_extract_match`, `_extract
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from phonenumbers import NumberParseException, PhoneNumberMatcher, parse
@@ -23,6 +24,16 @@ from guardrails.pii.fast.numbering import Numbering
 LONGEST: Final = 4_000  # characters; longer texts could reach phonenumbers' limit of 65,535 tries
 _VALID: Final = 1  # Leniency.VALID
 _DIGIT: Final = re.compile(r"\d")
+# All strings of up to three digits were tried, with and without "+": none is valid in Presidio's default regions.
+# Digits of one number are at most four punctuation characters apart; the only letter among those is "x".
+CANDIDATE: Final = re.compile(r"\d(?:[^\dA-WYZa-wyz]{0,4}\d){3}")
+# An extension takes digits beyond letters with it: what follows is no candidate of its own.
+_EXTENSION: Final = re.compile(
+    r"\d(?:;ext|[ \xa0\t,]*(?:e?xt|x|#|~|int|\u0434\u043e\u0431|anexo|[\uff45\uff58\uff03\uff5e\uff49])|[- ]+\d{1,6}#)",
+    re.IGNORECASE,
+)
+_SHORT: Final = 5  # digits: a year, a price, a time; nobody's number
+_MOST_SHORT: Final = 4_096  # of them that are remembered
 _LEAD_REACH: Final = 10  # characters: two leads with four punctuation characters each before the first digit
 _SIMPLE: Final = re.compile(r"[0-9\-()\[\]./ ]+")
 _DELETE: Final = dict.fromkeys(map(ord, "-()[]./ "))
@@ -55,7 +66,7 @@ class Scanner:
         ValueError: phonenumbers does not know a region.
     """
 
-    __slots__ = ("_matcher", "_regions")
+    __slots__ = ("_could_be", "_matcher", "_regions")
 
     def __init__(self, regions: Sequence[str]) -> None:
         plans: dict[object, tuple[str, Numbering]] = {}
@@ -63,11 +74,14 @@ class Scanner:
             plan = Numbering(region)
             plans.setdefault(plan.key, (region, plan))
         self._regions = tuple(plans.values())
+        could_be = re.compile("|".join(plan.could_be for _, plan in self._regions)).fullmatch
+        of_short = lru_cache(_MOST_SHORT)(lambda digits: could_be(digits) is not None)
+        self._could_be = lambda digits: of_short(digits) if len(digits) <= _SHORT else could_be(digits) is not None
         self._matcher = PhoneNumberMatcher("", "US", leniency=_VALID)  # for its questions about characters; keeps no text
 
     def places(self, text: str) -> set[tuple[int, int]]:
         """Start and end of every number that a matcher of one of the regions finds."""
-        scan = _Scan(text, self._matcher, self._regions)
+        scan = _Scan(text, self._matcher, self._regions, self._could_be)
         found: set[tuple[int, int]] = set()
         if not any(candidate.parts for candidate in scan.candidates()):
             return found
@@ -85,10 +99,18 @@ class Scanner:
 class _Scan:
     """One text; forgotten with it."""
 
-    __slots__ = ("_abroad", "_at", "_matcher", "_parsed", "_regions", "_text")
+    __slots__ = ("_abroad", "_at", "_begin", "_could_be", "_matcher", "_parsed", "_regions", "_text")
 
-    def __init__(self, text: str, matcher: PhoneNumberMatcher, regions: Sequence[tuple[str, Numbering]]) -> None:
+    def __init__(
+        self,
+        text: str,
+        matcher: PhoneNumberMatcher,
+        regions: Sequence[tuple[str, Numbering]],
+        could_be: Callable[[str], bool],
+    ) -> None:
         self._text = text
+        self._begin = _DIGIT if _EXTENSION.search(text) else CANDIDATE
+        self._could_be = could_be
         self._matcher = matcher
         self._regions = regions
         self._at: dict[int, Candidate | None] = {}
@@ -109,7 +131,7 @@ class _Scan:
         return self._at[index]
 
     def _next(self, index: int) -> Candidate | None:
-        digit = _DIGIT.search(self._text, index)
+        digit = self._begin.search(self._text, index)
         if digit is None:
             return None
         first = digit.start()
@@ -155,7 +177,7 @@ class _Scan:
         digits = None
         if _SIMPLE.fullmatch(text):
             digits = text.translate(_DELETE)
-            if len(digits) < LEAST_DIGITS or not any(plan.may_be(digits) for _, plan in self._regions):
+            if len(digits) < LEAST_DIGITS or not self._could_be(digits):
                 return None
         if not theirs._MATCHING_BRACKETS.fullmatch(text) or theirs._PUB_PAGES.search(text):  # noqa: SLF001
             return None
