@@ -33,7 +33,7 @@ class Pulse:
     __slots__ = ("_canary", "_canary_at", "_count", "_lock", "down", "recent", "samples", "since")
 
     def __init__(self) -> None:
-        self.since = time.monotonic()
+        self.since: float = time.monotonic()
         self.recent: deque[tuple[float, str | None]] = deque(maxlen=RING)  # when, and which control failed
         self.samples: deque[tuple[tuple[Slot, float], ...]] = deque(maxlen=_SAMPLES)
         self.down: dict[str, tuple[float, str]] = {}  # control to since when, and the class of its last failure
