@@ -35,11 +35,11 @@ class LeanPattern:
     __slots__ = ("_finditer", "_invalidate", "_validate", "flags", "recognizer", "score", "seconds", "source")
 
     def __init__(self, recognizer: PatternRecognizer, source: str, flags: int, score: float, seconds: float) -> None:
-        self.recognizer = recognizer
-        self.source = source
-        self.flags = flags
-        self.score = score
-        self.seconds = seconds
+        self.recognizer: PatternRecognizer = recognizer
+        self.source: str = source
+        self.flags: int = flags
+        self.score: float = score
+        self.seconds: float = seconds
         self._finditer: Callable[..., Iterator[Any]] = regex.compile(source, flags=flags).finditer
         kind = type(recognizer)
         self._validate = None if kind.validate_result is PatternRecognizer.validate_result else recognizer.validate_result
