@@ -204,6 +204,10 @@ class AuditLog:
         """The folder of the files; None with a `Sink` of your own."""
         return self._folder
 
+    def health(self) -> dict[str, str | int | bool | None]:
+        """How it is doing: what waits, what could not be written, and under "problem" what is wrong."""
+        return self._writer.health()
+
     @property
     def lost(self) -> int:
         """Records that could not be written any more because the log was closed first."""

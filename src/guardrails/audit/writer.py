@@ -108,6 +108,20 @@ class Writer:
         if since and time.monotonic() - since > self._deadline_seconds:
             raise Unavailable("the audit sink hangs; it is waited for in the background")
 
+    def health(self) -> dict[str, str | int | bool | None]:
+        """Counts, and under "problem" why sends would be refused."""
+        facts: dict[str, str | int | bool | None] = {
+            "queued": len(self._queue),
+            "in_flight": self._bounds.in_flight - len(self._slots),
+            "lost": self.lost,
+            "lag_ms": round((time.monotonic() - since) * 1_000) if (since := self._streams.writing_since) else 0,
+        }
+        try:
+            self._refuse_while_down()
+        except Unavailable as error:
+            facts["problem"] = str(error)
+        return facts
+
     def unreserve(self) -> None:
         """Give a slot back that no outcome will."""
         self._slots.append(None)

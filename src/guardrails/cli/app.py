@@ -8,6 +8,7 @@ import typer
 
 from guardrails.cli.audit import app as audit_app
 from guardrails.cli.demo import demo
+from guardrails.cli.doctor import doctor
 from guardrails.cli.models import app as models_app
 
 app: typer.Typer = typer.Typer(
@@ -23,6 +24,7 @@ app: typer.Typer = typer.Typer(
 app.add_typer(audit_app, name="audit")
 app.add_typer(models_app, name="models")
 app.command()(demo)
+app.command()(doctor)
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - the shape of a typer callback

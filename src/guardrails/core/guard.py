@@ -430,6 +430,11 @@ class Guard:
     # -- how it is doing -----------------------------------------------------------------------------------------------
 
     @property
+    def parent(self) -> Guard | None:
+        """The guard that this one extends; None for a platform guard."""
+        return self._parent
+
+    @property
     def family(self) -> tuple[Guard, ...]:
         """This guard, and every guard that extends it."""
         teams = sorted(registry.copied(self._teams), key=lambda team: team.where)

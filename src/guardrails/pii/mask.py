@@ -185,18 +185,13 @@ class MaskPII:
         """What this control can find."""
         return self._detector.entities
 
-    @property
-    def keeps(self) -> frozenset[str]:
-        """What is found and left as it is, by its operator."""
-        return self._with_operator(Keep)
+    def keeps(self, channel: str, direction: str) -> frozenset[str]:
+        """What is found in such a message and left as it is, by its operator."""
+        return frozenset(one for one, how in self._scoped.of(channel, direction).items() if isinstance(how, Keep))
 
-    @property
-    def blocks(self) -> frozenset[str]:
-        """What is found and refuses the message, by its operator."""
-        return self._with_operator(Block)
-
-    def _with_operator(self, kind: type) -> frozenset[str]:
-        return frozenset(entity for entity, operator in self._operators.items() if isinstance(operator, kind))
+    def blocks(self, channel: str, direction: str) -> frozenset[str]:
+        """What is found in such a message and refuses it, by its operator."""
+        return frozenset(one for one, how in self._scoped.of(channel, direction).items() if isinstance(how, Block))
 
     def find(self, text: str, /) -> list[Finding]:
         """

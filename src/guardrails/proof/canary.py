@@ -179,7 +179,7 @@ def _never(_message: object) -> str:
 
 def _try_send(plan: Plan, this: _Round) -> None:
     slots = _chosen(plan, this).stack.slots
-    planted, answered = (_findable(plant(this.types), slots) for _ in range(2))
+    planted, answered = (_findable(plant(this.types), slots, plan) for _ in range(2))
     for number in range(len(slots) + len(SENTENCES) + 1):
         name = f"{this.name}-{number}-{secrets.token_hex(4)}"
         stage = staged(plan, sentence(planted), recipient=recipient(plan.channel), tenant=this.tenant, conversation=name)
@@ -203,7 +203,7 @@ def _try_send(plan: Plan, this: _Round) -> None:
             rest = [one for one in planted if one.type not in blocked]
             if len(rest) < len(planted):
                 # Refused by its operator is as good as gone. Refused by the seal, which stands behind it, is not.
-                meant = blocked <= set(getattr(slot.control, "blocks", blocked))
+                meant = blocked <= _by_operator(slot, "blocks", plan, otherwise=blocked)
                 why = "refuses" if meant else "only the seal refused"
                 this.add(slot, plan, "mask", HELD if meant else FAILED, f"{why} {', '.join(sorted(blocked))}")
                 planted, answered = rest, [one for one in answered if one.type not in blocked]
@@ -216,14 +216,21 @@ def _try_send(plan: Plan, this: _Round) -> None:
         slots = tuple(one for one in slots if one is not slot)
 
 
-def _findable(planted: Iterable[Planted], slots: Iterable[Slot]) -> list[Planted]:
+def _findable(planted: Iterable[Planted], slots: Iterable[Slot], plan: Plan) -> list[Planted]:
     """What the mask control among *slots* says that it looks for and does not keep."""
     mask = next((slot for slot in slots if slot.kind == "mask"), None)
     if mask is None:
         return list(planted)
     entities = getattr(mask.control, "entities", None)
     finds = set(HARD) if entities is None else set(entities)
-    return [one for one in planted if one.type in finds - set(getattr(mask.control, "keeps", ()))]
+    finds -= _by_operator(mask, "keeps", plan, otherwise=())
+    return [one for one in planted if one.type in finds]
+
+
+def _by_operator(slot: Slot, method: str, plan: Plan, *, otherwise: Iterable[str]) -> set[str]:
+    """What the mask control says that it keeps, or blocks, in messages of *plan*."""
+    ask = getattr(slot.control, method, None)
+    return set(otherwise if ask is None else ask(plan.channel, plan.direction))
 
 
 def _judge(

@@ -151,6 +151,26 @@ class RateLimit:
             call.at_door(Spend(ledger, reserve))
         return await forward(call)
 
+    @property
+    def per_process(self) -> bool:
+        """Whether each process counts for itself."""
+        return self._shared is None
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether it asks a server."""
+        return self._shared is not None
+
+    def health(self) -> dict[str, str | int | bool | None]:
+        """How it is doing: how many counters it keeps in memory, and under "problem" what is wrong with its storage."""
+        if self._shared is None:
+            storage = self._ledger.storage
+            return {"storage": "memory", "counters": len(storage.windows), "max_counters": storage.max_keys}
+        facts: dict[str, str | int | bool | None] = {"storage": "shared"}
+        if self._shared.store.breaker.is_open:
+            facts["problem"] = "its storage does not answer"
+        return facts
+
     def close(self) -> None:
         """Close idle connections of a shared storage; a later send opens new ones."""
         if self._shared is not None:

@@ -1,0 +1,258 @@
+"""The doctor names what is wrong, says what to do, and finds nothing where nothing is."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardrails import ConfigError
+from guardrails.proof import installation, machine
+from guardrails.proof.diagnosis import FAIL, OK, WARN, Answer, Diagnosis, asked
+from guardrails.proof.doctor import diagnose
+from guardrails.proof.network import Watched
+from guardrails.proof.target import load
+
+APP = """
+from guardrails import AuditLog, Deny, Guard, MaskPII, Message, RateLimit, check, monitor
+
+@check(refuses=["Buy from Acme"])
+def no_competitors(message: Message) -> Deny | None:
+    return Deny("names a competitor") if "Acme" in message.text else None
+
+guard = Guard(AuditLog({folder!r}), RateLimit("5/minute", per="recipient"), MaskPII(names="off"), channel="sms", owner="platform")
+team = guard.extend(no_competitors, owner="payments")
+
+@team
+def send(to, body):
+    raise AssertionError("the doctor sent something")
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
+    """Write a module with guards; its name."""
+
+    def write(source: str, name: str) -> str:
+        (tmp_path / f"{name}.py").write_text(source)
+        return name
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("GUARDRAILS_KEY", "11" * 32)
+    return write
+
+
+def states(found: Diagnosis) -> dict[str, set[str]]:
+    told: dict[str, set[str]] = {}
+    for one in found.answers:
+        told.setdefault(one.about, set()).add(one.state)
+    return told
+
+
+def test_a_guard_that_works_has_nothing_that_fails(app: Callable[[str, str], str], tmp_path: Path) -> None:
+    found = diagnose(f"{app(APP.format(folder=str(tmp_path / 'audit')), 'doctored')}:guard", workers=1)
+    assert found.exit_code == 0, list(found.lines())
+    told = states(found)
+    assert {"python", "version", "name", "packages", "extras", "name model", "regex engine", "sockets", "key", "clock",
+            "disk", "guard platform", "audit_log", "rate_limit", "memory"} <= told.keys()  # fmt: skip
+    assert told["sockets"] == {OK}
+    assert told["guard platform"] == {OK}
+    assert any("canary: 6 of 6 held, through 1 sends" in one.found for one in found.answers)
+
+
+def test_memory_limits_under_several_workers_are_said_to_be_each_workers_own(
+    app: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    found = diagnose(f"{app(APP.format(folder=str(tmp_path / 'audit')), 'several')}:guard", workers=4)
+    (warned,) = [one for one in found.answers if one.about == "rate_limit" and one.state == WARN]
+    assert "4 workers let 4 times as much pass" in warned.found
+    assert "storage" in warned.todo
+
+
+def test_a_control_that_is_dead_fails_and_the_exit_code_says_so(app: Callable[[str, str], str], tmp_path: Path) -> None:
+    dead = APP.format(folder=str(tmp_path / "audit")).replace('if "Acme" in message.text', "if False")
+    found = diagnose(f"{app(dead, 'dead')}:guard", workers=1)
+    assert found.exit_code == 1
+    (failed,) = [one for one in found.answers if one.state == FAIL]
+    assert failed.about == "no_competitors"
+    assert "let example 1 pass" in failed.found
+
+
+def test_a_folder_that_cannot_be_written_fails(app: Callable[[str, str], str], tmp_path: Path) -> None:
+    (tmp_path / "audit").write_text("a file in its place")
+    found = diagnose(f"{app(APP.format(folder=str(tmp_path / 'audit')), 'unwritable')}:guard", workers=1)
+    assert found.exit_code == 1
+    assert any(one.about == "audit_log" and one.state == FAIL and "is not a folder" in one.found for one in found.answers)
+
+
+def test_a_folder_that_others_may_read_is_a_warning(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert machine.writable(tmp_path, "audit_log").state == WARN
+    tmp_path.chmod(0o700)
+    assert machine.writable(tmp_path, "audit_log").state == OK
+    assert list(tmp_path.iterdir()) == []
+    assert machine.writable(tmp_path / "new" / "audit", "audit_log").state == OK
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ("nothing_of_that_name:guard", "cannot be imported"),
+        ("nothing.yaml", "no such file"),
+        ("json:loads", "is not a guard"),
+        ("json", "makes no guard"),
+    ],
+)
+def test_a_target_that_is_none_is_said(target: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load(target)
+    found = diagnose(target, workers=1)
+    assert found.exit_code == 1
+    assert any(one.about == "target" and one.state == FAIL for one in found.answers)
+
+
+def test_a_module_that_raises_is_told_by_class(app: Callable[[str, str], str]) -> None:
+    with pytest.raises(ConfigError, match=r"raising cannot be imported \(ValueError\)"):
+        load(app("raise ValueError('ann@example.com')", "raising"))
+
+
+def test_a_module_is_every_platform_guard_that_it_makes(app: Callable[[str, str], str], tmp_path: Path) -> None:
+    guards = load(app(APP.format(folder=str(tmp_path / "audit")), "several_guards"))
+    assert [guard.owner for guard in guards] == ["platform"]
+
+
+# -- each question ----------------------------------------------------------------------------------------------------
+
+
+def test_the_key_in_the_environment_is_named_by_its_id_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDRAILS_KEY", "ab" * 32)
+    answer = machine.key()
+    assert answer.state == OK
+    assert "abab" not in answer.found
+    monkeypatch.setenv("GUARDRAILS_KEY", "short")
+    assert [one.state for one in asked("key", machine.key)] == [FAIL]
+
+
+def test_a_key_file_that_others_can_read_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GUARDRAILS_KEY", raising=False)
+    monkeypatch.setenv("GUARDRAILS_HOME", str(tmp_path))
+    assert machine.key().state == WARN
+    assert "none yet" in machine.key().found
+    from guardrails.keys.file import embedded_key  # noqa: PLC0415 - creates the key file
+
+    embedded_key()
+    assert "mode 0600" in machine.key().found
+    (tmp_path / "key").chmod(0o644)
+    (answer,) = asked("key", machine.key)
+    assert answer.state == FAIL
+    assert "read or written by others" in answer.found
+
+
+def test_a_full_disk_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.disk(tmp_path).state == OK
+    monkeypatch.setattr(machine, "LEAST_FREE_BYTES", 1 << 62)
+    assert machine.disk(tmp_path).state == FAIL
+
+
+def test_more_workers_than_memory_fail() -> None:
+    assert [one.state for one in machine.memory(1)] == [OK]
+    assert [one.state for one in machine.memory(1_000_000)] == [FAIL]
+
+
+@pytest.mark.parametrize("state", [True, False, None])
+def test_the_clock_says_whether_something_keeps_it(state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_synchronised", lambda: state)
+    assert machine.clock().state == {True: OK, False: WARN, None: OK}[state]
+
+
+def test_another_distribution_that_installs_guardrails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installation.name().state == OK
+    monkeypatch.setattr(
+        metadata, "packages_distributions", lambda: {"guardrails": ["platform-guardrails", "guardrails-ai"]}
+    )
+    answer = installation.name()
+    assert answer.state == FAIL
+    assert "guardrails-ai" in answer.found
+    assert "pip uninstall guardrails-ai" in answer.todo
+
+
+def test_a_model_with_another_digest_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDRAILS_MODELS", str(tmp_path))
+    assert installation.model().state == WARN
+    folder = tmp_path / "rampart-1.4.0"
+    folder.mkdir()
+    (folder / "model_q4.onnx").write_bytes(b"another")
+    answer = installation.model()
+    assert answer.state == FAIL
+    assert "SHA-256" in answer.found
+
+
+def test_a_version_that_is_not_the_installed_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installation.version().state == OK
+    monkeypatch.setattr(installation, "__version__", "99.0")
+    assert installation.version().state == FAIL
+
+
+def test_requirements_that_are_missing_or_old_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert next(iter(installation.packages())).state == OK
+    monkeypatch.setattr(
+        metadata,
+        "requires",
+        lambda _name: ["no-such-package>=1", "limits>=999", 'redis>=99; extra == "redis"'],
+    )
+    answer = next(iter(installation.packages()))
+    assert answer.state == FAIL
+    assert "no-such-package is missing" in answer.found
+    assert "999 is needed" in answer.found
+
+
+def test_a_pattern_engine_that_does_not_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installation.regexes().state == OK
+    regex = import_module("regex")  # comes with presidio
+    monkeypatch.setattr(installation, "_PATHOLOGICAL_SECONDS", 0.001)
+    monkeypatch.setattr(regex, "search", lambda *_given, **_named: __import__("time").sleep(0.02))
+    assert installation.regexes().state == FAIL
+
+
+def test_sockets_are_seen_inside_a_block_and_nowhere_else() -> None:
+    with Watched() as seen:
+        socket.socket().close()
+    socket.socket().close()
+    assert seen.events == ["socket.__new__"]
+
+
+def test_a_question_that_cannot_be_asked_is_an_answer() -> None:
+    def faints() -> Answer:
+        raise ValueError("ann@example.com")
+
+    (answer,) = asked("something", faints)
+    assert answer.state == FAIL
+    assert "ann@" not in answer.found
+
+
+@pytest.mark.timeout(60)
+def test_the_command_says_it_in_json_and_by_its_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "commanded.py").write_text(APP.format(folder=str(tmp_path / "audit")))
+    environment = {**os.environ, "GUARDRAILS_KEY": "11" * 32}
+    ran = subprocess.run(
+        [sys.executable, "-m", "guardrails", "doctor", "commanded:guard", "--json", "--workers", "1"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["ok"] is True
+    assert {one["state"] for one in told["answers"]} <= {"ok", "warn", "skip"}
