@@ -37,6 +37,8 @@ class Passage:
         self.message = message
         self.layer = "platform"
         self.dry_run = dry_run
+        self.repeat = False
+        self.monitored = False
         self.steps: list[Any] = []
         self.sealed = Sealed(message, {}, (), Coverage(), "0" * 32, "bench:send")
 

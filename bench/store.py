@@ -85,7 +85,7 @@ def hits(server: Server, count: int) -> Callable[[], float]:
 def pings(server: Server) -> Callable[[], float]:
     control = RateLimit("1/minute", storage=server.url, keys=KEYS)
     assert control._shared is not None  # noqa: SLF001
-    client = control._shared.store._client  # noqa: SLF001 - the very client that is measured
+    client = control._shared.store.link.client  # noqa: SLF001 - the very client that is measured
 
     def measure() -> float:
         begun = time.perf_counter()

@@ -4,6 +4,7 @@ What this library raises. All of it pickles, and none of it carries message text
     GuardrailsError     .sent .control .where .record_id
       Denied            the message was refused: .reason
         RateLimited     .retry_after seconds, .limit, .scope
+          NeverFits     costs more than the limit ever holds: do not try again
         Blocked         .findings (types and counts)
         Deferred        .not_before: not sent, try later
       Unavailable       a control could not decide (store, sink, model, budget): fail closed, not the user's fault
@@ -81,6 +82,8 @@ class RateLimited(Denied):
         retry_after: Seconds until the same cost would fit; None when it can never fit.
         limit: The limit's name.
         scope: What is counted: `"recipient"`, `"tenant+channel"`, ...
+        amount: Units that fit into one window.
+        window_seconds: Length of the window.
     """
 
     def __init__(
@@ -90,6 +93,8 @@ class RateLimited(Denied):
         retry_after: float | None = None,
         limit: str | None = None,
         scope: str | None = None,
+        amount: int | None = None,
+        window_seconds: int | None = None,
         sent: bool | None = False,
         control: str | None = None,
         where: str | None = None,
@@ -98,6 +103,12 @@ class RateLimited(Denied):
         self.retry_after = retry_after
         self.limit = limit
         self.scope = scope
+        self.amount = amount
+        self.window_seconds = window_seconds
+
+
+class NeverFits(RateLimited):
+    """The message costs more than the limit holds at any time: trying again is of no use; `retry_after` is None."""
 
 
 class Blocked(Denied):

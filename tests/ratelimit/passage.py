@@ -41,6 +41,8 @@ class Passage:
         self.dry_run = dry_run
         self.repeat = False
         self.canary: str | None = None
+        self.monitored = False
+        self.io: Any = None
         self.intent_fails = intent_fails
         self.steps: list[Any] = []
         self.notes: list[tuple[str, Mapping[str, Any]]] = []
@@ -65,10 +67,10 @@ class Passage:
                 entered += steps
                 if phase == "intent":
                     self._record()
-                await steps[0].commit(sealed, steps[1:], None)
+                await steps[0].commit(sealed, steps[1:], self.io)
         except BaseException:
             for step in reversed(entered):
-                await step.undo(None)
+                await step.undo(self.io)
             raise
         self.sent += 1
         return "sent"

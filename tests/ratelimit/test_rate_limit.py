@@ -20,7 +20,7 @@ from guardrails.core.message import Message
 from guardrails.errors import ControlError, RateLimited, Unavailable
 from guardrails.keys import Keys
 from guardrails.ratelimit import Limit, RateLimit
-from guardrails.ratelimit.control import Reserve, Spend
+from guardrails.ratelimit.memory import Reserve, Spend
 from tests.ratelimit.passage import TICK, Clock, Passage, Refused, send, step
 
 ANN = "+12125550173"

@@ -310,7 +310,7 @@ def test_tls_checks_the_certificate_and_a_named_host_may_go_without() -> None:
     RateLimit("1/hour", storage="redis://store.example.com", keys=KEYS, plaintext_hosts=["store.example.com"])
     limit = RateLimit("1/hour", storage="rediss://u:hidden@store.example.com", keys=KEYS)
     assert limit._shared is not None
-    options = limit._shared.store._client.connection_pool.connection_kwargs
+    options = limit._shared.store.link.client.connection_pool.connection_kwargs
     assert options["ssl_cert_reqs"] == "required"
     assert options["ssl_check_hostname"] is True
     assert "hidden" not in repr(limit._shared.store)

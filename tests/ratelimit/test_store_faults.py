@@ -14,7 +14,8 @@ from guardrails.core.message import Message
 from guardrails.errors import RateLimited, Unavailable
 from guardrails.ratelimit import Limit, RateLimit
 from guardrails.ratelimit.breaker import MOST_SECONDS, Breaker
-from guardrails.ratelimit.store import Store, StoreDown, taking
+from guardrails.ratelimit.link import StoreDown
+from guardrails.ratelimit.store import Store, taking
 from tests.ratelimit.conftest import KEYS
 from tests.ratelimit.test_store import ANN, admitted, sender
 from tests.servers import Server
@@ -111,7 +112,7 @@ def test_a_provider_is_protected_by_each_process_share_and_the_record_says_so(se
     assert sum('"degraded":true' in line for line in intents) == 5
     server.start()
     until = time.monotonic() + PATIENCE_SECONDS
-    while limit._shared is None or limit._shared.store.breaker.is_open:
+    while limit._shared is None or limit._shared.store.is_down:
         assert time.monotonic() < until
         admitted(send, of=1)
     assert admitted(send, of=30) >= 19
@@ -146,7 +147,7 @@ def test_two_thousand_sends_at_once_neither_fail_nor_exceed_the_pool(server: Ser
         nonlocal most
         sends = asyncio.gather(*(one() for _ in range(2_000)))
         assert limit._shared is not None
-        pool = limit._shared.store._client.connection_pool
+        pool = limit._shared.store.link.client.connection_pool
         while not sends.done():
             await asyncio.sleep(0.01)
             most = max(most, len(pool._in_use_connections) + len(pool._available_connections))

@@ -91,6 +91,12 @@ class Call:
         """True under `preview`: nothing will be sent, recorded or consumed."""
         return self._journey.dry_run
 
+    @property
+    def monitored(self) -> bool:
+        """Whether the control that runs now only watches: it has no reason to make anybody wait."""
+        turn = self._journey.turn
+        return turn is not None and bool(turn.slot.monitored)
+
     async def masked(self, masker: Masker, io: Io) -> Call:
         """
         The same call with every part masked, and a note of what was found.

@@ -134,6 +134,7 @@ class Outcome(NamedTuple):
         released_characters: For streams, how many characters went out.
         duration_seconds: From the send's start to its end.
         verdicts: What controls noted about the reply.
+        raised: Class of what the send itself raised, then of its causes; empty when it had returned or begun to stream.
     """
 
     result: str
@@ -142,6 +143,7 @@ class Outcome(NamedTuple):
     released_characters: int | None = None
     duration_seconds: float = 0.0
     verdicts: Sequence[Note] = ()
+    raised: Sequence[type[BaseException]] = ()
 
 
 RESULTS: Final = ("sent", "failed", "unknown", "cancelled", "cut", "abandoned")

@@ -4,6 +4,7 @@ The last point before the send: seal the text, then spend and record, then send.
 Rules:
 1. Everything that can fail without consuming (sealing, writing the arguments back, the last look) comes first.
 2. Steps are committed in the order of their phase, then as registered; those of one type, phase and store together.
+   Those of phase "recheck" take nothing, and are asked once more right before the intent if the others took their time.
 3. When one fails, or somebody cancels, every step whose commit was entered is undone in reverse order, whatever happens
    meanwhile, and the refusal is final.
 4. After the last commit nothing waits: the send is entered at once.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core import drive, seal
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("guardrails")
 _monotonic: Final = time.monotonic
+RECHECK_SECONDS: Final = 1.0  # after which steps of phase "recheck" are asked once more, right before the intent
 
 
 class StopCarrier(RuntimeError):
@@ -236,15 +238,21 @@ async def _commit(journey: Journey) -> None:
     journey.entered = entered
     error: BaseException | None = None
     noted = len(journey.notes or ())
-    for group in _groups(journey.steps or []):
+    groups = _groups(journey.steps or [])
+    rechecks = [group for group in groups if group[0][1].phase == "recheck"]
+    checked = _monotonic()
+    while groups:
+        group = groups.pop(0)
         hop, first = group[0]
+        if rechecks and first.phase == "intent" and _monotonic() - checked > RECHECK_SECONDS:
+            # A limit waited for room: what was looked at before that may have changed.
+            groups, rechecks = [*rechecks, group, *groups], []
+            continue
         if len(journey.notes or ()) != noted:  # a step said something that the steps after it record
             sealed, noted = journey.so_far(), len(journey.notes or ())
-        peers: Sequence[Step] = ()
-        entered.append(first)
-        if len(group) > 1:
-            peers = [step for _, step in group[1:]]
-            entered += peers
+        peers: Sequence[Step] = [step for _, step in group[1:]] if len(group) > 1 else ()
+        if all(first is not step for step in entered):
+            entered += (first, *peers)
         turn = journey.turn = _StepTurn(hop, first)
         try:
             if io.scoped:
@@ -264,7 +272,8 @@ async def _commit(journey: Journey) -> None:
         # It only watches: say what it would have done, and go on without it.
         journey.note("shadow_deny" if isinstance(error, Denied) else "shadow_error", by=hop)
         await _undo(journey, [step for _, step in group])
-        del entered[-len(group) :]
+        watching = {id(step) for _, step in group}
+        entered[:] = [step for step in entered if id(step) not in watching]
         sealed, error = journey.so_far(), None
     if error is None:
         journey.committed, journey.entered = entered, []
@@ -314,7 +323,7 @@ def _step_failed(journey: Journey, turn: _StepTurn, error: BaseException | None)
 _ORDER: Final = {phase: number for number, phase in enumerate(PHASES)}
 
 
-def _groups(steps: Sequence[tuple[Any, Step]]) -> Iterable[list[tuple[Any, Step]]]:
+def _groups(steps: Sequence[tuple[Any, Step]]) -> list[list[tuple[Any, Step]]]:
     """Steps of one type, phase and store together, in the order of their phase, then as registered."""
     groups: dict[tuple[Any, ...], list[tuple[Any, Step]]] = {}
     for pair in steps:

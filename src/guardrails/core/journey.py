@@ -18,7 +18,7 @@ from guardrails.core.call import Call, make_call
 from guardrails.core.control import NO_FINDINGS, PHASES, Outcome, Sealed, Step
 from guardrails.core.message import Message, with_parts
 from guardrails.core.payload import Place, Walk, put
-from guardrails.core.refusal import REASON_CHARACTERS, code_of, cut, result_of
+from guardrails.core.refusal import REASON_CHARACTERS, classes_of, code_of, cut, result_of
 from guardrails.core.stack import PLATFORM
 from guardrails.core.stream import Stream
 from guardrails.core.verdict import VERDICTS, Coverage, Finding, Note
@@ -422,6 +422,7 @@ class Journey:
             released_characters=self.cut_characters,
             duration_seconds=time.monotonic() - self.started if self.started else 0.0,
             verdicts=self.verdicts(self.reply_notes_from) if self.notes and self.reply_notes_from else (),
+            raised=classes_of(self.send_error) if self.send_error is not None and self.stream is None else (),
         )
         for step in self.committed:
             try:

@@ -125,6 +125,21 @@ def result_of(error: BaseException) -> str:
     return "failed"
 
 
+def classes_of(error: BaseException) -> tuple[type[BaseException], ...]:
+    """The class of *error*, then of everything that it was raised from or while handling."""
+    found: list[BaseException] = []
+    todo: list[BaseException | None] = [error]
+    while todo and len(found) < _CHAIN:
+        one = todo.pop(0)
+        if one is None or any(one is other for other in found):
+            continue
+        found.append(one)
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
+        todo += [one.__cause__, one.__context__]
+    return tuple(map(type, found))
+
+
 def code_of(error: BaseException) -> str | None:
     """The provider's error code, if the exception carries a plain one: short, and not long enough for a phone number."""
     for field in ("code", "status_code"):

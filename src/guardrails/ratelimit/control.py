@@ -11,20 +11,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from guardrails import address
+from guardrails.core.control import DEADLINE_SECONDS
+from guardrails.core.stream import Stream
 from guardrails.errors import ConfigError
 from guardrails.keys import Digester, Keys
-from guardrails.ratelimit.cost import priced
-from guardrails.ratelimit.limit import Limit, Per
+from guardrails.ratelimit.charge import Charge, Refusal, Rule
+from guardrails.ratelimit.cost import Heard, priced, settled
+from guardrails.ratelimit.limit import MAX_WAIT_SECONDS, Limit, Per, is_wait
+from guardrails.ratelimit.memory import Reserve, Spend
+from guardrails.ratelimit.refund import Refunds
 from guardrails.ratelimit.refused import detail_of, refused
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
-    from guardrails.core.control import Forward, Io, Outcome, Reply, Sealed
-    from guardrails.ratelimit.ledger import Charge, Ledger
+    from guardrails.core.control import Forward, Io, Reply
     from guardrails.ratelimit.shared import Shared
+    from guardrails.ratelimit.take import SpendShare, Take
 
 MAX_KEYS: Final = 200_000
 MEMORY: Final = "memory://"
@@ -54,6 +59,10 @@ class RateLimit:
         max_connections: Connections to it at once.
         plaintext_hosts: Hosts other than loopback that may be asked without TLS.
         replicas: How many processes share the storage; needed by limits that protect a provider, for their local share.
+        on_limit: "deny" refuses at once what is over a limit; "wait" lets it wait for room, for `wait` seconds at most.
+        wait: Seconds, at most an hour; for all limits that say nothing else. Nobody is overtaken, a wait can be cancelled, and
+            what would have to wait longer is refused at once.
+        refund_on: Errors of the send that prove that nothing was sent: its charge is given back, while its window lasts.
 
     Raises:
         ConfigError: A limit or an argument is wrong, two limits have the same name, or a shared storage has no encryption,
@@ -79,8 +88,12 @@ class RateLimit:
         max_connections: int = 8,
         plaintext_hosts: Collection[str] = (),
         replicas: int | None = None,
+        on_limit: str | None = None,
+        wait: float | None = None,
+        refund_on: Collection[type[BaseException]] = (),
     ) -> None:
         self.limits: tuple[Limit, ...] = _read(limits, per)
+        wait = _wait(on_limit, wait)
         if not isinstance(storage, str):
             raise ConfigError(f'RateLimit: storage is a str such as "{MEMORY}"')
         if replicas is not None and (type(replicas) is not int or replicas < 1):
@@ -95,12 +108,17 @@ class RateLimit:
         address.load()
 
         from guardrails.ratelimit.identity import Identity  # noqa: PLC0415
-        from guardrails.ratelimit.ledger import Ledger, Rule  # noqa: PLC0415
+        from guardrails.ratelimit.ledger import Ledger  # noqa: PLC0415
 
         self.name = name
         self.needs: tuple[str, ...] = tuple(role for role in _NEEDS if any(role in limit.roles for limit in self.limits))
         self._ledger = Ledger(time.monotonic_ns if clock is None else _nanoseconds(clock), max_keys=max_keys)
-        rules = [Rule(limit, self._ledger.storage, replicas=replicas or 1) for limit in self.limits]
+        rules = [Rule(limit, self._ledger.storage, replicas=replicas or 1, wait=wait) for limit in self.limits]
+        self._patience = max(rule.wait for rule in rules)
+        # Waiting is part of the control's own time.
+        self.deadline_seconds: float = DEADLINE_SECONDS + self._patience
+        self._refunds = Refunds(refund_on)
+        self._counts_replies = any(limit.cost == "tokens" for limit in self.limits)
         self._shared: Shared | None = None
         if storage in (MEMORY, "memory"):
             if replicas is not None:
@@ -116,9 +134,12 @@ class RateLimit:
             _check_shared(self.limits, replicas, clock, timeout_seconds, max_connections)
             from guardrails.ratelimit.shared import Shared  # noqa: PLC0415 - needs the extra
             from guardrails.ratelimit.store import store_for  # noqa: PLC0415
+            from guardrails.ratelimit.take import SpendShare, Take  # noqa: PLC0415
 
             store = store_for(where, digester, timeout_seconds=timeout_seconds, max_connections=max_connections)
             self._shared = Shared(store, self._ledger)
+            self._take: type[Take] = Take
+            self._spend_share: type[SpendShare] = SpendShare
         self._identity = Identity(rules, digester, self._ledger.storage)
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
@@ -134,10 +155,12 @@ class RateLimit:
         if is_priced and call.dry_run:
             charges = priced(charges, call.message)
         if self._shared is not None:
-            return await self._shared.guard(charges, call, forward, io, is_priced=is_priced)
+            return await self._through_store(self._shared, charges, call, forward, io)
         ledger = self._ledger
         refusal, tightest, remaining = ledger.look(charges)
         if refusal is not None:
+            if refusal.wait and not call.dry_run and not call.monitored:
+                return await self._patiently(charges, refusal, call, forward, io)
             call.note("deny", detail=detail_of(refusal))
             raise refused(refusal, len(call.message.recipients))
         detail: dict[str, str | int | bool | None] = {"limit": tightest.rule.limit.name, "remaining": remaining}
@@ -145,11 +168,50 @@ class RateLimit:
             ledger.forked = False
             detail["forked"] = True
         call.note("allow", detail=detail)
-        if not call.dry_run:
-            reserve = Reserve(ledger, charges, is_priced)
-            call.at_door(reserve)
-            call.at_door(Spend(ledger, reserve))
-        return await forward(call)
+        if call.dry_run:
+            return await forward(call)
+        reserve = Reserve(ledger, charges, is_priced, 0.0 if self._patience and call.monitored else self._patience)
+        return await self._through(reserve, call, forward)
+
+    async def _through_store(
+        self, shared: Shared, charges: Sequence[Charge], call: Call, forward: Forward, io: Io
+    ) -> Reply:
+        patience = 0.0 if self._patience and call.monitored else self._patience
+        await shared.look(charges, call, io, patience=0.0 if call.dry_run else patience)
+        if call.dry_run:
+            return await forward(call)
+        take = self._take(
+            shared, charges, call, is_priced=self._identity.is_priced, patience=patience, refunds=self._refunds
+        )
+        call.at_door(take)
+        call.at_door(self._spend_share(shared.ledger, take))
+        if not self._counts_replies:
+            return await forward(call)
+        return settle_up(await forward(call), take.settle_up)
+
+    async def _patiently(self, charges: Sequence[Charge], refusal: Refusal, call: Call, forward: Forward, io: Io) -> Reply:
+        """A limit is used up, and the message may wait. It keeps its place until it has its units, or gives up."""
+        ledger = self._ledger
+        reserve = Reserve(ledger, charges, self._identity.is_priced, self._patience)
+        try:
+            looked = await reserve.until_room(refusal, charges, lambda: _looked(ledger.look(charges, reserve.place)), io)
+            if isinstance(looked, Refusal):
+                call.note("deny", detail=detail_of(looked, reserve.waited_seconds))
+                raise refused(looked, len(call.message.recipients))
+            charge, remaining = looked
+            waited = round(reserve.waited_seconds * 1_000)
+            call.note("allow", detail={"limit": charge.rule.limit.name, "remaining": remaining, "waited_ms": waited})
+            return await self._through(reserve, call, forward)
+        finally:
+            reserve.leave()
+
+    async def _through(self, reserve: Reserve, call: Call, forward: Forward) -> Reply:
+        spend = Spend(self._ledger, reserve, self._refunds if self._refunds or self._counts_replies else None)
+        call.at_door(reserve)
+        call.at_door(spend)
+        if not self._counts_replies:
+            return await forward(call)
+        return settle_up(await forward(call), spend.settle_up)
 
     @property
     def per_process(self) -> bool:
@@ -180,91 +242,35 @@ class RateLimit:
         return f"RateLimit({', '.join(limit.label for limit in self.limits)})"
 
 
-class Reserve:
-    """Door step: all limits of the message admit it together, or nothing is taken."""
-
-    __slots__ = ("_charges", "_is_priced", "hold", "store")
-
-    phase: str = "reserve"
-
-    def __init__(self, store: Ledger, charges: Sequence[Charge], is_priced: bool = False, /) -> None:  # noqa: FBT001, FBT002 - hot
-        self._is_priced = is_priced
-        self.hold: int | None = None
-        self.store: Ledger = store
-        self._charges = charges
-
-    async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - never waits
-        """
-        Reserve for this step and its peers.
-
-        Raises:
-            RateLimited: A limit does not admit it (any more).
-            Unavailable: The table of counters is full.
-        """
-        if self._is_priced:
-            self._charges = priced(self._charges, sealed.message)
-        for peer in peers:
-            if peer._is_priced:  # noqa: SLF001 - same class
-                peer._charges = priced(peer._charges, sealed.message)  # noqa: SLF001
-        wanted = [self._charges, *(peer._charges for peer in peers)] if peers else [self._charges]  # noqa: SLF001 - same class
-        answer = self.store.reserve(wanted)
-        if not isinstance(answer, list):
-            raise refused(answer, len(sealed.message.recipients))
-        self.hold = answer[0]
-        for peer, hold in zip(peers, answer[1:], strict=True) if peers else ():
-            peer.hold = hold
-
-    async def undo(self, io: Io, /) -> None:  # noqa: ARG002 - never waits
-        """Give the reservation back, if there is one that was not spent."""
-        self._give_back()
-
-    def settle(self, outcome: Outcome, /) -> None:
-        """What was spent stays spent, whatever became of the send."""
-
-    def _give_back(self) -> None:
-        hold, self.hold = self.hold, None
-        if hold is not None:
-            self.store.give_back(hold)
-
-    def __del__(self) -> None:
-        # A call that was dropped half-way (a task of a loop that stopped) must not keep its units for ever.
-        if self.hold is not None:
-            self._give_back()
+def settle_up(reply: Reply, correct: Callable[[Callable[[Charge], int | None]], None]) -> Reply:
+    """Charge what an answer added to the tokens of a message: now, or when its stream has ended."""
+    if not isinstance(reply, Stream):
+        correct(settled(reply))
+        return reply
+    heard = Heard()
+    reply.add_filter(heard)
+    reply.on_close(lambda _: correct(settled(heard.text)))
+    return reply
 
 
-class Spend:
-    """Door step behind the intent's record: the reservation becomes used units."""
+def _looked(answer: tuple[Refusal | None, Charge, int]) -> Refusal | tuple[Charge, int]:
+    refusal, tightest, remaining = answer
+    return refusal or (tightest, remaining)
 
-    __slots__ = ("_reserve", "store")
 
-    phase: str = "intent"
-
-    def __init__(self, store: Ledger, reserve: Reserve, /) -> None:
-        self.store: Ledger = store
-        self._reserve = reserve
-
-    async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - never waits
-        """
-        Spend for this step and its peers.
-
-        Raises:
-            Unavailable: The reservation is not there.
-        """
-        reserves = [self._reserve, *(peer._reserve for peer in peers)] if peers else [self._reserve]  # noqa: SLF001 - same class
-        # An id that was never given stands for a reservation that was never made.
-        self.store.spend([reserve.hold or 0 for reserve in reserves])
-        for reserve in reserves:
-            reserve.hold = None
-
-    async def undo(self, io: Io, /) -> None:
-        """
-        Nothing: used units cannot be given back without opening the window twice.
-
-        Only a step that fails after this one, or a death of the process, can lose them; core registers none behind it.
-        """
-
-    def settle(self, outcome: Outcome, /) -> None:
-        """What was spent stays spent, whatever became of the send."""
+def _wait(on_limit: object, wait: object) -> float:
+    """Seconds that a message may wait; 0 for not at all."""
+    if on_limit not in (None, "deny", "wait"):
+        raise ConfigError('RateLimit: on_limit must be "deny" or "wait"')
+    if wait is None:
+        if on_limit == "wait":
+            raise ConfigError('RateLimit: on_limit="wait" needs a bound: write wait=seconds')
+        return 0.0
+    if on_limit == "deny":
+        raise ConfigError('RateLimit: on_limit="deny" refuses at once, and wait= would wait; leave one of them out')
+    if not is_wait(wait) or not isinstance(wait, int | float):
+        raise ConfigError(f"RateLimit: wait is seconds, more than 0 and at most {MAX_WAIT_SECONDS}")
+    return float(wait)
 
 
 def _read(limits: Sequence[object], per: Per) -> tuple[Limit, ...]:

@@ -16,7 +16,7 @@ from guardrails.address import normalise
 from guardrails.core.message import Message
 from guardrails.errors import ControlError
 from guardrails.keys import Digester
-from guardrails.ratelimit.ledger import Charge, Rule
+from guardrails.ratelimit.charge import Charge, Rule
 from guardrails.ratelimit.limit import Limit
 from guardrails.ratelimit.storage import WindowStorage
 

@@ -6,6 +6,9 @@ nothing is taken of any. Spending turns a reservation into used units and cannot
 
 - The lock is held for microseconds and never while anything is awaited; nobody is refused for waiting on it.
 - Giving back takes no lock (one append), as it may run in a finalizer, in the middle of anything.
+- Used units are given back only to the window that they were taken of, and what a send turned out to cost beyond them is
+  added to whatever there is: it was sent already.
+- Who waits stands in line: units of those who came earlier count as taken for whoever came later.
 - A send from a signal handler or finalizer that interrupted this very code in its own thread is refused (`Unavailable`):
   it would see half an operation.
 - After a fork the child has the counters as they were, a lock of its own and no reservations: those are its parent's.
@@ -14,58 +17,21 @@ nothing is taken of any. Spending turns a reservation into used units and cannot
 from __future__ import annotations
 
 import itertools
-import os
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from guardrails.errors import Unavailable
-from guardrails.ratelimit.limit import Limit
-from guardrails.ratelimit.storage import SECOND, STRATEGIES, WINDOWS, Span, WindowStorage
-from guardrails.ratelimit.windows import FixedWindow, MovingWindow, SlidingWindow
+from guardrails.ratelimit import forks
+from guardrails.ratelimit.charge import LEASE_RETRY_SECONDS, Charge, Refusal, Rule, Used
+from guardrails.ratelimit.line import Line
+from guardrails.ratelimit.storage import SECOND, WindowStorage
 
 _GONE: Final = "rate limit: the reservation is gone (given back, or made before a fork); nothing was sent"
 _REENTERED: Final = (
     "rate limit: asked again from inside itself (a signal handler or finalizer sent a message); nothing was sent"
 )
-
-
-class Rule:
-    """One limit, ready for the strategies of `limits`."""
-
-    __slots__ = ("amount", "hit", "limit", "seconds", "span", "window")
-
-    def __init__(self, limit: Limit, storage: WindowStorage, /, *, replicas: int = 1) -> None:
-        strategy = STRATEGIES[limit.strategy](storage)
-        self.limit: Limit = limit
-        self.amount: int = max(1, limit.amount // replicas)  # this process's share of it
-        self.seconds: int = limit.window_seconds
-        self.span: Span = Span(self.amount, limit.window_seconds)
-        self.window: type[FixedWindow | MovingWindow | SlidingWindow] = WINDOWS[limit.strategy]
-        self.hit: Callable[..., bool] = strategy.hit
-
-    def one_a_minute(self, storage: WindowStorage, /) -> Rule:
-        """The same limit for rehearsals: they shall meet it at once, and be forgotten soon."""
-        return Rule(replace(self.limit, rate="1/minute", cost=1, name=self.limit.label), storage)
-
-
-class Charge(NamedTuple):
-    """Units that one message takes of one counter."""
-
-    rule: Rule
-    key: str  # a keyed digest
-    units: int
-    position: int  # of the recipient, from 1; 0 when the counter is not a recipient's
-
-
-class Refusal(NamedTuple):
-    """Which charge does not fit, and when it would."""
-
-    charge: Charge
-    retry_after: float | None  # seconds, rounded up to a microsecond; None when it never fits
 
 
 class Ledger:
@@ -77,14 +43,16 @@ class Ledger:
         max_keys: Counters kept at once; beyond it new ones are refused, and live ones are never dropped.
     """
 
-    __slots__ = ("__weakref__", "_busy", "_held", "_holds", "_ids", "_lock", "_returned", "forked", "storage")
+    __slots__ = (
+        "__weakref__", "_busy", "_corrections", "_held", "_holds", "_ids", "_line", "_lock", "_returned", "forked", "storage",
+    )  # fmt: skip
 
     def __init__(self, clock: Callable[[], int], *, max_keys: int) -> None:
         self.storage: WindowStorage = WindowStorage(clock, max_keys=max_keys)
         self.forked: bool = False  # set in a child until somebody has recorded it
         self._ids = itertools.count(1)
         self._fresh()
-        _ledgers.add(self)
+        forks.watch(self)
 
     def _fresh(self) -> None:
         # Re-entrant, so that the thread that holds it can be told so instead of waiting for itself.
@@ -93,10 +61,16 @@ class Ledger:
         self._held: dict[str, int] = {}  # units reserved, by key
         self._holds: dict[int, Sequence[Charge]] = {}
         self._returned: deque[int] = deque()
+        self._corrections: deque[tuple[Used, int]] = deque()
+        self._line = Line()
 
-    def look(self, charges: Sequence[Charge]) -> tuple[Refusal | None, Charge, int]:
+    def look(self, charges: Sequence[Charge], place: int = 0) -> tuple[Refusal | None, Charge, int]:
         """
         Whether *charges* would fit now. Takes nothing.
+
+        Args:
+            charges: What is wanted.
+            place: In the line; 0 for somebody who comes now.
 
         Returns:
             The refusal if not, the charge that leaves least room, and the units it would leave.
@@ -106,16 +80,33 @@ class Ledger:
                 raise Unavailable(_REENTERED)
             self._busy = True
             try:
-                if self._returned:
-                    self._drain()
                 self.storage.tick()
-                return self._judged(charges)
+                if self._returned or self._corrections:
+                    self._drain()
+                return self._judged(charges, place)
             finally:
                 self._busy = False
 
-    def reserve(self, wanted: Sequence[Sequence[Charge]]) -> Refusal | list[int]:
+    def stand(self, charges: Sequence[Charge]) -> int:
         """
-        Reserve all of *wanted*, or nothing.
+        Stand in line.
+
+        Returns:
+            The place.
+
+        Raises:
+            Unavailable: Too many wait.
+        """
+        with self._lock:
+            if self._busy:
+                raise Unavailable(_REENTERED)
+            place = next(self._ids)
+            self._line.join(place, [(charge.key, charge.units) for charge in charges])
+            return place
+
+    def reserve(self, wanted: Sequence[Sequence[Charge]], place: int = 0) -> Refusal | list[int]:
+        """
+        Reserve all of *wanted*, or nothing; who gets it leaves the line.
 
         Returns:
             One id for each element of *wanted*, or why not.
@@ -129,10 +120,10 @@ class Ledger:
                 raise Unavailable(_REENTERED)
             self._busy = True
             try:
-                if self._returned:
-                    self._drain()
                 self.storage.tick()
-                refusal = self._judged(charges)[0]
+                if self._returned or self._corrections:
+                    self._drain()
+                refusal = self._judged(charges, place)[0]
                 if refusal is not None:
                     return refusal
                 windows, held = self.storage.windows, self._held
@@ -147,13 +138,18 @@ class Ledger:
                     hold = next(self._ids)
                     self._holds[hold] = each
                     ids.append(hold)
+                if place:
+                    self._line.leave(place)
                 return ids
             finally:
                 self._busy = False
 
-    def spend(self, holds: Sequence[int]) -> None:
+    def spend(self, holds: Sequence[int], *, marked: bool = False) -> list[list[Used]]:
         """
         Turn reservations into used units.
+
+        Returns:
+            If *marked*, for each reservation what was used of which window.
 
         Raises:
             Unavailable: A reservation is not there: it was given back, or belongs to the parent of this process.
@@ -163,27 +159,60 @@ class Ledger:
                 raise Unavailable(_REENTERED)
             self._busy = True
             try:
-                if self._returned:
+                storage = self.storage
+                storage.tick()
+                if self._returned or self._corrections:
                     self._drain()
-                self.storage.tick()
                 for hold in holds:
                     if hold not in self._holds:
                         raise Unavailable(_GONE)
+                used = []
                 for hold in holds:
-                    for rule, key, units, _ in self._forget(hold):
+                    charges = self._forget(hold)
+                    for rule, key, units, _ in charges:
                         if not rule.hit(rule.span, key, cost=units):
                             raise Unavailable("rate limit: a reserved unit did not fit; nothing was sent")
+                    if marked:
+                        used.append([Used(one, storage.windows[one.key].mark(storage.now)) for one in charges])
+                return used
             finally:
                 self._busy = False
 
-    def give_back(self, hold: int) -> None:
-        """Forget a reservation; one that was spent or given back already is left alone. Takes no lock."""
-        self._returned.append(hold)
+    def give_back(self, number: int) -> None:
+        """Forget a reservation or a place in the line; one that is no more is left alone. Takes no lock."""
+        self._returned.append(number)
+
+    def correct(self, used: Used, units: int) -> None:
+        """
+        What was *used* turned out to be *units*: give back the rest to its window, or add what is missing.
+
+        Waits for nothing: done now if nobody asks at the moment, else before the next decision.
+        """
+        self._corrections.append((used, units))
+        if self._lock.acquire(blocking=False):
+            try:
+                if not self._busy:
+                    self._busy = True
+                    try:
+                        self.storage.tick()
+                        self._drain()
+                    finally:
+                        self._busy = False
+            finally:
+                self._lock.release()
 
     def _drain(self) -> None:
-        returned = self._returned
+        returned, corrections, storage = self._returned, self._corrections, self.storage
         while returned:
-            self._forget(returned.popleft())
+            number = returned.popleft()
+            if not self._line.leave(number):
+                self._forget(number)
+        while corrections:
+            ((rule, key, taken, _), mark), units = corrections.popleft()
+            if units > taken:
+                storage.touch(key, rule.window, rule.seconds).add(units - taken, storage.now)
+            elif key in storage.windows:
+                storage.windows[key].take_back(mark, taken - units, storage.now)
 
     def _forget(self, hold: int) -> Sequence[Charge]:
         charges = self._holds.pop(hold, ())
@@ -207,54 +236,64 @@ class Ledger:
         for rule, key, _, _ in charges:
             storage.touch(key, rule.window, rule.seconds)
 
-    def _judged(self, charges: Sequence[Charge]) -> tuple[Refusal | None, Charge, int]:
+    def _judged(self, charges: Sequence[Charge], place: int) -> tuple[Refusal | None, Charge, int]:
         """
         Whether used + reserved + wanted fits for all counters, as `test` of `limits` says, but with what is left.
 
         Of several refusals the one that has to wait longest; else the charge that leaves least.
         """
-        storage, held = self.storage, self._held
+        storage, held, line = self.storage, self._held, self._line
         windows, now = storage.windows, storage.now
-        if len(charges) == 1:  # most messages: nothing to compare, nothing to add up
+        if len(charges) == 1 and not line:  # most messages: nothing to compare, nothing to add up
             charge = charges[0]
             rule, key, units, _ = charge
             window = windows.get(key)
             left = rule.amount - units - held.get(key, 0) - (0 if window is None else window.used(now))
             return (
-                (None, charge, left) if left >= 0 else (Refusal(charge, self._wait(rule, key, units)), charge, rule.amount)
+                (None, charge, left)
+                if left >= 0
+                else (Refusal(charge, self._wait(rule, key, units, 0), rule.wait), charge, rule.amount)
             )
         worst: Refusal | None = None
+        patience = float("inf")
         tightest, least = charges[0], charges[0].rule.amount
         wanted: dict[str, int] = {}  # by this very message, for a recipient who is named twice
         for charge in charges:
             rule, key, units, _ = charge
             wanted[key] = units = wanted.get(key, 0) + units
             window = windows.get(key)
-            left = rule.amount - units - held.get(key, 0) - (0 if window is None else window.used(now))
+            ahead = line.ahead(key, place) if line else 0
+            left = rule.amount - units - held.get(key, 0) - ahead - (0 if window is None else window.used(now))
             if left < 0:
-                refusal = Refusal(charge, self._wait(rule, key, units))
+                refusal = Refusal(charge, self._wait(rule, key, units, ahead))
+                patience = min(patience, rule.wait)
                 if worst is None or _longer(refusal, worst):
                     worst = refusal
             elif left < least:
                 tightest, least = charge, left
-        return worst, tightest, least
+        return (None if worst is None else worst._replace(wait=patience)), tightest, least
 
-    def _wait(self, rule: Rule, key: str, cost: int) -> float | None:
+    def _wait(self, rule: Rule, key: str, cost: int, ahead: int) -> float | None:
         """Seconds until *cost* fits, rounded up to a microsecond; None when it never does."""
         if cost > rule.amount:
             return None
+        if rule.is_lease:
+            return LEASE_RETRY_SECONDS
         now = self.storage.now
         window = self.storage.windows.get(key) or rule.window(rule.seconds * SECOND)
-        wait = window.free_at(cost, self._held.get(key, 0), rule.amount, now) - now
+        wait = window.free_at(cost, self._held.get(key, 0) + ahead, rule.amount, now) - now
         return -(-wait // 1_000) / 1_000_000
 
-    def _before_fork(self) -> None:
+    def before_fork(self) -> None:
+        """Stand still: no child sees half an operation."""
         self._lock.acquire()
 
-    def _after_fork_in_parent(self) -> None:
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
         self._lock.release()
 
-    def _after_fork_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
+        """Go on with the counters, a lock of its own, and nobody's reservations."""
         self._fresh()
         self.forked = True
 
@@ -263,27 +302,3 @@ def _longer(one: Refusal, other: Refusal) -> bool:
     if other.retry_after is None:
         return False
     return one.retry_after is None or one.retry_after > other.retry_after
-
-
-_ledgers: Final[weakref.WeakSet[Ledger]] = weakref.WeakSet()
-_stopped: Final[list[Ledger]] = []  # those whose lock the forking thread holds: no child sees half an operation
-
-
-def _before_fork() -> None:
-    for ledger in list(_ledgers):
-        ledger._before_fork()  # noqa: SLF001 - same module
-        _stopped.append(ledger)
-
-
-def _after_fork_in_parent() -> None:
-    while _stopped:
-        _stopped.pop()._after_fork_in_parent()  # noqa: SLF001
-
-
-def _after_fork_in_child() -> None:
-    while _stopped:
-        _stopped.pop()._after_fork_in_child()  # noqa: SLF001
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from guardrails.core.message import Message
 from guardrails.errors import ConfigError
@@ -24,6 +24,7 @@ UNIT_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, 
 MAX_AMOUNT: Final = 1_000_000_000
 MAX_LOGGED: Final = 100_000  # units; a moving window keeps the time of each send
 MAX_WINDOW_SECONDS: Final = 366 * 86_400
+MAX_WAIT_SECONDS: Final = 3_600
 
 _RATE: Final = re.compile(r"\s*([0-9]{1,10})\s*(?:/|\sper\s)\s*(?:([0-9]{1,9})\s*)?([a-z]+)\s*", re.IGNORECASE | re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+:/-]{0,63}", re.ASCII)
@@ -56,6 +57,9 @@ class Limit:
         scope: "tenant" counts recipients, conversations and actors of each tenant separately; "global" across tenants.
         cost: Units that one send takes, at least 1: a number, "segments" (of a text message), "tokens" (estimated), or a
             function of the message as it is really sent, masked. What depends on the text is charged at the door.
+        wait: Seconds that a send may wait for room, at most an hour; None refuses at once. See `RateLimit`.
+        tokenizer: Counts tokens exactly, for `cost="tokens"`: a function of the text that returns a number or a sequence,
+            or an object with `encode`, as of tiktoken and tokenizers. Without it four bytes are a token.
         protects: Whom it protects, which decides what happens while a shared store does not answer: "people" (nothing is sent)
             or "provider" (each process goes on with its share; see `RateLimit(replicas=)`).
 
@@ -78,6 +82,8 @@ class Limit:
     scope: str = field(default="tenant", kw_only=True)
     cost: Cost = field(default=1, kw_only=True)
     protects: str = field(default="people", kw_only=True)
+    wait: float | None = field(default=None, kw_only=True)
+    tokenizer: Any = field(default=None, kw_only=True, repr=False, compare=False)
     amount: int = field(init=False, repr=False, compare=False)
     window_seconds: int = field(init=False, repr=False, compare=False)
     roles: tuple[str, ...] = field(init=False, repr=False, compare=False)
@@ -102,6 +108,13 @@ class Limit:
             raise ConfigError(
                 f'Limit {self.rate!r}: cost must be an int of at least 1, "segments", "tokens" or a function of the message'
             )
+        if self.wait is not None and not is_wait(self.wait):
+            raise ConfigError(f"Limit {self.rate!r}: wait is seconds, more than 0 and at most {MAX_WAIT_SECONDS}")
+        if self.tokenizer is not None:
+            if self.cost != "tokens":
+                raise ConfigError(f'Limit {self.rate!r}: tokenizer= goes with cost="tokens"')
+            if not callable(self.tokenizer) and not callable(getattr(self.tokenizer, "encode", None)):
+                raise ConfigError(f"Limit {self.rate!r}: tokenizer must be a function of a text, or have a method encode")
         if self.strategy == "moving-window" and amount > MAX_LOGGED:
             raise ConfigError(
                 f"Limit {self.rate!r}: a moving window remembers every send and holds at most {MAX_LOGGED}; "
@@ -127,6 +140,11 @@ class Limit:
     def by_tenant(self) -> bool:
         """Whether the tenant is part of the counter's identity without being named in *per*."""
         return self.scope == "tenant" and "tenant" not in self.roles and not PER_TENANT.isdisjoint(self.roles)
+
+
+def is_wait(seconds: object) -> bool:
+    """Whether somebody may wait that long."""
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= MAX_WAIT_SECONDS
 
 
 def _is_amount(cost: object) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guardrails.errors import RateLimited
+from guardrails.errors import NeverFits, RateLimited
 
 if TYPE_CHECKING:
-    from guardrails.ratelimit.ledger import Refusal
+    from guardrails.ratelimit.charge import Refusal
 
 
 def refused(refusal: Refusal, recipients: int) -> RateLimited:
@@ -15,17 +15,22 @@ def refused(refusal: Refusal, recipients: int) -> RateLimited:
     limit = refusal.charge.rule.limit
     window = f"{limit.amount} in {limit.window_seconds} s"
     who = f", recipient {refusal.charge.position} of {recipients}" if refusal.charge.position and recipients > 1 else ""
-    says = (
-        f"{limit.label} can never fit ({window})" if refusal.retry_after is None else f"{limit.label} is used up ({window})"
+    kind, says = (NeverFits, "can never fit") if refusal.retry_after is None else (RateLimited, "is used up")
+    return kind(
+        f"{limit.label} {says} ({window}){who}",
+        retry_after=refusal.retry_after,
+        limit=limit.label,
+        scope=limit.counted,
+        amount=limit.amount,
+        window_seconds=limit.window_seconds,
     )
-    return RateLimited(says + who, retry_after=refusal.retry_after, limit=limit.label, scope=limit.counted)
 
 
-def detail_of(refusal: Refusal) -> dict[str, str | int | bool | None]:
+def detail_of(refusal: Refusal, waited_seconds: float = 0.0) -> dict[str, str | int | bool | None]:
     """The facts for the record."""
     limit = refusal.charge.rule.limit
     wait = refusal.retry_after
-    return {
+    detail: dict[str, str | int | bool | None] = {
         "limit": limit.label,
         "scope": limit.counted,
         "amount": limit.amount,
@@ -33,3 +38,4 @@ def detail_of(refusal: Refusal) -> dict[str, str | int | bool | None]:
         "retry_after_ms": None if wait is None else -int(-wait * 1_000 // 1),
         "recipient": refusal.charge.position or None,
     }
+    return {**detail, "waited_ms": round(waited_seconds * 1_000)} if waited_seconds else detail

@@ -1,20 +1,32 @@
 """
-The two scripts that a shared store runs: take all units of a message or none, and give them back by id.
+The scripts that a shared store runs: take all units of a message or none, give them back by id, keep leases alive.
 
-Rules of both:
+Rules of all:
 - One clock, the server's, which inside a script stands still. Where it stepped back, a counter's own newest time counts.
-- Nothing is taken unless every counter admits it; a refusal writes nothing.
-- What was taken is written under the id of the taking, for as long as it can be given back. Giving back is done once;
-  giving back what was not taken yet forbids taking it later, so the order in which the two arrive does not matter.
+- Nothing is taken unless every counter admits it; a refusal writes nothing but, if its sender waits, a place in the line.
+- What was taken is written under the id of the taking, for as long as it can be given back. Giving back is done once for
+  each counter; giving back what was not taken yet forbids taking it later, so the order in which the two arrive does not
+  matter.
 - A taking that is executed after its caller stopped waiting (a server that hung) takes nothing.
+- Units of those who stand in a counter's line count as taken for whoever came later. A place lives as long as its owner
+  says that it will look again, and a little more.
 
 Counters: a moving window is a sorted set of takings by time, with the negative total as the score of `n`; a fixed window and
-a sliding one are hashes of two and three whole numbers. Times are microseconds, exact in a double until the year 2255.
+a sliding one are hashes of two and three whole numbers; leases are a sorted set of takings by the time at which they end.
+Times are microseconds, exact in a double until the year 2255.
 
-TAKE    KEYS check, grant, counters...  ARGV mode, key check value, older values, not after, grant's life in ms,
-        and in one text (each argument costs the client) strategy, units, amount and length for each counter
-        returns {code, server's time, number of the counter, units left or microseconds to wait}
-RELEASE KEYS grant, counters...         ARGV grant's life in ms, then strategy, units and length for each counter
+TAKE    KEYS check, grant, all who wait, counters...
+        ARGV mode, key check value, older values, not after, grant's life in ms, and in one text (each argument costs the
+        client) kind, units, amount and length for each counter; for those who wait: how long a place lives, and how long
+        they may wait, in microseconds
+        modes: take; wait (take, or a place in the line); look (take nothing); force (whatever the amount is);
+        show (what is used)
+        returns {code, server's time, ...}: number of the counter and units left; or number of the counter that refuses for
+        longest, microseconds to wait, and the numbers of all that refuse; or units used and microseconds for each counter
+RELEASE KEYS grant, all who wait, counters...
+        ARGV grant's life in ms, then place in the grant, kind, units taken, units to give back and length for each counter;
+        -1 as the first place gives back all of it, and forbids the taking where it has not happened yet
+RENEW   KEYS counters of leases...  ARGV lease in microseconds, then the taking for each
 """
 
 from __future__ import annotations
@@ -39,17 +51,31 @@ if known and not named then
   for older in string.gmatch(ARGV[3], '%S+') do ours = ours or string.find(known, older, 1, true) end
   if not ours then return {3, now} end
 end
-if mode == 'take' then
+local takes = mode == 'take' or mode == 'wait' or mode == 'force'
+if takes then
   local earlier = redis.call('GET', KEYS[2])
   if earlier == 'x' then return {4, now} end
   if earlier then return {1, now, 1, 0} end
 end
 local function num(x) return string.format('%.0f', x) end
+local lines = redis.call('EXISTS', KEYS[3]) == 1
+local function ahead(key)
+  local sum = 0
+  for _, place in ipairs(redis.call('ZRANGE', key .. ':line', 0, -1)) do
+    local id, units = string.match(place, '^(.*):(%d+)$')
+    if id == KEYS[2] then break end
+    local ends = redis.call('ZSCORE', KEYS[3], id)
+    if ends and tonumber(ends) > now then sum = sum + tonumber(units)
+    elseif takes then redis.call('ZREM', key .. ':line', place) end
+  end
+  return sum
+end
 local asked = {}
 for word in string.gmatch(ARGV[6], '%S+') do asked[#asked + 1] = word end
 local state, worst, wait, tight, least = {}, 0, 0, 1, math.huge
-for i = 1, #KEYS - 2 do
-  local key, base = KEYS[i + 2], (i - 1) * 4
+local refusing, seen = {}, {}
+for i = 1, #KEYS - 3 do
+  local key, base = KEYS[i + 3], (i - 1) * 4
   local kind, units = asked[base + 1], tonumber(asked[base + 2])
   local amount, length = tonumber(asked[base + 3]), tonumber(asked[base + 4])
   local s = {}
@@ -66,6 +92,8 @@ for i = 1, #KEYS - 2 do
     local got = redis.call('HMGET', key, 'e', 'n')
     s.ends = tonumber(got[1] or 0)
     s.used = now < s.ends and tonumber(got[2] or 0) or 0
+  elseif kind == 'c' then
+    s.used = redis.call('ZCOUNT', key, '(' .. num(now), '+inf')
   else
     local got = redis.call('HMGET', key, 'i', 'p', 'c')
     local index = tonumber(got[1] or -2)
@@ -77,12 +105,17 @@ for i = 1, #KEYS - 2 do
     s.rest = length - (s.at - s.index * length)
     s.used = math.floor(s.p * (s.rest / length) + 0.000001) + s.c
   end
-  local left = amount - s.used - units
+  local before = lines and ahead(key) or 0
+  local left = amount - s.used - before - units
+  local free = 0
   if left < 0 then
     local need = -left
-    local free
     if units > amount then free = -1
+    elseif s.used == 0 then free = 1
     elseif kind == 'f' then free = s.ends - now
+    elseif kind == 'c' then
+      local first = redis.call('ZRANGEBYSCORE', key, '(' .. num(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+      free = tonumber(first[2]) - now
     elseif kind == 'm' then
       free = s.at + length - now
       local from = '(' .. num(math.max(s.at - length, 0))
@@ -92,23 +125,39 @@ for i = 1, #KEYS - 2 do
         if need <= 0 then free = tonumber(log[j + 1]) + length - now break end
       end
     else
-      local p, room, begins = s.p, amount - units - s.c, s.index * length
-      if room < 0 then p, room, begins = s.c, amount - units, begins + length end
-      local rest = math.min(length, math.floor(((room + 1) * length - 1) / p))
+      local p, room, begins = s.p, amount - units - before - s.c, s.index * length
+      if room < 0 then p, room, begins = s.c + before, amount - units, begins + length end
+      local rest = p > 0 and math.min(length, math.floor(((room + 1) * length - 1) / p)) or length
       free = begins + length - rest - now
     end
     if free >= 0 then free = math.max(free, 1) end
     if worst == 0 or free == -1 or (wait >= 0 and free > wait) then
       if not (wait == -1 and worst > 0) then worst, wait = i, free end
     end
+    refusing[#refusing + 1] = i
   elseif left < least then tight, least = i, left end
   state[i] = s
+  seen[#seen + 1], seen[#seen + 2] = s.used, free
 end
-if worst > 0 then return {0, now, worst, wait} end
+if mode == 'show' then return {1, now, unpack(seen)} end
+if worst > 0 and mode ~= 'force' then
+  if mode == 'wait' and wait >= 0 and wait <= tonumber(ARGV[8]) then
+    redis.call('ZREMRANGEBYSCORE', KEYS[3], 0, num(now))
+    redis.call('ZADD', KEYS[3], num(now + tonumber(ARGV[7])), KEYS[2])
+    redis.call('PEXPIRE', KEYS[3], 60000)
+    for i = 1, #KEYS - 3 do
+      local line = KEYS[i + 3] .. ':line'
+      local place = KEYS[2] .. ':' .. asked[(i - 1) * 4 + 2]
+      if not redis.call('ZSCORE', line, place) then redis.call('ZADD', line, num(now), place) end
+      redis.call('PEXPIRE', line, 60000)
+    end
+  end
+  return {0, now, worst, wait, unpack(refusing)}
+end
 if mode == 'look' then return {1, now, tight, least} end
 local marks = {}
-for i = 1, #KEYS - 2 do
-  local key, base = KEYS[i + 2], (i - 1) * 4
+for i = 1, #KEYS - 3 do
+  local key, base = KEYS[i + 3], (i - 1) * 4
   local kind, units, length = asked[base + 1], tonumber(asked[base + 2]), tonumber(asked[base + 4])
   local s = state[i]
   if kind == 'm' then
@@ -119,38 +168,76 @@ for i = 1, #KEYS - 2 do
     if s.used == 0 then s.ends = now + length end
     redis.call('HSET', key, 'e', num(s.ends), 'n', num(s.used + units))
     marks[i] = num(s.ends)
+  elseif kind == 'c' then
+    redis.call('ZREMRANGEBYSCORE', key, 0, num(now))
+    redis.call('ZADD', key, num(now + length), KEYS[2])
+    marks[i] = '0'
   else
     redis.call('HSET', key, 'i', num(s.index), 'p', num(s.p), 'c', num(s.c + units))
     marks[i] = num(s.index)
   end
   redis.call('PEXPIRE', key, num(math.ceil(length / 1000) * (kind == 's' and 2 or 1) + 1000))
 end
+if lines then redis.call('ZREM', KEYS[3], KEYS[2]) end
 if not named then redis.call('SET', KEYS[1], (known and known .. ' ' or '') .. ARGV[2]) end
 redis.call('SET', KEYS[2], table.concat(marks, ' '), 'PX', ARGV[5])
+if mode == 'force' then return {1, now, 1, 0} end
 return {1, now, tight, least}
 """
 
 RELEASE: Final = """
+local function num(x) return string.format('%.0f', x) end
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
 local grant = redis.call('GET', KEYS[1])
-redis.call('SET', KEYS[1], 'x', 'PX', ARGV[1])
-if not grant or grant == 'x' then return 0 end
-local i = 0
-for mark in string.gmatch(grant, '%S+') do
-  i = i + 1
-  local key, base = KEYS[i + 1], 1 + (i - 1) * 3
-  local kind, units = ARGV[base + 1], tonumber(ARGV[base + 2])
-  if kind == 'm' then
-    if redis.call('ZREM', key, KEYS[1] .. ':' .. ARGV[base + 2]) == 1 then
-      local total = tonumber(redis.call('ZSCORE', key, 'n')) + units
-      if total == 0 then redis.call('DEL', key) else redis.call('ZADD', key, string.format('%.0f', total), 'n') end
+redis.call('ZREM', KEYS[2], KEYS[1])
+if not grant or grant == 'x' then
+  for i = 1, #KEYS - 2 do
+    if ARGV[3 + (i - 1) * 5] == 'c' then redis.call('ZREM', KEYS[i + 2], KEYS[1]) end
+  end
+  if ARGV[2] == '-1' then redis.call('SET', KEYS[1], 'x', 'PX', ARGV[1]) end
+  return 0
+end
+local marks = {}
+for mark in string.gmatch(grant, '%S+') do marks[#marks + 1] = mark end
+local whole = ARGV[2] == '-1'
+for i = 1, #KEYS - 2 do
+  local key, base = KEYS[i + 2], 1 + (i - 1) * 5
+  local place, kind = whole and i or tonumber(ARGV[base + 1]), ARGV[base + 2]
+  local taken, units, length = tonumber(ARGV[base + 3]), tonumber(ARGV[base + 4]), tonumber(ARGV[base + 5])
+  local mark = marks[place]
+  if mark and mark ~= '-' then
+    marks[place] = '-'
+    if kind == 'm' then
+      local member = KEYS[1] .. ':' .. num(taken)
+      local at = redis.call('ZSCORE', key, member)
+      if at then
+        redis.call('ZREM', key, member)
+        if units < taken then redis.call('ZADD', key, at, KEYS[1] .. ':' .. num(taken - units)) end
+        local total = tonumber(redis.call('ZSCORE', key, 'n')) + units
+        if total == 0 then redis.call('DEL', key) else redis.call('ZADD', key, num(total), 'n') end
+      end
+    elseif kind == 'f' then
+      if redis.call('HGET', key, 'e') == mark and now < tonumber(mark) then redis.call('HINCRBY', key, 'n', -units) end
+    elseif kind == 'c' then
+      redis.call('ZREM', key, KEYS[1])
+    else
+      local index = redis.call('HGET', key, 'i')
+      if index == mark then redis.call('HINCRBY', key, 'c', -units)
+      elseif index and tonumber(index) == tonumber(mark) + 1 then redis.call('HINCRBY', key, 'p', -units) end
     end
-  elseif kind == 'f' then
-    if redis.call('HGET', key, 'e') == mark then redis.call('HINCRBY', key, 'n', -units) end
-  else
-    local index = redis.call('HGET', key, 'i')
-    if index == mark then redis.call('HINCRBY', key, 'c', -units)
-    elseif index and tonumber(index) == tonumber(mark) + 1 then redis.call('HINCRBY', key, 'p', -units) end
   end
 end
+redis.call('SET', KEYS[1], whole and 'x' or table.concat(marks, ' '), 'PX', ARGV[1])
 return 1
+"""
+
+RENEW: Final = """
+local t = redis.call('TIME')
+local ends = string.format('%.0f', t[1] * 1000000 + t[2] + tonumber(ARGV[1]))
+for i, key in ipairs(KEYS) do
+  redis.call('ZADD', key, ends, ARGV[i + 1])
+  redis.call('PEXPIRE', key, math.ceil(tonumber(ARGV[1]) / 1000) + 1000)
+end
+return #KEYS
 """

@@ -1,53 +1,42 @@
 """
 A store that several processes share: Redis or Valkey, asked by script, once for all limits of a message.
 
-- Every question has a deadline; a store that failed is not asked again until the breaker lets one try.
-- Connections are bounded. Whoever finds none free waits for one, and gives up when the store has failed meanwhile.
+- Questions are bounded: see `link`.
 - An answer that was lost leaves something to give back: it is remembered, and given back when the store answers again.
+- What a send's end gives back or adds is told by a thread of the store's, so that no send waits for it.
 - Asynchronous sends ask from worker threads, so one client serves threads, asyncio and trio.
 """
 
 from __future__ import annotations
 
-import os
+import atexit
 import secrets
 import threading
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from guardrails.errors import ConfigError, Unavailable
+from guardrails.errors import Unavailable
 from guardrails.keys import Digester
 from guardrails.ratelimit import scripts
-from guardrails.ratelimit.breaker import Breaker
+from guardrails.ratelimit.charge import LEASE_RETRY_SECONDS, Charge, Refusal, Rule
 from guardrails.ratelimit.endpoint import Endpoint
-from guardrails.ratelimit.ledger import Charge, Refusal
-
-try:
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.exceptions import NoScriptError
-    from redis.retry import Retry
-except ImportError:  # pragma: no cover - the tests have it
-    raise ConfigError(
-        'RateLimit: a shared storage needs the extra "redis": pip install "platform-guardrails[redis]"'
-    ) from None
+from guardrails.ratelimit.keeper import Keeper
+from guardrails.ratelimit.link import Link, StoreDown, run, sha_of
+from guardrails.ratelimit.promises import Debts, Leases, Owed, Taking
 
 PREFIX: Final = "guardrails:limit:"
+WAITING: Final = PREFIX + "waiting"
 _KINDS: Final = {"moving-window": "m", "fixed-window": "f", "sliding-window-counter": "s"}
 _GRANT_MS: Final = 600_000  # how long what was taken can be given back
-_OWED: Final = 10_000  # takings without an answer that are remembered
-_FLUSHED: Final = 16  # of them at a time
+_FLUSHED: Final = 16  # things told at a time
+_RENEWED: Final = 500  # leases renewed in one question
+_PLACE_SECONDS: Final = 4.0  # that a place in the line outlives the pause that its owner announced
 _OTHER_KEY: Final = (
     "rate limit: the store was filled under another master key, and every counter would begin anew; use that key, "
     "list it as an older key, or take an empty database"
 )
-
-
-class StoreDown(Exception):
-    """The store did not answer, or not with an answer."""
 
 
 class Admission(NamedTuple):
@@ -55,13 +44,6 @@ class Admission(NamedTuple):
 
     charge: Charge
     remaining: int
-
-
-class Taking(NamedTuple):
-    """What is asked for: one id, and each counter once."""
-
-    grant: str
-    charges: Sequence[Charge]
 
 
 def taking(wanted: Sequence[Sequence[Charge]]) -> Taking:
@@ -75,10 +57,15 @@ def taking(wanted: Sequence[Sequence[Charge]]) -> Taking:
     return Taking(f"{PREFIX}g:{secrets.token_hex(12)}", tuple(summed.values()))
 
 
+def kind_of(rule: Rule) -> str:
+    """How the scripts call it."""
+    return "c" if rule.is_lease else _KINDS[rule.limit.strategy]
+
+
 def counter_name(charge: Charge) -> str:
     """The key of a counter. Its amount is not in it: a limit that is changed keeps its past."""
-    kind = _KINDS[charge.rule.limit.strategy]
-    window = "" if kind == "m" else str(charge.rule.seconds)
+    kind = kind_of(charge.rule)
+    window = "" if kind in "mc" else str(charge.rule.seconds)
     return f"{PREFIX}{kind}{window}:{charge.key}"
 
 
@@ -93,178 +80,209 @@ class Store:
         max_connections: Connections at once.
     """
 
+    __slots__ = ("__weakref__", "_check", "_keeper", "_leases", "_offset", "_older", "_owed", "link")
+
     def __init__(self, where: Endpoint, digester: Digester, *, timeout_seconds: float, max_connections: int) -> None:
-        self._where = where
-        self._timeout = timeout_seconds
-        self._connections = max_connections
         self._check = digester.label("limit store")
         self._older = " ".join(digester.all_labels("limit store")[1:])
-        self._owed: deque[Taking] = deque(maxlen=_OWED)
-        self._fresh()
+        self.link: Link = Link(
+            where, timeout_seconds=timeout_seconds, max_connections=max_connections, renewed=self._renewed
+        )
+        self._renewed()
+        _atexit.add(self)
 
-    def _fresh(self) -> None:
-        """As new: also in a child, which has none of its parent's connections."""
-        self._pid = os.getpid()
+    def _renewed(self) -> None:
+        """As new: also in a child, whose parent keeps its own promises."""
         self._offset: int | None = None  # server's microseconds minus our monotonic ones
-        self.breaker: Breaker = Breaker(time.monotonic)
-        self._slots = threading.BoundedSemaphore(self._connections)
-        self._client = _client(self._where, self._timeout, self._connections)
+        self._owed = Debts()
+        self._leases = Leases()
+        self._keeper = Keeper(self)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether its last answer was a failure."""
+        return self.link.breaker.is_open
 
     def look(self, charges: Sequence[Charge]) -> Refusal | Admission:
         """Whether *charges* would fit now. Takes nothing."""
         return self._ask(taking([charges]), "look")
 
-    def take(self, wanted: Taking) -> Refusal | Admission:
+    def take(self, wanted: Taking, *, place_seconds: float = 0.0, left_seconds: float = 0.0) -> Refusal | Admission:
         """
         Take all of *wanted*, or nothing.
+
+        Args:
+            wanted: What is wanted.
+            place_seconds: If it is refused, keep a place in the line for this long; 0 for none.
+            left_seconds: How long it may still wait; what has to wait longer gets no place.
 
         Raises:
             StoreDown: The store cannot be asked; whether it took something is unknown, and `give_back` settles it.
             Unavailable: It was filled under another key.
         """
-        return self._ask(wanted, "take")
+        return self._ask(wanted, "wait" if place_seconds else "take", (place_seconds, left_seconds))
+
+    def used(self, charges: Sequence[Charge]) -> list[tuple[int, float | None]]:
+        """For each counter: units that count now, and seconds until one more fits (None: never)."""
+        wanted = Taking(PREFIX + "g:none", [charge._replace(units=1) for charge in charges])
+        found = self._answer(wanted, "show")
+        return [
+            (units, None if free < 0 else free / 1_000_000) for units, free in zip(found[::2], found[1::2], strict=True)
+        ]
 
     def give_back(self, taken: Taking) -> None:
         """Undo a taking by its id, whether it happened or not; later, if the store does not answer now."""
-        self.owe(taken)
+        self._owed.add(Owed(taken))
         try:
             self._flush()
         except StoreDown:
-            return  # remembered: the next answer of the store is followed by it
+            self._keeper.wake()
 
     def owe(self, taken: Taking) -> None:
         """Remember to undo a taking; waits for nothing."""
-        self._owed.append(taken)
+        self.promise(Owed(taken))
+
+    def promise(self, owed: Owed) -> None:
+        """Tell the store soon; waits for nothing."""
+        self._owed.add(owed)
+        self._keeper.wake()
+
+    def hold(self, grant: str, charges: Sequence[Charge]) -> None:
+        """Keep the leases of a taking alive until `release`."""
+        self._leases.hold(grant, charges)
+        self._keeper.wake()
+
+    def release(self, grant: str) -> None:
+        """Keep the leases of a taking alive no longer; who calls this promises to give them back."""
+        self._leases.drop(grant)
+
+    def tell(self) -> float | None:
+        """Tell the store what was promised and what still runs; the keeper calls it."""
+        try:
+            self._renew()
+            while self._owed:
+                self._flush()
+        except (StoreDown, Unavailable):
+            return 0.0
+        return self._leases.pause()
+
+    def _renew(self) -> None:
+        due = self._leases.due()
+        for begin in range(0, len(due), _RENEWED):
+            some = due[begin : begin + _RENEWED]
+            keys = [counter_name(charge) for _, charge in some]
+            by_length = {charge.rule.seconds for _, charge in some}
+            for seconds in by_length:
+                chosen = [(key, one[0]) for key, one in zip(keys, some, strict=True) if one[1].rule.seconds == seconds]
+                names, grants = [key for key, _ in chosen], [grant for _, grant in chosen]
+                arguments = [seconds * 1_000_000, *grants]
+                self.link.script(scripts.RENEW, _RENEW_SHA, names, arguments)
 
     def clear(self, charges: Sequence[Charge]) -> int:
         """Forget counters; how many there were."""
-        return int(self._guarded(lambda: self._client.delete(*[counter_name(charge) for charge in charges])))
+        return int(self.link.ask(lambda client: client.delete(*[counter_name(charge) for charge in charges])))
 
     def close(self) -> None:
-        """Give back what is owed if the store answers, and close the idle connections; a later question opens new ones."""
-        if self._pid == os.getpid():
+        """Tell the store what is promised if it answers, and close the idle connections; a later question opens new ones."""
+        if self.link.is_ours:
             try:
-                self._flush()
-            except StoreDown:
+                while self._owed:
+                    self._flush()
+            except (StoreDown, Unavailable):
                 self._owed.clear()
-            self._client.connection_pool.disconnect(inuse_connections=False)
+            self.link.close()
 
-    def _ask(self, wanted: Taking, mode: str) -> Refusal | Admission:
+    def at_exit(self) -> None:
+        """Tell the rest before the process ends, if the store is there."""
+        if self.link.is_ours and self._owed and not self.is_down:
+            self.close()
+
+    def _ask(self, wanted: Taking, mode: str, place: tuple[float, float] = (0.0, 0.0)) -> Refusal | Admission:
+        code, first, rest, *refusing = self._answer(wanted, mode, place, coded=True)
+        charge = wanted.charges[first - 1]
+        if code == scripts.TAKEN:
+            return Admission(charge, rest)
+        patience = min(wanted.charges[number - 1].rule.wait for number in refusing or [first])
+        retry_after = None if rest < 0 else rest / 1_000_000
+        if retry_after is not None and charge.rule.is_lease:
+            retry_after = min(retry_after, LEASE_RETRY_SECONDS)
+        return Refusal(charge, retry_after, patience)
+
+    def _answer(
+        self, wanted: Taking, mode: str, place: tuple[float, float] = (0.0, 0.0), *, coded: bool = False
+    ) -> list[int]:
         for _ in range(3):
-            code, *answer = self._guarded(lambda: self._run_take(wanted, mode))
+            code, *answer = self.link.ask(lambda client: self._run_take(client, wanted, mode, place))
             if code != scripts.LATE:
                 break
-        if self._owed:
+        if self._owed and mode != "force":
             self._flush()
         if code == scripts.OTHER_KEY:
             raise Unavailable(_OTHER_KEY)
         if code not in (scripts.TAKEN, scripts.REFUSED):
             raise StoreDown
-        number, rest = answer
-        charge = wanted.charges[number - 1]
-        if code == scripts.TAKEN:
-            return Admission(charge, rest)
-        return Refusal(charge, None if rest < 0 else rest / 1_000_000)
+        return [code, *answer] if coded else answer
 
-    def _run_take(self, wanted: Taking, mode: str) -> tuple[int, ...]:
+    def _run_take(self, client: Any, wanted: Taking, mode: str, place: tuple[float, float]) -> tuple[int, ...]:
         offset = self._offset
         if offset is None:
-            seconds, micros = self._client.time()
+            seconds, micros = client.time()
             offset = seconds * 1_000_000 + micros - time.monotonic_ns() // 1_000
         # The server's time at which we stop waiting, never later: the offset was read after the server had read its clock.
-        not_after = time.monotonic_ns() // 1_000 + offset + int(self._timeout * 1_000_000)
-        keys = [PREFIX + "key", wanted.grant, *map(counter_name, wanted.charges)]
+        not_after = time.monotonic_ns() // 1_000 + offset + int(self.link.timeout_seconds * 1_000_000)
+        keys = [PREFIX + "key", wanted.grant, WAITING, *map(counter_name, wanted.charges)]
         asked = " ".join(
-            f"{_KINDS[rule.limit.strategy]} {units} {rule.limit.amount} {rule.seconds}000000"
-            for rule, _, units, _ in wanted.charges
+            f"{kind_of(rule)} {units} {rule.limit.amount} {rule.seconds}000000" for rule, _, units, _ in wanted.charges
         )
-        arguments = [mode, self._check, self._older, not_after, _GRANT_MS, asked]
-        code, now, *rest = self._script(scripts.TAKE, _TAKE_SHA, keys, arguments)
+        arguments: list[Any] = [mode, self._check, self._older, not_after, _GRANT_MS, asked]
+        if mode == "wait":
+            pause, left = place
+            arguments += [int((pause + _PLACE_SECONDS) * 1_000_000), int(left * 1_000_000)]
+        code, now, *rest = run(client, scripts.TAKE, _TAKE_SHA, keys, arguments)
         self._offset = now - time.monotonic_ns() // 1_000
         return (code, *rest)
 
     def _flush(self) -> None:
         for _ in range(min(_FLUSHED, len(self._owed))):
-            try:
-                owed = self._owed.popleft()
-            except IndexError:
+            owed = self._owed.next()
+            if owed is None:
                 return
-            arguments: list[Any] = [_GRANT_MS]
-            for rule, _, units, _ in owed.charges:
-                arguments += [_KINDS[rule.limit.strategy], units, rule.seconds * 1_000_000]
-            keys = [owed.grant, *map(counter_name, owed.charges)]
             try:
-                self._guarded(lambda: self._script(scripts.RELEASE, _RELEASE_SHA, keys, arguments))  # noqa: B023 - called at once
+                if owed.force:
+                    self._answer(owed.taking, "force")
+                else:
+                    self._return(owed)
             except StoreDown:
-                self._owed.append(owed)
+                self._owed.add(owed)
                 raise
 
-    def _script(self, source: str, sha: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        try:
-            return self._client.evalsha(sha, len(keys), *keys, *arguments)
-        except NoScriptError:  # it started again, or was told to forget
-            return self._client.eval(source, len(keys), *keys, *arguments)
-
-    def _guarded(self, question: Callable[[], Any]) -> Any:
-        """Ask within the bounds, and keep what was learnt about the store."""
-        if self._pid != os.getpid():
-            self._fresh()  # a child has none of its parent's connections
-        if not self.breaker.may_ask():
-            raise StoreDown
-        was_open = self.breaker.is_open
-        with self._slots:
-            if self.breaker.is_open and not was_open:  # it failed while we waited for a connection
-                raise StoreDown
-            try:
-                try:
-                    answer = question()
-                except redis.TimeoutError:
-                    raise
-                except redis.ConnectionError:
-                    # Kept connections die with a server that starts again. Asking twice takes once: the id is the same.
-                    self._client.connection_pool.disconnect(inuse_connections=False)
-                    answer = question()
-            except (redis.RedisError, OSError):
-                self.breaker.failed()
-                failed = True
-            else:
-                self.breaker.answered()
-                failed = False
-        if failed:  # outside the block: what the client raised may quote addresses and commands
-            raise StoreDown
-        return answer
+    def _return(self, owed: Owed) -> None:
+        grant, charges = owed.taking
+        whole = [(-1, charge.units) for charge in charges]
+        arguments: list[Any] = [_GRANT_MS]
+        keys = [grant, WAITING]
+        for number, (place, units) in enumerate(owed.back or whole):
+            charge = charges[place - 1] if owed.back else charges[number]
+            arguments += [place, kind_of(charge.rule), charge.units, units, charge.rule.seconds * 1_000_000]
+            keys.append(counter_name(charge))
+        self.link.script(scripts.RELEASE, _RELEASE_SHA, keys, arguments)
 
     def __repr__(self) -> str:
-        return f"Store({self._where!r})"
+        return f"Store({self.link.where!r})"
 
 
-def _client(where: Endpoint, timeout: float, connections: int) -> Any:
-    options: dict[str, Any] = {
-        "username": where.username,
-        "password": where.password,
-        "db": where.database,
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "retry": Retry(NoBackoff(), 0),  # a question may be asked again only by us, who know its id
-        "protocol": 2,
-        "max_connections": connections,
-    }
-    connect: Any = redis.Redis  # its options are typed one by one, ours are read from a table
-    if where.path:
-        del options["socket_connect_timeout"]
-        return connect(unix_socket_path=where.path, **options)
-    tls = {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True} if where.tls else {}
-    return connect(host=where.host, port=where.port, **tls, **options)
+_TAKE_SHA: Final = sha_of(scripts.TAKE)
+_RELEASE_SHA: Final = sha_of(scripts.RELEASE)
+_RENEW_SHA: Final = sha_of(scripts.RENEW)
+
+_atexit: Final[weakref.WeakSet[Store]] = weakref.WeakSet()
 
 
-def _sha(source: str) -> str:
-    import hashlib  # noqa: PLC0415 - only here
+@atexit.register
+def _at_exit() -> None:
+    for store in list(_atexit):
+        store.at_exit()
 
-    return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-
-
-_TAKE_SHA: Final = _sha(scripts.TAKE)
-_RELEASE_SHA: Final = _sha(scripts.RELEASE)
 
 _stores: Final[weakref.WeakValueDictionary[tuple[object, ...], Store]] = weakref.WeakValueDictionary()
 _stores_lock: Final = threading.Lock()

@@ -3,11 +3,12 @@ What has been used in a window of time, for one counter; in whole units and whol
 
 Windows are half open: a unit taken at `t` counts until just before `t + length`.
 `used` never grows by waiting, and `add` grows it by exactly the units added: a reservation that fitted still fits when it
-is spent later.
+is spent later. `take_back` undoes an `add` by its mark while those units still count, and never touches another window's.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Protocol
 
 _COMPACT: int = 32  # forgotten entries at the front of a log before it is cut
@@ -21,6 +22,12 @@ class Window(Protocol):
 
     def add(self, units: int, now: int) -> None:
         """Take units."""
+
+    def mark(self, now: int) -> int:
+        """What `take_back` finds units by that were added at *now*, the newest time."""
+
+    def take_back(self, mark: int, units: int, now: int) -> None:
+        """Give back *units* that were added under *mark*, if they still count."""
 
     def free_at(self, cost: int, held: int, amount: int, now: int) -> int:
         """
@@ -54,6 +61,15 @@ class FixedWindow:
             self._units = 0
             self._ends = now + self._length
         self._units += units
+
+    def mark(self, now: int) -> int:  # noqa: ARG002 - the window is what it belongs to
+        """The end of this window, which no other has."""
+        return self._ends
+
+    def take_back(self, mark: int, units: int, now: int) -> None:
+        """Give back units of this window."""
+        if mark == self._ends and now < self._ends:
+            self._units = max(0, self._units - units)
 
     def free_at(self, cost: int, held: int, amount: int, now: int) -> int:
         """The end of the window, unless *cost* fits now."""
@@ -91,6 +107,24 @@ class MovingWindow:
         """Take units."""
         self._log.append((now, units))
         self._units += units
+
+    def mark(self, now: int) -> int:
+        """The time; entries of one time and size are alike."""
+        return now
+
+    def take_back(self, mark: int, units: int, now: int) -> None:
+        """Give back an entry's units, or some of them."""
+        if mark <= now - self._length:
+            return
+        log = self._log
+        for position in range(bisect_left(log, (mark,), lo=self._head), len(log)):
+            at, taken = log[position]
+            if at != mark:
+                return
+            if taken >= units:
+                log[position : position + 1] = [(at, taken - units)] if taken > units else []
+                self._units -= units
+                return
 
     def free_at(self, cost: int, held: int, amount: int, now: int) -> int:
         """When enough of the oldest units have left the window."""
@@ -136,6 +170,18 @@ class SlidingWindow:
         """Take units."""
         self._index, self._previous, current = self._at(now)
         self._current = current + units
+
+    def mark(self, now: int) -> int:
+        """The number of the window."""
+        return now // self._length
+
+    def take_back(self, mark: int, units: int, now: int) -> None:
+        """Give back units of this window, or of the last one, whose share shrinks."""
+        self._index, self._previous, self._current = self._at(now)
+        if mark == self._index:
+            self._current = max(0, self._current - units)
+        elif mark == self._index - 1:
+            self._previous = max(0, self._previous - units)
 
     def free_at(self, cost: int, held: int, amount: int, now: int) -> int:
         """When the share of earlier units has shrunk enough, in this window or in the next one."""

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar, final
 
 from guardrails.errors import Unavailable
-from guardrails.keys import Digester
 from guardrails.ratelimit.endpoint import endpoint
-from guardrails.ratelimit.store import Store, StoreDown
+from guardrails.ratelimit.link import Link, StoreDown, run
 
 T = TypeVar("T")
 
@@ -20,14 +19,12 @@ class Server:
 
     Args:
         storage: Its address.
-        digester: Whose key its rows are made with.
         rule: Who asks, for errors.
     """
 
     def __init__(
         self,
         storage: str,
-        digester: Digester,
         *,
         rule: str,
         timeout_seconds: float,
@@ -35,7 +32,7 @@ class Server:
         plaintext_hosts: Collection[str],
     ) -> None:
         where = endpoint(storage, plaintext_hosts)
-        self._store = Store(where, digester, timeout_seconds=timeout_seconds, max_connections=max_connections)
+        self._link = Link(where, timeout_seconds=timeout_seconds, max_connections=max_connections)
         self._rule = rule
 
     def ask(self, question: Callable[[Any], T]) -> T:
@@ -46,7 +43,7 @@ class Server:
             Unavailable: The server does not answer, or refuses.
         """
         try:
-            answer: T = self._store._guarded(lambda: question(self._store._client))  # noqa: SLF001 - the same floor's client
+            answer: T = self._link.ask(question)
         except StoreDown:
             pass
         else:
@@ -55,8 +52,8 @@ class Server:
 
     def run(self, source: str, sha: str, keys: list[str], arguments: list[Any]) -> Any:
         """What a script answers."""
-        return self.ask(lambda _: self._store._script(source, sha, keys, arguments))  # noqa: SLF001 - as above
+        return self.ask(lambda client: run(client, source, sha, keys, arguments))
 
     def close(self) -> None:
         """Close idle connections; a later question opens new ones."""
-        self._store.close()
+        self._link.close()

@@ -43,7 +43,6 @@ def file_of(storage: str) -> str | None:
 
 def server_of(
     storage: str,
-    digester: Digester,
     *,
     rule: str,
     timeout_seconds: float,
@@ -69,7 +68,6 @@ def server_of(
 
     return Server(
         storage,
-        digester,
         rule=rule,
         timeout_seconds=timeout_seconds,
         max_connections=max_connections,

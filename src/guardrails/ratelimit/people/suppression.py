@@ -99,7 +99,7 @@ class Suppression:
             self._store = SqliteOptOuts(path)
         else:
             server = server_of(
-                store, self._digester, rule="Suppression", timeout_seconds=timeout_seconds,
+                store, rule="Suppression", timeout_seconds=timeout_seconds,
                 max_connections=max_connections, plaintext_hosts=plaintext_hosts,
             )  # fmt: skip
             from guardrails.ratelimit.people.optouts_server import ServerOptOuts  # noqa: PLC0415

@@ -1,0 +1,49 @@
+"""Ledgers around a fork: each stands still while the process forks, so that no child sees half an operation."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Final, Protocol
+
+
+class Forking(Protocol):
+    """What stands still."""
+
+    def before_fork(self) -> None:
+        """Wait until nobody is in the middle of anything, and let nobody begin."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Go on, in a process without the other threads."""
+
+
+_watched: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
+_stopped: Final[list[Forking]] = []  # those that the forking thread holds
+
+
+def watch(one: Forking) -> None:
+    """Let it stand still at every fork, for as long as it lives."""
+    _watched.add(one)
+
+
+def _before() -> None:
+    for one in list(_watched):
+        one.before_fork()
+        _stopped.append(one)
+
+
+def _in_parent() -> None:
+    while _stopped:
+        _stopped.pop().after_fork_in_parent()
+
+
+def _in_child() -> None:
+    while _stopped:
+        _stopped.pop().after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

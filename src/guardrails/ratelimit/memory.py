@@ -1,0 +1,183 @@
+"""The door steps of limits in memory: reserve, spend once the intent is durable, correct when the send has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from guardrails.ratelimit.charge import Refusal, Used
+from guardrails.ratelimit.cost import priced
+from guardrails.ratelimit.refund import Refunds
+from guardrails.ratelimit.refused import refused
+from guardrails.ratelimit.waiting import Waiting
+
+if TYPE_CHECKING:
+    from guardrails.core.control import Io, Outcome, Sealed
+    from guardrails.ratelimit.charge import Charge
+    from guardrails.ratelimit.ledger import Ledger
+
+T = TypeVar("T")
+
+
+class Reserve:
+    """
+    Door step: all limits of the message admit it together, or nothing is taken.
+
+    Args:
+        store: The counters.
+        charges: What the message takes.
+        is_priced: Whether that depends on its text.
+        patience: Seconds that it may wait for room, 0 for not at all.
+    """
+
+    __slots__ = ("_charges", "_is_priced", "_waiting", "deadline_seconds", "hold", "place", "store")
+
+    phase: str = "reserve"
+
+    def __init__(
+        self,
+        store: Ledger,
+        charges: Sequence[Charge],
+        is_priced: bool = False,  # noqa: FBT001, FBT002 - hot
+        patience: float = 0.0,
+        /,
+    ) -> None:
+        self._is_priced = is_priced
+        self.hold: int | None = None
+        self.place: int = 0  # in the line; 0 for none
+        self.store: Ledger = store
+        self._charges = charges
+        if patience:
+            self._waiting = Waiting()
+            self.deadline_seconds: float = STEP_SECONDS + patience
+
+    async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:
+        """
+        Reserve for this step and its peers; wait for room where the limits that refuse allow it.
+
+        Raises:
+            RateLimited: A limit does not admit it (any more).
+            Unavailable: The table of counters is full, or too many wait.
+        """
+        if self._is_priced:
+            self._charges = priced(self._charges, sealed.message)
+        for peer in peers:
+            peer.leave()
+            if peer._is_priced:  # noqa: SLF001 - same class
+                peer._charges = priced(peer._charges, sealed.message)  # noqa: SLF001
+        wanted = [self._charges, *(peer._charges for peer in peers)] if peers else [self._charges]  # noqa: SLF001 - same class
+        answer: Refusal | list[int] = self.store.reserve(wanted, self.place)
+        if isinstance(answer, Refusal) and answer.wait and hasattr(self, "_waiting"):
+            charges = [charge for each in wanted for charge in each]
+            answer = await self.until_room(answer, charges, lambda: self.store.reserve(wanted, self.place), io)
+        if isinstance(answer, Refusal):
+            raise refused(answer, len(sealed.message.recipients))
+        self.place = 0
+        self.hold = answer[0]
+        for peer, hold in zip(peers, answer[1:], strict=True) if peers else ():
+            peer.hold = hold
+
+    async def until_room(
+        self, refusal: Refusal, charges: Sequence[Charge], look: Callable[[], Refusal | T], io: Io
+    ) -> Refusal | T:
+        """
+        Stand in line, and look again and again, for as long as there is use in it.
+
+        Returns:
+            What *look* answered last.
+        """
+        answer: Refusal | T = refusal
+        while isinstance(answer, Refusal):
+            seconds = self._waiting.pause(answer, io)
+            if seconds is None:
+                return answer
+            if not self.place:
+                self.place = self.store.stand(charges)
+            await io.sleep(seconds)
+            answer = look()
+        return answer
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long this message has waited."""
+        return self._waiting.seconds
+
+    def leave(self) -> None:
+        """Out of the line, if it stands there."""
+        place, self.place = self.place, 0
+        if place:
+            self.store.give_back(place)
+
+    async def undo(self, io: Io, /) -> None:  # noqa: ARG002 - never waits
+        """Give the reservation back, if there is one that was not spent."""
+        self._give_back()
+
+    def settle(self, outcome: Outcome, /) -> None:
+        """What was spent is corrected by the step that spent it."""
+
+    def _give_back(self) -> None:
+        self.leave()
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            self.store.give_back(hold)
+
+    def __del__(self) -> None:
+        # A call that was dropped half-way (a task of a loop that stopped) must not keep its units for ever.
+        if self.hold is not None or self.place:
+            self._give_back()
+
+
+STEP_SECONDS = 5.0  # besides the wait
+
+
+class Spend:
+    """Door step behind the intent's record: the reservation becomes used units."""
+
+    __slots__ = ("_refunds", "_reserve", "store", "used")
+
+    phase: str = "intent"
+
+    def __init__(self, store: Ledger, reserve: Reserve, refunds: Refunds | None = None, /) -> None:
+        self.store: Ledger = store
+        self._reserve = reserve
+        self._refunds = refunds  # None: what is used is never looked at again
+        self.used: Sequence[Used] = ()
+
+    async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - never waits
+        """
+        Spend for this step and its peers.
+
+        Raises:
+            Unavailable: The reservation is not there.
+        """
+        steps = [self, *peers] if peers else [self]
+        # An id that was never given stands for a reservation that was never made.
+        holds = [step._reserve.hold or 0 for step in steps]  # noqa: SLF001 - same class
+        if self._refunds is None and not peers:
+            self.store.spend(holds)
+        else:
+            for step, used in zip(steps, self.store.spend(holds, marked=True), strict=True):
+                step.used = used
+        for step in steps:
+            step._reserve.hold = None  # noqa: SLF001 - same class
+
+    async def undo(self, io: Io, /) -> None:
+        """
+        Nothing: core registers no step behind this one, and after it nothing can fail before the send.
+
+        Only a death of the process can lose what was spent here.
+        """
+
+    def settle(self, outcome: Outcome, /) -> None:
+        """What was spent stays spent, unless the error proves that nothing was sent."""
+        if self._refunds is not None and self._refunds.proves_unsent(outcome):
+            used, self.used = self.used, ()
+            for one in used:
+                self.store.correct(one, 0)
+
+    def settle_up(self, total: Callable[[Charge], int | None]) -> None:
+        """Correct what was charged to what the send turned out to cost; None leaves a charge as it is."""
+        for one in self.used:
+            units = total(one.charge)
+            if units is not None and units != one.charge.units:
+                self.store.correct(one, units)
