@@ -229,7 +229,7 @@ class RateLimit:
             storage = self._ledger.storage
             return {"storage": "memory", "counters": len(storage.windows), "max_counters": storage.max_keys}
         facts: dict[str, str | int | bool | None] = {"storage": "shared"}
-        if self._shared.store.breaker.is_open:
+        if self._shared.store.is_down:
             facts["problem"] = "its storage does not answer"
         return facts
 
