@@ -6,14 +6,16 @@ The audit log: every send on record, its intent before the message goes out, and
     read_records("audit/")                 the records, as dicts
 """
 
-from guardrails.audit.anchors import Anchor, DirectoryAnchor
+from guardrails.audit.anchors import Anchor, DirectoryAnchor, HttpAnchor, ObjectAnchor, ObjectStore, SyslogAnchor
 from guardrails.audit.bounds import Bounds
 from guardrails.audit.control import AuditLog
 from guardrails.audit.files import JsonlDirectory
+from guardrails.audit.finding import Finding
+from guardrails.audit.found import Expired, Found, Unclosed
 from guardrails.audit.note import Ed25519Signer, Signer, verifier_key
 from guardrails.audit.reading import intents, read_records
 from guardrails.audit.report import Report, StreamReport
-from guardrails.audit.sink import Sink
+from guardrails.audit.sink import Retaining, Rotating, Sink, Telling
 from guardrails.audit.verify import verify_directory
 
 __all__ = [
@@ -22,11 +24,22 @@ __all__ = [
     "Bounds",
     "DirectoryAnchor",
     "Ed25519Signer",
+    "Expired",
+    "Finding",
+    "Found",
+    "HttpAnchor",
     "JsonlDirectory",
+    "ObjectAnchor",
+    "ObjectStore",
     "Report",
+    "Retaining",
+    "Rotating",
     "Signer",
     "Sink",
     "StreamReport",
+    "SyslogAnchor",
+    "Telling",
+    "Unclosed",
     "intents",
     "read_records",
     "verifier_key",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from guardrails.audit.record import FIRST_PREV
+from guardrails.audit.stages import FIRST_PREV
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guardrails.audit.record import Members
+    from guardrails.audit.fields import Members
 
 
 class Chain:
@@ -24,12 +24,13 @@ class Chain:
         line: Renders members to bytes without a newline.
     """
 
-    __slots__ = ("_line", "prev", "seq", "stream")
+    __slots__ = ("_line", "accepted", "prev", "seq", "stream")
 
     def __init__(self, stream: str, line: Callable[[Members], bytes]) -> None:
         self.stream: str = stream
         self.seq: int = 0
         self.prev = FIRST_PREV
+        self.accepted: tuple[int, str] = (0, FIRST_PREV)  # records that a sink has taken, and the hash of the last
         self._line = line
 
     def link(self, members: Members) -> bytes:
@@ -40,3 +41,7 @@ class Chain:
         self.prev = sha256(line).hexdigest()
         self.seq += 1
         return line + b"\n"
+
+    def accept(self) -> None:
+        """Everything linked so far has been taken."""
+        self.accepted = (self.seq, self.prev)

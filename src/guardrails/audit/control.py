@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from functools import partial
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from guardrails import __version__, address
-from guardrails.audit import record
-from guardrails.audit.anchors import Anchor, Checkpoints, refuse_inside
+from guardrails.audit import fields, record
+from guardrails.audit.anchors import Anchor, refuse_inside
 from guardrails.audit.bounds import Bounds
+from guardrails.audit.checkpoints import Checkpoints
 from guardrails.audit.digests import Digests
 from guardrails.audit.entry import DECISION, INTENT, OUTCOME, WRITTEN, Entry
 from guardrails.audit.files import JsonlDirectory
@@ -53,6 +55,7 @@ class AuditLog:
         anchors: Where checkpoints are kept, out of the reach of who could change the log. Each stream's beginning is
             anchored before its first intent counts; an anchor that fails makes sends `Unavailable`.
         checkpoint_every: Records between two checkpoints; the last record of a stream that is closed is always anchored.
+        checkpoint_seconds: Between two checkpoints, also when nothing is sent.
 
     Raises:
         ConfigError: An argument is of no use, or the key file lies inside the folder.
@@ -74,6 +77,7 @@ class AuditLog:
         signer: Signer | None = None,
         anchors: Sequence[Anchor] = (),
         checkpoint_every: int = 1_000,
+        checkpoint_seconds: float = 300.0,
     ) -> None:
         if durability not in {"fsync", "os"}:
             raise ConfigError('AuditLog(durability=...) must be "fsync" or "os"')
@@ -87,6 +91,12 @@ class AuditLog:
             )
         if type(checkpoint_every) is not int or checkpoint_every < 1:
             raise ConfigError("AuditLog(checkpoint_every=...) must be an int of at least 1")
+        if (
+            isinstance(checkpoint_seconds, bool)
+            or not isinstance(checkpoint_seconds, (int, float))
+            or not checkpoint_seconds > 0
+        ):
+            raise ConfigError("AuditLog(checkpoint_seconds=...) must be a number of seconds above 0")
         if any(not isinstance(anchor, Anchor) for anchor in anchors):
             raise ConfigError("AuditLog(anchors=[...]) must be anchors, such as DirectoryAnchor(folder)")
         # Heavy, and needed as soon as there is an AuditLog; `import guardrails` stays light.
@@ -116,8 +126,8 @@ class AuditLog:
             durable=durability == "fsync",
             event_ids=event_ids,
             library=__version__,
-            config=self._config(sink, durability, checkpoint_every if signer is not None else 0),
-            checkpoints=Checkpoints(signer, anchors, checkpoint_every),
+            config=self._config(sink, durability, signer, checkpoint_every, checkpoint_seconds),
+            checkpoints=Checkpoints(signer, anchors, checkpoint_every, float(checkpoint_seconds)),
         )
         self._writer = Writer(
             streams,
@@ -126,6 +136,7 @@ class AuditLog:
             bounds=self._bounds,
             show=Mirror().show,
             event_ids=event_ids,
+            keeps_time=signer is not None,
         )
 
     # -- the control
@@ -222,9 +233,15 @@ class AuditLog:
         if self._folder is not None:
             self._keys.refuse_inside(self._folder)
 
-    def _config(self, sink: object, durability: str, checkpoint_every: int) -> dict[str, str | int]:
+    def _config(
+        self, sink: object, durability: str, signer: Signer | None, every: int, seconds: float
+    ) -> dict[str, str | int]:
+        signed: dict[str, str | int] = (
+            {} if signer is None else {"checkpoint_seconds": math.ceil(seconds), "signer": signer.name}
+        )
         return {
-            "checkpoint_every": checkpoint_every,
+            **signed,
+            "checkpoint_every": 0 if signer is None else every,
             "deadline_ms": int(self._seconds * 1000),
             "durability": durability,
             "in_flight": self._bounds.in_flight,
@@ -236,13 +253,13 @@ class AuditLog:
     def _intent(self, call: Call, sealed: Sealed) -> Entry:
         members = self._about("intent" if call.canary is None else "canary", call, sealed)
         if call.canary is not None:
-            members["canary"] = record.word("canary", call.canary)
+            members["canary"] = fields.word("canary", call.canary)
         if sealed.message_key is not None:
             members["attempt"] = f'"attempt":{self._attempt(members["message_key"])}'
         record.guards(members, sealed.verdicts, self._bounds.record_bytes)
         return Entry(INTENT, members)
 
-    def _about(self, stage: str, call: Call, sealed: Sealed) -> record.Members:
+    def _about(self, stage: str, call: Call, sealed: Sealed) -> fields.Members:
         message, digests = sealed.message, self._digests
         tenant, conversation, actor, key = message.tenant, message.conversation, message.actor, sealed.message_key
         recipients = digests.recipients(message.recipients[: self._bounds.recipients], tenant)
@@ -293,21 +310,21 @@ class AuditLog:
         writer.put(entry)
         return _id_of(entry)
 
-    def _decision(self, call: Call, kind: Kind, error: BaseException | None) -> record.Members:
+    def _decision(self, call: Call, kind: Kind, error: BaseException | None) -> fields.Members:
         sealed = call.so_far()
         members = self._about("decision", call, sealed)
-        members["decision"] = record.word("decision", kind.decision)
-        members["deny_code"] = record.word("deny_code", kind.deny_code)
+        members["decision"] = fields.word("decision", kind.decision)
+        members["deny_code"] = fields.word("deny_code", kind.deny_code)
         if kind.control:
-            members["control"] = record.word("control", kind.control)
+            members["control"] = fields.word("control", kind.control)
         if isinstance(error, Denied):
-            members["reason"] = record.reason(str(error.reason))
+            members["reason"] = fields.reason(str(error.reason))
         if isinstance(error, RateLimited):
-            wait = None if error.retry_after is None else record.milliseconds(error.retry_after)
+            wait = None if error.retry_after is None else fields.milliseconds(error.retry_after)
             limit = {"name": error.limit, "retry_after_ms": wait, "scope": error.scope}
-            members["limit"] = f'"limit":{record.facts(limit)}'
+            members["limit"] = f'"limit":{fields.facts(limit)}'
         if isinstance(error, Blocked):
-            members["findings"] = f'"findings":{record.counts(error.findings)}'
+            members["findings"] = f'"findings":{fields.counts(error.findings)}'
         record.guards(members, sealed.verdicts, self._bounds.record_bytes)
         return members
 
@@ -435,5 +452,5 @@ def _folder(sink: str | os.PathLike[str] | Sink) -> Path:
         raise ConfigError("AuditLog(sink) must be a folder or a Sink") from None
 
 
-def _render(make: Callable[..., Callable[[record.Members], bytes]], durability: str, stream: str) -> Any:
+def _render(make: Callable[..., Callable[[fields.Members], bytes]], durability: str, stream: str) -> Any:
     return make(stream=stream, durability=durability)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable
 
-    from guardrails.audit.record import Members
+    from guardrails.audit.fields import Members
 
 INTENT: Final = "intent"  # refused when it cannot be written
 OUTCOME: Final = "outcome"  # kept until it can be written; gives its slot back

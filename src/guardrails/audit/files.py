@@ -8,21 +8,26 @@ accepted lies under the file's name: one that was deleted or replaced under us i
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import time
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from guardrails.audit.folder import SUFFIX, make_folder, sync_folder
+from guardrails.audit.found import NOTHING, Expired, Found
+from guardrails.audit.housekeeping import Housekeeping
+from guardrails.audit.locks import lock
+from guardrails.audit.tails import newest_streams, unclosed_streams
+from guardrails.errors import ConfigError
 
-SUFFIX: Final = ".jsonl"
 _LOOK_EVERY_SECONDS: Final = 0.25  # without `durable`, a look at the name costs as much as a write
 _FLAGS: Final = (
     os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 )
+_log: Final = logging.getLogger("guardrails.audit")
 
 
 class JsonlDirectory:
@@ -31,16 +36,56 @@ class JsonlDirectory:
 
     Args:
         folder: Created with mode 0700 when the first stream opens, with its parents.
+        rotate_bytes: A stream of this size is closed, and a new one begun. The last write may go beyond.
+        rotate_seconds: A stream of this age is closed, at the next write.
+        compress: Whether closed streams are compressed, in the background, to `*.jsonl.gz`.
+        retain_days: How long a stream is kept after its last record; then it is removed, with a tombstone on record.
+            None: nothing is ever removed.
+
+    Raises:
+        ConfigError: A bound is of no use.
     """
 
-    __slots__ = ("_fd", "_identity", "_looked", "_path", "folder")
+    __slots__ = (
+        "_fd",
+        "_found",
+        "_housekeeping",
+        "_identity",
+        "_looked",
+        "_opened",
+        "_path",
+        "_size",
+        "folder",
+        "rotate_bytes",
+        "rotate_seconds",
+    )
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        rotate_bytes: int = 268_435_456,
+        rotate_seconds: float = 86_400.0,
+        compress: bool = False,
+        retain_days: int | None = None,
+    ) -> None:
+        if type(rotate_bytes) is not int or rotate_bytes < 1:
+            raise ConfigError("JsonlDirectory(rotate_bytes=...) must be an int of at least 1")
+        if isinstance(rotate_seconds, bool) or not isinstance(rotate_seconds, (int, float)) or not rotate_seconds > 0:
+            raise ConfigError("JsonlDirectory(rotate_seconds=...) must be a number of seconds above 0")
+        if retain_days is not None and (type(retain_days) is not int or retain_days < 1):
+            raise ConfigError("JsonlDirectory(retain_days=...) must be None or an int of at least 1")
         self.folder: Path = Path(folder)
+        self.rotate_bytes: int = rotate_bytes
+        self.rotate_seconds: float = float(rotate_seconds)
+        self._housekeeping = Housekeeping(compress=compress, retain_days=retain_days)
         self._fd: int | None = None
         self._path: Path | None = None
         self._identity: tuple[int, int] = (0, 0)
         self._looked = 0.0
+        self._opened = 0.0
+        self._size = 0
+        self._found: Found | None = None  # None: never opened in this process, so it has not been looked for torn streams
 
     @property
     def path(self) -> Path | None:
@@ -51,16 +96,44 @@ class JsonlDirectory:
         """Create the stream's file, so that a power cut cannot take its name away."""
         self.close()
         make_folder(self.folder)
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{stream}{SUFFIX}"
-        path = self.folder.absolute() / name  # the working directory may change later
+        folder = self.folder.absolute()  # the working directory may change later
+        unclosed = unclosed_streams(folder) if self._found is None else ()
+        self._found = Found(streams=newest_streams(folder), unclosed=unclosed)
+        if unclosed:
+            torn = sum(one.tail_bytes > 0 for one in unclosed)
+            _log.warning(
+                "the audit folder holds %d streams without an end, %d of them cut in a line: their writers died",
+                len(unclosed),
+                torn,
+            )
+        path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{stream}{SUFFIX}"
         fd = os.open(path, _FLAGS, 0o600)
         try:
+            lock(fd)  # says that this stream has a living writer; nobody else has the file yet
             status = os.fstat(fd)
-            sync_folder(self.folder)
+            sync_folder(folder)
         except BaseException:
             os.close(fd)
             raise
         self._fd, self._path, self._identity, self._looked = fd, path, (status.st_dev, status.st_ino), 0.0
+        self._opened, self._size = time.monotonic(), 0
+        self._housekeeping.start(folder)
+
+    def found(self) -> Found:
+        """What lay in the folder when the open stream was opened."""
+        return self._found or NOTHING
+
+    def is_full(self) -> bool:
+        """Whether the open stream has reached its size or its age."""
+        return self._size >= self.rotate_bytes or time.monotonic() - self._opened >= self.rotate_seconds
+
+    def expired(self) -> Sequence[Expired]:
+        """Streams whose time is over."""
+        return self._housekeeping.expired()
+
+    def remove(self, streams: Iterable[Expired], /) -> None:
+        """Remove streams whose tombstones are on record."""
+        self._housekeeping.remove(self.folder.absolute(), streams)
 
     def write(self, lines: Sequence[bytes], /, *, durable: bool) -> None:
         """
@@ -79,6 +152,7 @@ class JsonlDirectory:
             if not more:
                 raise OSError("the file takes no more")
             written += more
+        self._size += written
         if durable:
             os.fsync(fd)
             self._look()
@@ -101,24 +175,3 @@ class JsonlDirectory:
 
     def __repr__(self) -> str:
         return f"JsonlDirectory({str(self.folder)!r})"
-
-
-def make_folder(folder: Path) -> None:
-    """Create *folder* and its parents, mode 0700, so that a power cut cannot take them away."""
-    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    for parent in reversed(missing):
-        with contextlib.suppress(FileExistsError):  # two processes may start together
-            parent.mkdir(mode=0o700)
-    for parent in missing:
-        sync_folder(parent.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names in *folder* on stable storage."""
-    if os.name != "posix":  # elsewhere a directory cannot be opened, and needs no sync
-        return
-    fd = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from guardrails.audit.record import SCHEMA_VERSION, STAGE_FIELDS, word
+from guardrails.audit.fields import word
+from guardrails.audit.stages import SCHEMA_VERSION, STAGE_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -42,7 +43,7 @@ def _only_fields(fields: tuple[str, ...]) -> Callable[..., MutableMapping[str, A
 
 def _canonical(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:
     # The context holds the stage's fields in sorted order, so that the order of building does not matter.
-    return f"{{{','.join(filter(None, event.values()))}}}".encode("ascii")
+    return f"{{{','.join(filter(None, event.values()))}}}".encode()
 
 
 def pipeline(*, stream: str, durability: str) -> Callable[[dict[str, str]], bytes]:

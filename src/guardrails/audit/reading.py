@@ -6,13 +6,15 @@ Imports no more than the standard library, so that a reviewer's machine needs no
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import stat
+import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
-from guardrails.audit.files import SUFFIX
+from guardrails.audit.folder import log_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +33,10 @@ class Malformed(ValueError):
     """A line is no record; the message says why, in our words."""
 
 
+class Damaged(OSError):
+    """A compressed file is not what was compressed."""
+
+
 def files(folder: str | os.PathLike[str]) -> list[Path]:
     """
     The log files of a directory, oldest first.
@@ -38,7 +44,23 @@ def files(folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         OSError: It is not a directory, or cannot be read.
     """
-    return sorted(entry for entry in Path(folder).iterdir() if entry.name.endswith(SUFFIX))
+    return log_files(folder)
+
+
+def opened(path: Path) -> IO[bytes]:
+    """
+    A log file, for reading.
+
+    Raises:
+        OSError: It is not a regular file, or cannot be read.
+    """
+    # O_NONBLOCK: a pipe that somebody put there must not hold us up.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("not a regular file")
+    return file
 
 
 def lines(path: Path) -> Iterator[bytes]:
@@ -47,14 +69,15 @@ def lines(path: Path) -> Iterator[bytes]:
 
     Raises:
         OSError: It is not a regular file, or cannot be read.
+        Damaged: It is compressed, and does not decompress.
     """
-    # O_NONBLOCK: a pipe that somebody put there must not hold us up.
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("not a regular file")
-        while line := file.readline(LINE_BYTES):
-            yield line
+    with opened(path) as file:
+        source = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if path.name.endswith(".gz") else file
+        try:
+            while line := source.readline(LINE_BYTES):
+                yield line
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise Damaged("not what was compressed") from None
 
 
 def parse(line: bytes) -> dict[str, Any]:
@@ -65,13 +88,13 @@ def parse(line: bytes) -> dict[str, Any]:
         line: Without its newline.
 
     Raises:
-        Malformed: It is not the canonical form of a JSON object: anything else could be read in two ways.
+        Malformed: It is not the canonical form of a JSON object (RFC 8785): anything else could be read in two ways.
     """
     try:
-        record = _DECODER.decode(line.decode("ascii"))
-        canonical = json.dumps(record, sort_keys=True, separators=(",", ":")).encode("ascii")
-    except UnicodeDecodeError:
-        raise Malformed("not ASCII") from None
+        record = _DECODER.decode(line.decode("utf-8"))
+        canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    except UnicodeError:
+        raise Malformed("not UTF-8") from None
     except (ValueError, RecursionError):
         raise Malformed("not JSON") from None
     if not isinstance(record, dict):

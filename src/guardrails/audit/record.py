@@ -1,64 +1,50 @@
 """
-What a record says. Types, counts, sizes and keyed digests; never text of a message, never an address, never `str(error)`.
+What a record says, put together.
 
-A record on its way is a dict of field name to *member*, which is JSON already (`'"channel":"sms"'`): most members repeat
-from send to send, so they are rendered once. Canonical form is what `json.dumps` gives with sorted keys, without
-spaces, in ASCII; so nothing in a value can end a line or reach a terminal. The verifier holds every line to it.
+Types, counts, sizes and keyed digests; never text of a message (unless the log was asked for masked text), never an
+address, never `str(error)`.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import platform
 import secrets
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from json.encoder import encode_basestring_ascii as quote
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
+
+from guardrails.audit.fields import (
+    ENTRIES,
+    NAME_CHARACTERS,
+    Members,
+    counts,
+    facts,
+    microseconds,
+    quote,
+    quote_lines,
+    short,
+    whole,
+    word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from guardrails.audit.found import Expired, Found, Unclosed
     from guardrails.core.control import Outcome, Sealed
     from guardrails.core.verdict import Note
 
-SCHEMA_VERSION: Final = 1
-FIRST_PREV: Final = "0" * 64
-_LINKED: Final = {"durability", "event_id", "prev", "schema_version", "seq", "stage", "stream", "ts"}
-_NOTED: Final = {"guards", "guards_omitted", "send_id"}
-_MESSAGE: Final = {
-    *_NOTED,
-    *("actor", "channel", "content", "conversation", "coverage", "direction", "message_key", "operation", "tenant"),
-    *("recipients", "recipients_omitted"),
-}
-_OUTCOME: Final = {"duration_us", "error_code", "error_type", "released_characters", "result"}
-_REFUSAL: Final = {"control", "counted", "decision", "deny_code", "findings", "limit", "reason", "since"}
-_CANARY: Final = {"canary", "checks", "failed", "passed"}
-_GENESIS: Final = {"boot", "config", "host", "library", "pid", "previous_stream", "why"}
-# Which fields a stage can have, in the order of its lines.
-STAGE_FIELDS: Final = {
-    "genesis": tuple(sorted(_LINKED | _GENESIS)),
-    "decision": tuple(sorted(_LINKED | _MESSAGE | _REFUSAL)),
-    "intent": tuple(sorted(_LINKED | _MESSAGE | {"attempt"})),
-    "canary": tuple(sorted(_LINKED | _MESSAGE | _CANARY)),
-    "outcome": tuple(sorted(_LINKED | _NOTED | _OUTCOME)),
-    "close": tuple(sorted(_LINKED | {"records", "why"})),
-}
-STAGES: Final = tuple(STAGE_FIELDS)
-
-Members: TypeAlias = dict[str, str]
-
-_NAME_CHARACTERS: Final = 128  # control, operation, channel, class names
-_REASON_CHARACTERS: Final = 80
-_DETAIL_CHARACTERS: Final = 64
-_ENTRIES: Final = 16  # facts, entity types, type names in one mapping
-_SAFE_INT: Final = 2**53 - 1
 _ALWAYS_ROOM: Final = 1_024  # bytes that all other members together leave free, whatever they say
-_CHAIN_BYTES: Final = 320  # what prev, seq, stream, durability, schema_version and braces take at most
+_CHAIN_BYTES: Final = 500  # what prev, seq, stream, durability, schema_version, policy and braces take at most
+_TEXT_BYTES: Final = 6_144  # masked text in one record
+_TEXT_CHARACTERS: Final = 4_096  # of one part
+_STREAMS_BEFORE: Final = 32  # of the newest, in a genesis record
+_UNCLOSED: Final = 16  # streams that were found without a close record
 
 
 _second: tuple[int, str] = (-1, "")  # the last second that was asked for, in words
@@ -88,24 +74,31 @@ def now() -> str:
     return f"{known[1]}.{nanoseconds // 1_000:06d}Z"
 
 
-@lru_cache(maxsize=2_048)
-def word(field: str, value: str) -> str:
-    """A member whose value comes from code or configuration, and so repeats."""
-    return f'"{field}":{short(value, _NAME_CHARACTERS)}'
-
-
-def short(value: str, characters: int) -> str:
-    """*value* as JSON, cut; at most two bytes for each of *characters*, and its quotes."""
-    return quote(_cut(value, characters))
-
-
 def head(stage: str, event_id: str) -> Members:
     """What every record begins with."""
     return {"stage": word("stage", stage), "event_id": f'"event_id":"{event_id}"', "ts": f'"ts":"{now()}"'}
 
 
-def genesis(event_id: str, *, why: str, previous: str | None, library: str, config: Mapping[str, str | int]) -> Members:
-    """The first record of a stream: who writes, and how."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """
+    The stream that a writer wrote before this one.
+
+    Args:
+        stream: Its id.
+        records: How many of its records were accepted.
+        head: SHA-256 of the last of them, in hex.
+    """
+
+    stream: str
+    records: int
+    head: str
+
+
+def genesis(
+    event_id: str, *, why: str, before: Before | None, library: str, config: Mapping[str, str | int], found: Found
+) -> Members:
+    """The first record of a stream: who writes, how, after what, and what lay in the folder."""
     members = head("genesis", event_id) | {
         "why": word("why", why),
         "host": word("host", platform.node()),
@@ -113,17 +106,76 @@ def genesis(event_id: str, *, why: str, previous: str | None, library: str, conf
         "library": word("library", library),
         "config": f'"config":{facts(config)}',
     }
-    if previous is not None:
-        members["previous_stream"] = f'"previous_stream":{quote(previous)}'
+    if before is not None:
+        members["previous_stream"] = f'"previous_stream":{quote(before.stream)}'
+        members["previous_records"] = f'"previous_records":{before.records}'
+        members["previous_head"] = f'"previous_head":{quote(before.head)}'
     boot = _boot()
     if boot:
         members["boot"] = word("boot", boot)
+    if found.streams:
+        members["streams_before"] = f'"streams_before":[{",".join(map(quote, found.streams[-_STREAMS_BEFORE:]))}]'
+    if found.unclosed:
+        members["unclosed"] = f'"unclosed":[{",".join(_unclosed(one) for one in found.unclosed[:_UNCLOSED])}]'
+    if len(found.unclosed) > _UNCLOSED:
+        members["unclosed_omitted"] = f'"unclosed_omitted":{len(found.unclosed) - _UNCLOSED}'
     return members
 
 
-def close(event_id: str, *, why: str, records: int) -> Members:
-    """The last record of a stream: nothing comes after it."""
-    return head("close", event_id) | {"why": word("why", why), "records": f'"records":{records}'}
+def _unclosed(one: Unclosed) -> str:
+    return f'{{"records":{one.records},"stream":{quote(one.stream)},"tail_bytes":{one.tail_bytes}}}'
+
+
+def config(event_id: str, *, change: str, named: Mapping[str, str | int | bool | None]) -> Members:
+    """That something about the log or the policy is now another."""
+    return head("config", event_id) | {"change": word("change", change), "facts": f'"facts":{facts(named)}'}
+
+
+def review(event_id: str, *, command: str, user: str, asked: Mapping[str, str | int | bool | None]) -> Members:
+    """That somebody looked into a log."""
+    members = head("review", event_id) | {"command": word("command", command), "user": word("user", user)}
+    return members | {"asked": f'"asked":{facts(asked)}'}
+
+
+def checkpoint(event_id: str, *, before: Members) -> Members:
+    """That a checkpoint follows, over this record too; it commits to the one before."""
+    return head("checkpoint", event_id) | before
+
+
+def note_before(number: int, note: str) -> Members:
+    """
+    By which members a record commits to a checkpoint.
+
+    Args:
+        number: Which checkpoint of the stream follows, from 1.
+        note: SHA-256 of the note before, in hex.
+    """
+    return {"number": f'"number":{number}', "previous_note": f'"previous_note":{quote(note)}'}
+
+
+def tombstone(event_id: str, expired: Expired) -> Members:
+    """That a stream's time is over, and what it held."""
+    return head("tombstone", event_id) | {
+        "ended": f'"ended":{quote(expired.ended)}',
+        "expired_stream": f'"expired_stream":{quote(expired.stream)}',
+        "head": f'"head":{quote(expired.head)}',
+        "records": f'"records":{expired.records}',
+        "retain_days": f'"retain_days":{expired.retain_days}',
+        "root": f'"root":{quote(expired.root)}',
+    }
+
+
+def close(event_id: str, *, why: str, records: int, before: Members | None = None) -> Members:
+    """
+    The last record of a stream: nothing comes after it.
+
+    Args:
+        event_id: The record's.
+        why: What ended the stream.
+        records: How many the stream holds, this one included.
+        before: The members by which a checkpoint commits to the one before, if there are checkpoints.
+    """
+    return head("close", event_id) | {"why": word("why", why), "records": f'"records":{records}', **(before or {})}
 
 
 def about(stage: str, event_id: str, sealed: Sealed, recipients: Sequence[str], digest: str | None) -> Members:
@@ -157,6 +209,9 @@ def about(stage: str, event_id: str, sealed: Sealed, recipients: Sequence[str], 
         "content": f'"content":{{"characters":{characters},{named}"parts":{len(parts)}}}',
         "guards": "",
     }
+    policy = getattr(sealed, "policy", None)
+    if policy is not None:
+        members["policy"] = word("policy", policy)
     if total > len(recipients):
         members["recipients_omitted"] = f'"recipients_omitted":{total - len(recipients)}'
     return members
@@ -170,14 +225,14 @@ def outcome(event_id: str, send_id: str, was: Outcome, room: int) -> Members:
         "ts": f'"ts":"{now()}"',
         "send_id": f'"send_id":{quote(send_id)}',
         "result": word("result", was.result),
-        "duration_us": f'"duration_us":{_microseconds(was.duration_seconds)}',
+        "duration_us": f'"duration_us":{microseconds(was.duration_seconds)}',
     }
     if was.error_type is not None:
         members["error_type"] = word("error_type", was.error_type)
     if was.error_code is not None:
         members["error_code"] = word("error_code", was.error_code)
     if was.released_characters is not None:
-        members["released_characters"] = f'"released_characters":{whole(was.released_characters)}'
+        members["released_characters"] = f'"released_characters":{max(0, whole(was.released_characters))}'
     if was.verdicts:
         guards(members, was.verdicts, room)
     return members
@@ -185,18 +240,34 @@ def outcome(event_id: str, send_id: str, was: Outcome, room: int) -> Members:
 
 def canary(event_id: str, *, name: str, passed: bool, checks: int, failed: Sequence[str]) -> Members:
     """What a round of canaries found."""
-    listed = ",".join(short(control, _NAME_CHARACTERS) for control in failed[:_ENTRIES])
+    listed = ",".join(short(control, NAME_CHARACTERS) for control in failed[:ENTRIES])
     return head("canary", event_id) | {
-        "canary": f'"canary":{short(name, _NAME_CHARACTERS)}',
+        "canary": f'"canary":{short(name, NAME_CHARACTERS)}',
         "checks": f'"checks":{whole(checks)}',
         "failed": f'"failed":[{listed}]',
         "passed": f'"passed":{"true" if passed else "false"}',
     }
 
 
-def reason(text: str) -> str:
-    """The member for a refusal's reason, which core has masked."""
-    return f'"reason":{quote(text[:_REASON_CHARACTERS])}'
+def text(members: Members, parts: Mapping[str, str], room: int) -> None:
+    """
+    The masked text, part by part, as far as there is room.
+
+    Args:
+        members: All other members but `guards`.
+        parts: As they are sent.
+        room: Bytes of the whole record.
+    """
+    left = min(_TEXT_BYTES, room - _CHAIN_BYTES - 2 * _ALWAYS_ROOM - sum(map(_size, members.values())))
+    said = []
+    for part in parts.values():
+        one = f'{{"characters":{len(part)},"masked":{quote_lines(part)}}}' if len(part) <= _TEXT_CHARACTERS else ""
+        left -= _size(one)
+        if not one or left < 0:
+            members["text_omitted"] = word("text_omitted", "too long")
+            break
+        said.append(one)
+    members["text"] = f'"text":[{",".join(said)}]'
 
 
 def guards(members: Members, notes: Iterable[Note], room: int) -> None:
@@ -210,11 +281,11 @@ def guards(members: Members, notes: Iterable[Note], room: int) -> None:
     """
     said = [_guard(note) for note in notes]
     text = ",".join(said)
-    if len(text) > _ALWAYS_ROOM:
-        left = room - _CHAIN_BYTES - sum(map(len, members.values())) - len(members)
+    if _size(text) > _ALWAYS_ROOM:
+        left = room - _CHAIN_BYTES - sum(map(_size, members.values())) - len(members)
         fitting = 0
         for one in said:
-            left -= len(one) + 1
+            left -= _size(one) + 1
             if left <= 0:
                 break
             fitting += 1
@@ -224,66 +295,24 @@ def guards(members: Members, notes: Iterable[Note], room: int) -> None:
     members["guards"] = f'"guards":[{text}]'
 
 
-def counts(found: Mapping[str, int]) -> str:
-    """Entity types and how many of each, as JSON."""
-    return facts({kind: whole(found[kind]) for kind in list(found)[:_ENTRIES]})
-
-
-def facts(named: Mapping[str, Any]) -> str:
-    """A flat mapping as JSON: str, int, bool and None; of anything else, its type's name."""
-    cut = {_cut(str(key), _DETAIL_CHARACTERS): named[key] for key in list(named)[:_ENTRIES]}
-    return "{" + ",".join([f"{quote(key)}:{_fact(cut[key])}" for key in sorted(cut)]) + "}"
-
-
-def whole(value: int) -> int:
-    """An int that every JSON reader can hold."""
-    return max(-_SAFE_INT, min(_SAFE_INT, int(value)))
-
-
-def milliseconds(seconds: float) -> int:
-    """A time to come, rounded up; 0 for one that is past or is not a number."""
-    return whole(math.ceil(seconds * 1e3)) if 0.0 <= seconds < _SAFE_INT / 1e3 else 0
-
-
-def _cut(value: str, characters: int) -> str:
-    cut = value[:characters]
-    if len(quote(cut)) <= 2 * characters + 2:
-        return cut
-    return "".join(one if " " <= one <= "~" else "?" for one in cut)  # mostly escapes: six bytes a character, or twelve
-
-
-def _fact(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(whole(value))
-        case str():
-            return short(value, _DETAIL_CHARACTERS)
-        case _:
-            return quote(f"<{type(value).__name__[:_DETAIL_CHARACTERS]}>")
-
-
 def _guard(note: Note) -> str:
     end = _named(note.control, note.layer, note.verdict, note.monitored)
     if not note.findings and not note.detail and note.duration_seconds is not None:  # most of them
-        return f'{{"duration_us":{_microseconds(note.duration_seconds)},{end}'
+        return f'{{"duration_us":{microseconds(note.duration_seconds)},{end}'
     found = f'"findings":{counts(note.counts())},' if note.findings else ""
-    took = "" if note.duration_seconds is None else f'"duration_us":{_microseconds(note.duration_seconds)},'
+    took = "" if note.duration_seconds is None else f'"duration_us":{microseconds(note.duration_seconds)},'
     detail = f'"detail":{facts(note.detail)},' if note.detail else ""
     return f"{{{detail}{took}{found}{end}"
 
 
 @lru_cache(maxsize=2_048)
 def _named(control: str, layer: str, verdict: str, monitored: bool) -> str:  # noqa: FBT001 - a cache key
-    layer, control, verdict = (short(name, _NAME_CHARACTERS) for name in (layer, control, verdict))
+    layer, control, verdict = (short(name, NAME_CHARACTERS) for name in (layer, control, verdict))
     return f'"layer":{layer},"monitored":{"true" if monitored else "false"},"name":{control},"verdict":{verdict}}}'
 
 
-def _microseconds(seconds: float) -> int:
-    return whole(int(seconds * 1e6)) if 0.0 <= seconds < _SAFE_INT / 1e6 else 0
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from guardrails.audit.record import Members, head, now, short, word
+from guardrails.audit.fields import Members, short, word
+from guardrails.audit.record import head, now
 
 if TYPE_CHECKING:
     from guardrails.audit.bounds import Bounds

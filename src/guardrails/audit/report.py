@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Final
+from itertools import chain
+from typing import Any, Final
+
+from guardrails.audit.finding import VERDICTS, Finding
 
 HOLDS: Final = 0
 BROKEN: Final = 1
@@ -30,7 +33,7 @@ class StreamReport:
         records: Complete lines.
         tail_bytes: Bytes of an incomplete last line.
         unanchored: Complete lines after the newest checkpoint; None when no anchor was asked.
-        findings: What breaks integrity: line and what is wrong with it.
+        findings: What breaks its integrity.
     """
 
     file: str
@@ -39,7 +42,7 @@ class StreamReport:
     records: int = 0
     tail_bytes: int = 0
     unanchored: int | None = None
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,32 +54,38 @@ class Report:
         folder: As it was given.
         streams: By file, oldest first.
         authenticity: Notes in the anchor that no trusted key has signed, or that differ.
-        completeness: Streams that are missing, or hold less than was anchored.
+        completeness: Streams that are missing or were removed early, or hold less than was accepted or anchored.
+        liveness: Times without the checkpoints that were promised.
         semantics: Records that contradict each other.
+        expired: Streams that were removed in their time; their tombstones are on record.
         intents: Sends whose intent is on record.
         outcomes: How many of them ended how.
         decisions: Refusals, those that were counted together included.
         unknown_outcomes: Intents without outcome: the send may or may not have happened.
         anchored: Whether an anchor was asked.
+        anchor_in_reach: Whether whoever owns the log could change that anchor.
         problem: Why nothing could be verified; None when something was.
     """
 
     folder: str
     streams: tuple[StreamReport, ...] = ()
-    authenticity: tuple[str, ...] = ()
-    completeness: tuple[str, ...] = ()
-    semantics: tuple[str, ...] = ()
+    authenticity: tuple[Finding, ...] = ()
+    completeness: tuple[Finding, ...] = ()
+    liveness: tuple[Finding, ...] = ()
+    semantics: tuple[Finding, ...] = ()
+    expired: tuple[str, ...] = ()
     intents: int = 0
     outcomes: tuple[tuple[str, int], ...] = ()
     decisions: int = 0
     unknown_outcomes: int = 0
     anchored: bool = False
+    anchor_in_reach: bool = False
     problem: str | None = None
 
     @property
-    def integrity(self) -> tuple[str, ...]:
-        """What breaks the chain or the form of a record, with its file."""
-        return tuple(f"{stream.file}: {finding}" for stream in self.streams for finding in stream.findings)
+    def integrity(self) -> tuple[Finding, ...]:
+        """What breaks the chain or the form of a record."""
+        return tuple(chain.from_iterable(stream.findings for stream in self.streams))
 
     @property
     def exit_code(self) -> int:
@@ -87,7 +96,43 @@ class Report:
         if self.problem is not None or not states or "unreadable" in states:
             return UNUSABLE
         covered = not any(stream.unanchored for stream in self.streams)
-        return HOLDS if states == {"closed"} and covered else OPEN
+        return HOLDS if states == {"closed"} and covered and not self.liveness else OPEN
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole report for JSON."""
+        found = {verdict: [one.as_dict() for one in getattr(self, verdict)] for verdict in VERDICTS}
+        return {
+            "schema_version": 1,
+            "folder": self.folder,
+            "exit_code": self.exit_code,
+            "problem": self.problem,
+            "anchored": self.anchored,
+            "anchor_in_reach": self.anchor_in_reach,
+            **{verdict: [str(one) for one in getattr(self, verdict)] for verdict in VERDICTS},
+            "verdicts": {
+                verdict: {
+                    "ok": None if verdict == "authenticity" and not self.anchored else not found[verdict],
+                    "findings": found[verdict],
+                }
+                for verdict in VERDICTS
+            },
+            "streams": [
+                {
+                    "file": one.file,
+                    "stream": one.stream,
+                    "state": one.state,
+                    "records": one.records,
+                    "tail_bytes": one.tail_bytes,
+                    "unanchored": one.unanchored,
+                }
+                for one in self.streams
+            ],
+            "expired": list(self.expired),
+            "intents": self.intents,
+            "outcomes": dict(self.outcomes),
+            "decisions": self.decisions,
+            "unknown_outcomes": self.unknown_outcomes,
+        }
 
     def lines(self) -> tuple[str, ...]:
         """The report for people: printable ASCII, whatever the files hold."""
@@ -101,11 +146,16 @@ class Report:
         if self.anchored:
             said += _verdict("authenticity", self.authenticity)
         said += _verdict("completeness", self.completeness)
+        said += _verdict("liveness", self.liveness)
         said += _verdict("semantics", self.semantics)
         ended = ", ".join(f"{count} {result}" for result, count in self.outcomes)
         said.append(f"{self.intents} intents{': ' + ended if ended else ''}; {self.decisions} refusals")
         if self.unknown_outcomes:
             said.append(f"{self.unknown_outcomes} intents without an outcome: nobody can say whether these were sent")
+        if self.expired:
+            said.append(f"{len(self.expired)} streams are expired: removed in their time, with tombstones on record")
+        if self.anchor_in_reach:
+            said.append("the anchor can be changed by the user who owns the log: it shows accidents, not attacks")
         said.append(
             f"anchored: {sum(one.unanchored or 0 for one in self.streams)} records lie after the newest checkpoints"
             if self.anchored
@@ -133,7 +183,7 @@ def _state(one: StreamReport) -> str:
     return f"{one.records} records, {one.state}{tail}"
 
 
-def _verdict(name: str, findings: tuple[str, ...]) -> list[str]:
+def _verdict(name: str, findings: tuple[Finding, ...]) -> list[str]:
     if not findings:
         return [f"{name}: ok"]
     more = [f"  ... and {len(findings) - _SHOWN} more"] if len(findings) > _SHOWN else []

@@ -1,11 +1,13 @@
-"""Where the lines of a stream go. A team implements this to send records somewhere else."""
+"""Where the lines of a stream go. A team implements `Sink` to send records somewhere else; the other protocols are optional."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from guardrails.audit.found import Expired, Found
 
 
 @runtime_checkable
@@ -16,6 +18,8 @@ class Sink(Protocol):
     The writer calls it from one thread at a time, and never again for a stream that failed: after any exception it
     calls `close`, then `open` with a new stream id. A sink needs no lock, no retry and no deadline of its own; one that
     hangs makes sends `Unavailable`, and is waited for in the background.
+
+    Optional: `can_sync = False` says that `durable` cannot be had; `AuditLog` then asks for `durability="os"`.
     """
 
     def open(self, stream: str, /) -> None:
@@ -44,3 +48,30 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of the open stream, if there is one. Never called while `write` runs."""
+
+
+@runtime_checkable
+class Rotating(Protocol):
+    """A sink whose streams have an end."""
+
+    def is_full(self) -> bool:
+        """Whether the open stream shall be closed and followed by a new one. Asked before each write; quick."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A sink that knows what lies where it writes."""
+
+    def found(self) -> Found:
+        """What lay there when the open stream was opened. Asked once, after `open`."""
+
+
+@runtime_checkable
+class Retaining(Protocol):
+    """A sink that removes streams whose time is over. Each gets a record first, and a checkpoint, if there are any."""
+
+    def expired(self) -> Sequence[Expired]:
+        """Streams to remove, prepared in the background; quick, and empty most of the time."""
+
+    def remove(self, streams: Iterable[Expired], /) -> None:
+        """Remove them: their tombstones are on record."""

@@ -1,5 +1,8 @@
 """
-One writer's streams, one after another: a stream that failed is given up, and the next one names it.
+One writer's streams, one after another.
+
+A stream that failed is given up, one that is full is closed, and the next one names it, how much of it was accepted, and
+the hash of its last record.
 
 Nothing here locks: whoever calls has made sure that nobody else does.
 """
@@ -13,12 +16,17 @@ from typing import TYPE_CHECKING, Final
 
 from guardrails.audit import record
 from guardrails.audit.chain import Chain
+from guardrails.audit.found import NOTHING
+from guardrails.audit.record import Before
+from guardrails.audit.sink import Retaining, Rotating, Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from guardrails.audit.anchors import Checkpoints
-    from guardrails.audit.record import EventIds, Members
+    from guardrails.audit.checkpoints import Checkpoints
+    from guardrails.audit.fields import Members
+    from guardrails.audit.found import Expired, Found
+    from guardrails.audit.record import EventIds
     from guardrails.audit.sink import Sink
 
 _BACKOFF_SECONDS: Final = 0.1  # doubled with each failure
@@ -42,6 +50,7 @@ class Streams:
     Attributes:
         failed: Class name of what the sink raised last; None while all is well.
         writing_since: Monotonic seconds when the write that runs now began; 0.0 without one.
+        last: The last stream whose genesis was accepted, up to what was accepted; None before the first.
     """
 
     __slots__ = (
@@ -52,9 +61,11 @@ class Streams:
         "_down_until",
         "_durable",
         "_event_ids",
+        "_is_full",
+        "_last",
         "_library",
-        "_previous",
         "_render",
+        "_retaining",
         "_sink",
         "_why",
         "failed",
@@ -73,6 +84,8 @@ class Streams:
         checkpoints: Checkpoints,
     ) -> None:
         self._sink = sink
+        self._is_full: Callable[[], bool] | None = sink.is_full if isinstance(sink, Rotating) else None
+        self._retaining: Retaining | None = sink if isinstance(sink, Retaining) else None
         self._render = render
         self._durable = durable
         self._event_ids = event_ids
@@ -80,7 +93,7 @@ class Streams:
         self._config = config
         self._checkpoints = checkpoints
         self._chain: Chain | None = None
-        self._previous: str | None = None  # the last stream whose genesis was accepted
+        self._last: Before | Chain | None = None
         self._why = "start"
         self._backoff_seconds = _BACKOFF_SECONDS
         self._down_until = 0.0
@@ -92,6 +105,15 @@ class Streams:
         """Whether a stream is open and healthy."""
         return self._chain is not None
 
+    @property
+    def last(self) -> Before | None:
+        """The last stream that was begun, as far as it was accepted."""
+        last = self._last
+        if isinstance(last, Chain):
+            records, head = last.accepted
+            return Before(stream=last.stream, records=records, head=head)
+        return last
+
     def rest_seconds(self) -> float:
         """Seconds until a failed sink may be tried again."""
         return max(0.0, self._down_until - time.monotonic()) if self._down_until else 0.0
@@ -100,46 +122,66 @@ class Streams:
         """Do not wait for the end of the back-off."""
         self._down_until = 0.0
 
+    def due_in(self) -> float | None:
+        """Seconds until an open stream wants its next checkpoint; None without one."""
+        return None if self._chain is None else self._checkpoints.due_in(time.monotonic())
+
     def write(self, records: Iterable[Members]) -> list[bytes]:
         """
-        Write *records*, in a new stream if none is open; the lines that were accepted.
+        Write *records*, in a new stream if none is open or the open one is full; the lines that were accepted.
 
         Raises:
             Exception: What the sink raised; the stream has been given up.
         """
         self.writing_since = time.monotonic()
+        lines: list[bytes] = []
         try:
             chain = self._chain
-            lines: list[bytes] = []
+            if chain is not None and self._is_full is not None and self._is_full():
+                lines += self._finish(chain, "rotated")
+                chain = None
+            begun = len(lines)
             if chain is None:
                 chain = self._begin()
                 lines.append(chain.link(self._genesis()))
             lines += map(chain.link, records)
-            if lines:
-                self._sink.write(lines, durable=self._durable)
-                self._checkpoints.follow(chain.stream, lines)
+            buried = self._bury(chain, lines)
+            now = bool(buried) or self._checkpoints.is_due(chain.stream, len(lines) - begun)
+            if now:
+                lines += self._with_checkpoint(chain)
+            if len(lines) > begun:
+                self._accepted(chain, lines[begun:], now=now)
+            if buried and self._retaining is not None:
+                self._retaining.remove(buried)
         except BaseException as error:  # also an interrupt: nobody knows how much of the line is in the file
             self._give_up(error)
             raise
         finally:
             self.writing_since = 0.0
-        if chain is not self._chain:
-            self._began(chain)
         return lines
 
-    def write_one(self, members: Members) -> bytes:
+    def write_one(self, members: Members) -> bytes | None:
         """
         `write` for one record and an open stream, for whoever counts microseconds; the line that was accepted.
+
+        None: nothing was written, because the stream is full or a checkpoint is due: call `write`.
 
         Raises:
             Exception: What the sink raised; the stream has been given up.
         """
+        chain: Chain = self._chain  # type: ignore[assignment]  # the caller has asked is_open
+        if self._is_full is not None and self._is_full():
+            return None
+        checkpoints = self._checkpoints
+        if checkpoints.is_on and checkpoints.is_due(chain.stream, 1):
+            return None
         self.writing_since = time.monotonic()
         try:
-            line = self._chain.link(members)  # type: ignore[union-attr]  # the caller has asked is_open
+            line = chain.link(members)
             self._sink.write((line,), durable=self._durable)
-            if self._checkpoints.is_on:
-                self._checkpoints.follow(self._chain.stream, (line,))  # type: ignore[union-attr]  # as above
+            if checkpoints.is_on:
+                checkpoints.follow(chain.stream, (line,))
+            chain.accepted = (chain.seq, chain.prev)
         except BaseException as error:
             self._give_up(error)
             raise
@@ -158,21 +200,19 @@ class Streams:
             return []
         self.writing_since = time.monotonic()
         try:
-            line = chain.link(record.close(self._event_ids(), why=why, records=chain.seq + 1))
-            self._sink.write([line], durable=True)
-            self._checkpoints.follow(chain.stream, [line], now=True)
-            self._sink.close()
+            lines = self._finish(chain, why)
         except BaseException as error:
             self._give_up(error)
             raise
         finally:
             self.writing_since = 0.0
-        self._chain, self._why = None, why
-        return [line]
+        return lines
 
     def forget(self, event_ids: EventIds) -> None:
         """In a forked child: the stream is the parent's."""
+        self._last = self.last
         self._chain, self._why = None, "fork"
+        self._checkpoints.stop()
         self._event_ids = event_ids
         self._down_until = self.writing_since = 0.0
         self._backoff_seconds = _BACKOFF_SECONDS
@@ -185,17 +225,56 @@ class Streams:
 
     def _genesis(self) -> Members:
         return record.genesis(
-            self._event_ids(), why=self._why, previous=self._previous, library=self._library, config=self._config
+            self._event_ids(),
+            why=self._why,
+            before=self.last,
+            library=self._library,
+            config=self._config,
+            found=self._found(),
         )
+
+    def _found(self) -> Found:
+        return self._sink.found() if isinstance(self._sink, Telling) else NOTHING
+
+    def _with_checkpoint(self, chain: Chain) -> list[bytes]:
+        before = self._checkpoints.before()
+        return [chain.link(record.checkpoint(self._event_ids(), before=before))] if before else []
+
+    def _bury(self, chain: Chain, lines: list[bytes]) -> list[Expired]:
+        """Tombstones for what the sink wants to remove; it may, once they are accepted and under a checkpoint."""
+        if self._retaining is None:
+            return []
+        expired = list(self._retaining.expired())
+        lines += [chain.link(record.tombstone(self._event_ids(), one)) for one in expired]
+        return expired
+
+    def _accepted(self, chain: Chain, lines: list[bytes], *, now: bool) -> None:
+        self._sink.write(lines, durable=self._durable)
+        self._checkpoints.follow(chain.stream, lines, now=now)
+        chain.accept()
+        if chain is not self._chain:
+            self._began(chain)
+
+    def _finish(self, chain: Chain, why: str) -> list[bytes]:
+        before = self._checkpoints.before()
+        line = chain.link(record.close(self._event_ids(), why=why, records=chain.seq + 1, before=before))
+        self._sink.write([line], durable=True)
+        self._checkpoints.follow(chain.stream, [line], now=True)
+        chain.accept()
+        self._checkpoints.stop()
+        self._sink.close()
+        self._chain, self._why = None, why
+        return [line]
 
     def _began(self, chain: Chain) -> None:
         if self.failed is not None:
             _log.warning("the audit sink works again, in a new stream")
-        self._chain, self._previous = chain, chain.stream
+        self._chain = self._last = chain
         self._down_until, self._backoff_seconds, self.failed = 0.0, _BACKOFF_SECONDS, None
 
     def _give_up(self, error: BaseException) -> None:
         self._chain, self._why, self.writing_since = None, "sink_failed", 0.0
+        self._checkpoints.stop()
         first, self.failed = self.failed is None, type(error).__name__
         self._down_until = time.monotonic() + self._backoff_seconds
         self._backoff_seconds = min(2 * self._backoff_seconds, _BACKOFF_AT_MOST_SECONDS)

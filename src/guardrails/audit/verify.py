@@ -2,37 +2,48 @@
 Does what lies there hold together? Offline, from the files alone, and whatever the bytes.
 
 Verdicts. *Integrity*: each line is a record in canonical form, numbered without a gap, and carries the SHA-256 of the line
-before it. *Completeness*: each stream that another one names is there. *Semantics*: one intent a send, one outcome an
-intent, never an outcome alone. An intent without an outcome is counted as unknown: a process died, or is at it.
+before it; each stream begins with what the one before it ended with. *Completeness*: each stream that another one names is
+there, or was removed in its time with a tombstone on record. *Liveness*: checkpoints came as often as they were promised.
+*Semantics*: one intent a send, one outcome an intent, never an outcome alone. An intent without an outcome is counted as
+unknown: a process died, or is at it.
 
 With an anchor and the keys to trust: *authenticity* (each note is signed by a trusted key) and completeness up to the
-newest checkpoint of each stream. Without an anchor the last record of each stream is not protected by anything, and the
+newest checkpoint of each stream. Without an anchor the last stream of each process is not protected by anything, and the
 report says so.
+
+Memory does not grow with the log. Imports no more than the standard library; with an anchor also `cryptography`.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
 
 from guardrails.audit.anchored import Anchored
+from guardrails.audit.finding import Finding
+from guardrails.audit.folder import stream_of
 from guardrails.audit.note import Trust
-from guardrails.audit.reading import LINE_BYTES, Malformed, files, lines, parse
-from guardrails.audit.record import FIRST_PREV, SCHEMA_VERSION, STAGES
+from guardrails.audit.notes import can_be_rewritten, read_notes
+from guardrails.audit.reading import Malformed, files, lines, parse
 from guardrails.audit.report import Report, StreamReport, unusable
-from guardrails.core.control import RESULTS
+from guardrails.audit.sends import PRIME, Loose, repeated
+from guardrails.audit.stream_reading import Claim, FileResult, Tombstone, read_file
 from guardrails.errors import ConfigError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-_KEPT: Final = 1_000  # findings of one file
-_ID: Final = re.compile(r"[0-9a-f]{32}")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_SMALL_BYTES: Final = 67_108_864
+_SHOWN: Final = 1_000  # findings of one kind across files
+_SEND: Final = re.compile(rb'"event_id":"([0-9a-f]{32})".*"send_id":"([0-9a-f]{32})"')
 
 
 def verify_directory(
@@ -40,14 +51,19 @@ def verify_directory(
     *,
     anchor: str | os.PathLike[str] | None = None,
     trust: str | os.PathLike[str] | None = None,
+    retain_days: int | None = None,
+    jobs: int = 1,
 ) -> Report:
     """
-    Verify every `*.jsonl` file of *folder*.
+    Verify every stream of *folder*.
 
     Args:
         folder: As given to `AuditLog`.
-        anchor: The folder of a `DirectoryAnchor`; needs *trust*.
+        anchor: Where checkpoints are kept: the folder of a `DirectoryAnchor`, a file of syslog lines, or the URL of a
+            witness; needs *trust*.
         trust: The reviewer's own file of verifier keys.
+        retain_days: How long streams must have been kept at least; None takes the writer's word, which is on record.
+        jobs: Processes that read streams side by side.
     """
     try:
         paths = files(folder)
@@ -55,231 +71,278 @@ def verify_directory(
         return unusable(folder, f"cannot be read ({type(error).__name__})")
     if not paths:
         return unusable(folder, "no audit stream here (*.jsonl)")
-    ledger = _Ledger()
     anchored: Anchored | None = None
     if (anchor is None) != (trust is None):
         return unusable(folder, "an anchor and the keys to trust go together")
     if anchor is not None and trust is not None:
         try:
-            anchored = Anchored(anchor, Trust(trust))
+            anchored = Anchored(read_notes(anchor), Trust(trust))
         except (ConfigError, OSError, ValueError) as error:
             said = str(error) if isinstance(error, ConfigError) else f"the anchor cannot be read ({type(error).__name__})"
             return unusable(folder, said)
-    streams = tuple(_verify_file(path, ledger, anchored) for path in paths)
+    with _spill(paths) as spill:
+        results = _read_all(paths, spill, anchored, jobs)
+        semantics = _contradictions(paths, results, spill)
+    return _report(folder, results, semantics, anchored, retain_days, anchor)
+
+
+@contextmanager
+def _spill(paths: Iterable[Path]) -> Iterator[Path | None]:
+    """A folder for what does not fit into memory; None where all of it does."""
+    try:
+        small = sum(path.stat().st_size for path in paths if not path.name.endswith(".gz")) < _SMALL_BYTES
+    except OSError:
+        small = False
+    if small and not any(path.name.endswith(".gz") for path in paths):
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="guardrails-verify-") as folder:
+        yield Path(folder)
+
+
+def _read_all(paths: list[Path], spill: Path | None, anchored: Anchored | None, jobs: int) -> list[FileResult]:
+    claims = _claims(paths)
+    work = [
+        (
+            path,
+            spill,
+            None if anchored is None else anchored.reader(stream_of(path.name)),
+            claims.get(stream_of(path.name), []),
+        )
+        for path in paths
+    ]
+    if jobs <= 1 or len(paths) == 1:
+        return [read_file(*one) for one in work]
+    with ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(read_file, *zip(*work, strict=True)))
+
+
+def _claims(paths: Iterable[Path]) -> dict[str, list[Claim]]:
+    """What the genesis record of each file says about the stream before it."""
+    found: dict[str, list[Claim]] = {}
+    for path in paths:
+        try:
+            first = parse(next(lines(path), b"").removesuffix(b"\n"))
+        except (Malformed, OSError):  # named when the file is read
+            continue
+        previous, records, head = (first.get(f"previous_{name}") for name in ("stream", "records", "head"))
+        if isinstance(previous, str) and type(records) is int and isinstance(head, str):
+            found.setdefault(previous, []).append(Claim(by=stream_of(path.name), records=records, head=head))
+    return found
+
+
+# -- what the streams say together
+
+
+def _contradictions(paths: list[Path], results: list[FileResult], spill: Path | None) -> list[Finding]:
+    """What no stream can know alone."""
+    sends = [result.sends for result in results]
+    waiting: dict[str, tuple[FileResult, int]] = {}
+    found: list[Finding] = []
+    for result in results:
+        for send, line in result.sends.waiting.items():
+            if send.decode() in waiting:
+                found.append(_about_send("second-intent", "a second intent", send.decode(), result, line))
+            waiting[send.decode()] = result, line
+    odd: list[tuple[FileResult, Loose]] = []
+    ended: dict[str, Loose] = {}
+    for result in results:
+        for loose in result.sends.loose:
+            there = waiting.get(loose.send)
+            if there is not None and there[0] is not result and loose.send not in ended:
+                ended[loose.send] = loose
+                del there[0].sends.waiting[loose.send.encode()]
+            elif loose.send in ended and ended[loose.send].event_id == loose.event_id:
+                result.sends.results[loose.result] -= 1  # a sink that failed half-way: written again to the next stream
+            else:
+                odd.append((result, loose))
+    twice = repeated(sends, spill)
+    if odd or twice:
+        seen = _records_of({loose.send for _, loose in odd}, twice, paths)
+        for result, loose in odd:
+            found += _judged(result, loose, seen, waiting)
+        found += _repeated(twice, seen, results)
+    return found[:_SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A record of a send that is looked at again."""
+
+    file: str
+    line: int
+    stage: str
+    event_id: str
+    send: str
+
+
+def _records_of(wanted: set[str], twice: set[int], paths: Iterable[Path]) -> list[_Seen]:
+    """Where the sends *wanted*, and those that may be there twice, have records: a second reading, when something is odd."""
+    found = []
+    for path in paths:
+        try:
+            for number, line in enumerate(lines(path), 1):
+                match = _SEND.search(line)
+                if match is not None:
+                    send = match[2].decode()
+                    stage = "intent" if b'"stage":"intent"' in line else "outcome" if b'"stage":"outcome"' in line else ""
+                    if stage and (send in wanted or int(send, 16) % PRIME in twice):
+                        found.append(_Seen(path.name, number, stage, match[1].decode(), send))
+        except OSError:  # named already
+            continue
+    return found
+
+
+def _judged(result: FileResult, loose: Loose, seen: list[_Seen], waiting: Mapping[str, object]) -> list[Finding]:
+    mine = [one for one in seen if one.send == loose.send]
+    others = [
+        one for one in mine if one.stage == "outcome" and (one.file, one.line) != (loose.place.file, loose.place.line)
+    ]
+    if any(one.event_id == loose.event_id and one.file != loose.place.file for one in others):
+        result.sends.results[loose.result] -= 1  # a sink that failed half-way: written again to the next stream
+        return []
+    line = loose.place.line
+    if others:
+        return [_about_send("second-outcome", "a second outcome", loose.send, result, line)]
+    if any(one.stage == "intent" for one in mine) or loose.send in waiting:
+        return [_about_send("outcome-first", "an outcome before its intent,", loose.send, result, line)]
+    if loose.result == "abandoned":  # it says that nothing was sent, and perhaps nothing was written
+        return []
+    return [_about_send("outcome-alone", "an outcome without an intent,", loose.send, result, line)]
+
+
+def _repeated(twice: set[int], seen: list[_Seen], results: list[FileResult]) -> list[Finding]:
+    by_file = {result.name: result for result in results}
+    first: set[tuple[str, str]] = set()
+    found = []
+    for one in seen:
+        if int(one.send, 16) % PRIME in twice:
+            if (one.send, one.stage) in first:
+                what = f"a second {one.stage}"
+                found.append(_about_send(f"second-{one.stage}", what, one.send, by_file[one.file], one.line))
+            first.add((one.send, one.stage))
+    return found
+
+
+def _about_send(code: str, what: str, send: str, result: FileResult, line: int) -> Finding:
+    text = f"{result.name}: line {line}: {what} of send {send}"
+    stream = result.stream or stream_of(result.name)
+    return Finding(text, verdict="semantics", code=code, file=result.name, stream=stream, seq=line - 1, line=line)
+
+
+# -- the whole directory
+
+
+def _report(
+    folder: str | os.PathLike[str],
+    results: list[FileResult],
+    semantics: list[Finding],
+    anchored: Anchored | None,
+    retain_days: int | None,
+    anchor: str | os.PathLike[str] | None,
+) -> Report:
+    expired, missing = _missing(results, anchored, retain_days)
+    found = [*chain.from_iterable(result.findings for result in results), *_twins(results), *semantics, *missing]
+    if anchored is not None:
+        found += anchored.findings
+    ended: Counter[str] = Counter()
+    for result in results:
+        ended.update(result.sends.results)
     return Report(
         folder=os.fsdecode(folder),
-        streams=streams,
-        authenticity=() if anchored is None else tuple(anchored.authenticity),
-        completeness=(*ledger.missing(), *ledger.cut, *(() if anchored is None else anchored.missing(ledger.streams))),
+        streams=tuple(_stream(result, found) for result in results),
+        authenticity=_of("authenticity", found),
+        completeness=_of("completeness", found),
+        liveness=_of("liveness", found),
+        semantics=_of("semantics", found),
+        expired=tuple(expired),
         anchored=anchored is not None,
-        semantics=tuple(ledger.contradictions()),
-        intents=len(ledger.intents),
-        outcomes=tuple(sorted(ledger.results().items())),
-        decisions=ledger.decisions,
-        unknown_outcomes=len(ledger.intents.keys() - ledger.outcomes.keys()),
+        anchor_in_reach=anchor is not None and can_be_rewritten(anchor, folder),
+        intents=sum(result.sends.intents for result in results),
+        outcomes=tuple(sorted((+ended).items())),
+        decisions=sum(result.sends.decisions for result in results),
+        unknown_outcomes=sum(len(result.sends.waiting) for result in results),
     )
 
 
-@dataclass(slots=True)
-class _Place:
-    stream: str
-    seq: int
-    event_id: object
-    result: str = ""
+def _of(verdict: str, found: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(one for one in found if one.verdict == verdict)
 
 
-@dataclass(slots=True)
-class _Ledger:
-    """What all streams together say about each send."""
-
-    intents: dict[str, _Place] = field(default_factory=dict)
-    outcomes: dict[str, _Place] = field(default_factory=dict)
-    decisions: int = 0
-    repeated: list[str] = field(default_factory=list)
-    streams: set[str] = field(default_factory=set)
-    named: dict[str, str] = field(default_factory=dict)  # stream to one that names it
-    cut: list[str] = field(default_factory=list)  # streams that hold less, or other, than was anchored
-
-    def add(self, record: dict[str, Any], place: _Place) -> None:
-        send = record.get("send_id")
-        match record["stage"]:
-            case "genesis":
-                previous = record.get("previous_stream")
-                if isinstance(previous, str):
-                    self.named[previous] = place.stream
-            case "intent" if isinstance(send, str):
-                if send in self.intents:
-                    self.repeated.append(f"stream {place.stream}, seq {place.seq}: a second intent of send {send}")
-                self.intents.setdefault(send, place)
-            case "outcome" if isinstance(send, str):
-                first = self.outcomes.setdefault(send, place)
-                # A sink that failed half-way may hold an outcome that was then written again, to the next stream.
-                again = first.event_id == place.event_id and first.stream != place.stream
-                if first is not place and not again:
-                    self.repeated.append(f"stream {place.stream}, seq {place.seq}: a second outcome of send {send}")
-            case "decision":
-                counted = record.get("counted", ())
-                if isinstance(counted, list) and counted:
-                    self.decisions += sum(one["count"] for one in counted)
-                else:
-                    self.decisions += 1
-            case _:  # close, and what has been found malformed
-                return
-
-    def missing(self) -> list[str]:
-        return [f"stream {one} is named by {by}, and not here" for one, by in self.named.items() if one not in self.streams]
-
-    def contradictions(self) -> list[str]:
-        found = list(self.repeated)
-        for send, outcome in self.outcomes.items():
-            intent = self.intents.get(send)
-            where = f"stream {outcome.stream}, seq {outcome.seq}"
-            if intent is None:
-                if outcome.result != "abandoned":  # that one says that nothing was sent, and perhaps nothing written
-                    found.append(f"{where}: an outcome without an intent, of send {send}")
-            elif intent.stream == outcome.stream and intent.seq > outcome.seq:
-                found.append(f"{where}: an outcome before its intent, of send {send}")
-        return found
-
-    def results(self) -> Counter[str]:
-        return Counter(outcome.result for outcome in self.outcomes.values())
+def _stream(result: FileResult, found: Iterable[Finding]) -> StreamReport:
+    return StreamReport(
+        file=result.name,
+        stream=result.stream,
+        state=result.state,
+        records=result.records,
+        tail_bytes=result.tail_bytes,
+        unanchored=result.unanchored,
+        findings=tuple(one for one in found if one.file == result.name and one.verdict == "integrity"),
+    )
 
 
-class _Reading:
-    """One file, line by line."""
-
-    def __init__(self, path: Path, ledger: _Ledger, anchored: Anchored | None) -> None:
-        self.path = path
-        self.ledger = ledger
-        self.findings: list[str] = []
-        self.stream: str | None = None
-        self.number = 0
-        self.tail_bytes = 0
-        self.closed = False
-        # By the name of the file, not by what is in it: the first line may be the one that was changed.
-        self.anchors = None if anchored is None else anchored.reader(path.stem.rpartition("-")[2])
-        self._prev = FIRST_PREV
-        self._seq = 0
-
-    def broken(self, what: str) -> None:
-        if len(self.findings) < _KEPT:
-            self.findings.append(f"line {self.number}: {what}")
-
-    def take(self, line: bytes) -> None:
-        if self.tail_bytes:  # the line before was cut by its length, not by the end of the file
-            self.broken("longer than any record")
-            self.tail_bytes = 0
-        if self.closed:
-            self.broken("something after the close record")
-        self.number += 1
-        if not line.endswith(b"\n"):
-            self.number -= 1
-            self.tail_bytes = len(line)
-            return
-        line = line[:-1]
-        if self.anchors is not None:
-            self.anchors.add(line)
-        try:
-            record = parse(line)
-        except Malformed as error:
-            self.broken(str(error))
-            self._prev = sha256(line).hexdigest()
-            self._seq += 1
-            return
-        self._check_chain(record)
-        self._prev = sha256(line).hexdigest()
-        wrong = _wrong_form(record)
-        if wrong is not None:
-            self.broken(wrong)
-            return
-        self._check_stage(record)
-
-    def _check_chain(self, record: dict[str, Any]) -> None:
-        if record.get("prev") != self._prev:
-            self.broken("prev is not the SHA-256 of the line before: one of the two was changed, or one between removed")
-        seq = record.get("seq")
-        if type(seq) is not int or seq != self._seq:
-            self.broken(f"seq is not {self._seq}")
-        self._seq = (seq if type(seq) is int else self._seq) + 1
-
-    def _check_stage(self, record: dict[str, Any]) -> None:
-        stream, stage = record["stream"], record["stage"]
-        if self.number == 1:
-            self.stream = stream
-            if stage != "genesis":
-                self.broken("the stream does not begin with its genesis record")
-            if not self.path.name.endswith(f"-{stream}.jsonl"):
-                self.broken("the file is not named after its stream")
-            if stream in self.ledger.streams:
-                self.broken("another file holds this stream too")
-            self.ledger.streams.add(stream)
-        elif stage == "genesis":
-            self.broken("a second genesis record")
-        if stream != self.stream:
-            self.broken("a record of another stream")
-        if stage == "close":
-            self.closed = True
-            if record.get("records") != self.number:
-                self.broken("the close record counts other records than there are")
-        self.ledger.add(record, _Place(stream, record["seq"], record["event_id"], record.get("result", "")))
+def _twins(results: Iterable[FileResult]) -> list[Finding]:
+    seen: set[str] = set()
+    found = []
+    for result in results:
+        if result.stream is not None and result.stream in seen:
+            what = f"{result.name}: line 1: another file holds this stream too"
+            found.append(
+                Finding(what, verdict="integrity", code="twin", file=result.name, stream=result.stream, seq=0, line=1)
+            )
+        seen.add(result.stream or "")
+    return found
 
 
-def _wrong_form(record: dict[str, Any]) -> str | None:
-    """What a record lacks that verification leans on; None if nothing."""
-    if type(record.get("schema_version")) is not int or record["schema_version"] != SCHEMA_VERSION:
-        return "an unknown schema_version"
-    if record.get("stage") not in STAGES:
-        return "an unknown stage"
-    if type(record.get("seq")) is not int or not 0 <= record["seq"] < 2**53:
-        return "seq is no record number"
-    if not (_is(record.get("stream"), _ID) and _is(record.get("event_id"), _ID) and _is(record.get("ts"), _TIME)):
-        return "stream, event_id or ts has another form"
-    if record["stage"] in {"intent", "outcome"} and not _is(record.get("send_id"), _ID):
-        return "send_id has another form"
-    if record["stage"] == "outcome" and record.get("result") not in RESULTS:
-        return "an unknown result"
-    if "counted" in record and not _is_counted(record["counted"]):
-        return "counted has another form"
+def _missing(
+    results: list[FileResult], anchored: Anchored | None, retain_days: int | None
+) -> tuple[list[str], list[Finding]]:
+    """Streams that were removed in their time, and findings about those that were not."""
+    there = {result.stream for result in results} | {stream_of(result.name) for result in results}
+    wanted: dict[str, str] = {}
+    for result in results:
+        for stream in result.named:
+            wanted.setdefault(stream, f"is named by {result.stream}")
+    for stream, size in sorted(anchored.streams.items()) if anchored is not None else ():
+        wanted[stream] = f"is anchored with {size} records"
+    tombstones: dict[str, list[tuple[FileResult, Tombstone]]] = {}
+    for result in results:
+        for one in result.tombstones:
+            tombstones.setdefault(one.stream, []).append((result, one))
+    expired, found = [], []
+    for stream, why in wanted.items():
+        if stream in there:
+            continue
+        said = [_unfit(result, one, anchored, retain_days) for result, one in tombstones.get(stream, ())]
+        if None in said:
+            expired.append(stream)
+            continue
+        what = f"stream {stream} {why}, and not here" + (f": {said[0]}" if said else "")
+        found.append(
+            Finding(what, verdict="completeness", code="removed-early" if said else "stream-missing", stream=stream)
+        )
+    return expired, found
+
+
+def _unfit(result: FileResult, one: Tombstone, anchored: Anchored | None, retain_days: int | None) -> str | None:
+    """Why a tombstone does not explain that its stream is gone; None if it does."""
+    days = max(one.retain_days, retain_days or 0)
+    try:
+        early = _moment(one.ts) < _moment(one.ended) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        early = True
+    if early:
+        return f"it was removed before it was {days} days old"
+    if any(finding.verdict == "integrity" for finding in result.findings):
+        return "its tombstone lies in a stream that was changed"
+    if anchored is not None:
+        if one.at.seq >= anchored.streams.get(one.at.stream, 0):
+            return "its tombstone is under no checkpoint"
+        root = anchored.root(one.stream, one.records)
+        if anchored.streams.get(one.stream, 0) > one.records or (root is not None and root.hex() != one.root):
+            return "its tombstone says something else than the anchor"
     return None
 
 
-def _is(value: object, form: re.Pattern[str]) -> bool:
-    return isinstance(value, str) and form.fullmatch(value) is not None
-
-
-def _is_counted(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(one, dict) and type(one.get("count")) is int and 0 < one["count"] < 2**53 for one in value
-    )
-
-
-def _verify_file(path: Path, ledger: _Ledger, anchored: Anchored | None) -> StreamReport:
-    reading = _Reading(path, ledger, anchored)
-    try:
-        for line in lines(path):
-            reading.take(line)
-    except OSError:
-        state = "unreadable"
-    else:
-        if reading.tail_bytes >= LINE_BYTES:
-            reading.broken("longer than any record")
-        if reading.tail_bytes:
-            state = "torn"
-        elif not reading.number:
-            state = "empty"
-        else:
-            state = "closed" if reading.closed else "unclosed"
-    anchors = reading.anchors
-    if anchors is not None and anchors.changed is not None:
-        reading.broken(f"the first {anchors.changed} records are not those that were anchored")
-    if anchors is not None and anchors.size > reading.number:
-        ledger.cut.append(f"{path.name}: {anchors.size} records are anchored, and only {reading.number} are here")
-    return StreamReport(
-        file=path.name,
-        stream=reading.stream,
-        state=state,
-        records=reading.number,
-        tail_bytes=reading.tail_bytes,
-        unanchored=None if anchors is None else max(0, reading.number - anchors.size),
-        findings=tuple(reading.findings),
-    )
+def _moment(ts: str) -> datetime:
+    return datetime.strptime(ts, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)

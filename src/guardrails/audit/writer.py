@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from guardrails.audit import lifetime
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from guardrails.audit.bounds import Bounds
     from guardrails.audit.streams import Streams
 
+_LOOK_AGAIN_SECONDS: Final = 1.0
 _log: Final = logging.getLogger("guardrails.audit")
 
 
@@ -40,6 +42,7 @@ class Writer:
         bounds: Slots, batch size, rates of refusals.
         show: Gets copies of the lines that were written.
         event_ids: Names records.
+        keeps_time: Whether something falls due while nobody sends: checkpoints.
 
     Attributes:
         is_threaded: Whether a thread writes.
@@ -56,8 +59,10 @@ class Writer:
         bounds: Bounds,
         show: Callable[[Sequence[bytes]], None],
         event_ids: EventIds,
+        keeps_time: bool = False,
     ) -> None:
         self._streams = streams
+        self._keeps_time = keeps_time
         self.is_threaded = threaded
         self._deadline_seconds = deadline_seconds
         self._bounds = bounds
@@ -168,17 +173,18 @@ class Writer:
     @property
     def is_started(self) -> bool:
         """Whether `start` has nothing to do."""
-        return self._registered and (self._thread is not None or not self.is_threaded)
+        return self._registered and (self._thread is not None or not (self.is_threaded or self._keeps_time))
 
     def start(self) -> None:
         """Be looked after, and have a thread if one is needed; cheap when that is so already."""
         if not self._registered:
             self._registered = True
             lifetime.register(self)
-        if self.is_threaded and self._thread is None:
+        if self._thread is None and (self.is_threaded or self._keeps_time):
             with self._starting:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="guardrails-audit", daemon=True)
+                    run = self._run if self.is_threaded else partial(self._keep_time, self.epoch)
+                    self._thread = threading.Thread(target=run, name="guardrails-audit", daemon=True)
                     try:
                         self._thread.start()
                     except RuntimeError:
@@ -196,6 +202,9 @@ class Writer:
             return
         self.end_stream("close")
         self._registered = False
+        if not self.is_threaded and self._thread is not None:
+            self._thread = None
+            self._signal()
         lifetime.unregister(self)
         while self._queue:
             self._drop(self._queue.popleft())
@@ -270,7 +279,7 @@ class Writer:
 
     def _take_turn(self) -> None:
         while (
-            (self._queue or self._aggregate_is_due())
+            (self._queue or self._aggregate_is_due() or self._streams.due_in() == 0.0)
             and not self._streams.rest_seconds()
             and self._turn.acquire(blocking=False)
         ):
@@ -287,6 +296,7 @@ class Writer:
         self._owner = threading.get_ident()
         try:
             line = self._streams.write_one(entry.members)
+            lines = self._streams.write([entry.members]) if line is None else [line]
         except Exception:  # noqa: BLE001 - the sink's; Streams has said it, and backs off
             self._put_back([entry])
         except BaseException:
@@ -298,7 +308,7 @@ class Writer:
                 self._slots.append(None)
             elif entry.kind is DECISION:
                 self._decision_slots.append(None)
-            self._show((line,))
+            self._show(lines)
         finally:
             self._owner = 0
             self._turn.release()
@@ -313,7 +323,7 @@ class Writer:
             if rest:
                 self._wake.acquire(timeout=rest)
                 continue
-            due = self.refusals.due_in(time.monotonic())
+            due = self._due_in()
             if not queue and streams.failed is None and due != 0.0:
                 self._idle = True
                 if not queue:
@@ -357,6 +367,22 @@ class Writer:
         if lines:
             self._show(lines)
         return ends
+
+    def _due_in(self) -> float | None:
+        """Seconds until there is something to write that nobody puts: counted refusals, or a checkpoint."""
+        dues = (self.refusals.due_in(time.monotonic()), self._streams.due_in())
+        return min((due for due in dues if due is not None), default=None)
+
+    def _keep_time(self, epoch: int) -> None:
+        """Without a thread that writes: what is due also gets written while nobody sends."""
+        while not self.is_closed and epoch == self.epoch:
+            due = self._due_in()
+            if due != 0.0:
+                self._wake.acquire(timeout=_LOOK_AGAIN_SECONDS if due is None else min(due, _LOOK_AGAIN_SECONDS))
+            if self._due_in() == 0.0:
+                self._take_turn()
+                if self._streams.failed is not None:
+                    self._wake.acquire(timeout=_LOOK_AGAIN_SECONDS)
 
     def _aggregate_is_due(self) -> bool:
         waits = self._aggregate is not None and self._aggregate.state != WRITTEN

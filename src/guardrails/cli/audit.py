@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +21,17 @@ def _group() -> None:
 @app.command()
 def verify(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that was given to AuditLog.")],
-    anchor: Annotated[Path | None, typer.Option(metavar="PATH", help="The folder of a DirectoryAnchor.")] = None,
+    anchor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE", help="Where checkpoints are kept: a folder, a file of syslog lines, or the URL of a witness."
+        ),
+    ] = None,
     trust: Annotated[Path | None, typer.Option(metavar="FILE", help="Verifier keys that you trust, one a line.")] = None,
+    retain_days: Annotated[
+        int | None, typer.Option(metavar="DAYS", help="How long streams must have been kept before they may expire.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Processes that read streams side by side.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """
@@ -35,13 +43,21 @@ def verify(
     """
     from guardrails.audit import verify_directory  # noqa: PLC0415 - `--help` does not need it
 
-    report = verify_directory(directory, anchor=anchor, trust=trust)
+    report = verify_directory(directory, anchor=anchor, trust=trust, retain_days=retain_days, jobs=jobs)
     if as_json:
-        typer.echo(json.dumps(asdict(report) | {"exit_code": report.exit_code, "integrity": report.integrity}, indent=2))
+        typer.echo(json.dumps(report.as_dict(), indent=2))
     else:
         for line in report.lines():
             typer.echo(line)
     raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a record."""
+    from guardrails.audit.stages import json_schema  # noqa: PLC0415 - as above
+
+    typer.echo(json.dumps(json_schema(), indent=2))
 
 
 app.command()(desk.query)
