@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 # In this order; one whose file is missing is left out. Imports first: fresh processes, before this one is warm.
-ALL = ("imports", "core", "guarded", "ratelimit", "audit", "detection")
+ALL = ("imports", "core", "telemetry", "guarded", "ratelimit", "audit", "detection")
 
 
 def main() -> int:

@@ -101,17 +101,24 @@ def tell(journey: Any, result: str, error: BaseException | None) -> None:
         hop = hop.parent
     notes = journey.notes
     reading = journey.reading
-    ended = Ended(
-        journey.plan,
-        result,
-        None if error is None else type(error).__name__,
-        None if error is None else getattr(error, "control", None),
-        None if error is None else getattr(error, "limit", None),
-        controls,
-        () if notes is None else [Said(getattr(note[0], "slot", None), note[1], note[2], note[4]) for note in notes],
-        _NOTHING if reading is None else reading.unscanned,
-        journey._send_id,  # noqa: SLF001 - core's own; asking for it would make one
-        journey.send_seconds,
+    if error is None:
+        kind = control = limit = None
+    else:
+        kind, control, limit = type(error).__name__, getattr(error, "control", None), getattr(error, "limit", None)
+    ended = _new(  # a NamedTuple's own constructor takes twice as long
+        Ended,
+        (
+            journey.plan,
+            result,
+            kind,
+            control,
+            limit,
+            controls,
+            () if notes is None else [Said(getattr(note[0], "slot", None), note[1], note[2], note[4]) for note in notes],
+            _NOTHING if reading is None else reading.unscanned,
+            journey._send_id,  # noqa: SLF001 - core's own; asking for it would make one
+            journey.send_seconds,
+        ),
     )
     for observer in observers:
         try:
@@ -121,3 +128,4 @@ def tell(journey: Any, result: str, error: BaseException | None) -> None:
 
 
 _NOTHING: Final[dict[str, int]] = {}
+_new: Final = tuple.__new__
