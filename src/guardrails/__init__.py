@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     )
     from guardrails.pii import MaskPII
     from guardrails.proof.canary import CanaryReport, canary
-    from guardrails.ratelimit import Limit, RateLimit, Suppression
+    from guardrails.ratelimit import Concurrency, Limit, RateLimit, Suppression
 
 _WHERE = {
     "guardrails.audit": ("AuditLog",),
@@ -66,7 +66,7 @@ _WHERE = {
     ),
     "guardrails.pii": ("MaskPII",),
     "guardrails.proof.canary": ("CanaryReport", "canary"),
-    "guardrails.ratelimit": ("Limit", "RateLimit", "Suppression"),
+    "guardrails.ratelimit": ("Concurrency", "Limit", "RateLimit", "Suppression"),
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -77,6 +77,7 @@ __all__ = [
     "Call",
     "CanaryReport",
     "Caps",
+    "Concurrency",
     "ConfigError",
     "Control",
     "ControlError",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from guardrails.ratelimit.concurrency import Concurrency
 from guardrails.ratelimit.control import RateLimit
 from guardrails.ratelimit.limit import Limit
 from guardrails.ratelimit.people import Suppression, is_stop, message_class
 
-__all__ = ["Limit", "RateLimit", "Suppression", "is_stop", "message_class"]
+__all__ = ["Concurrency", "Limit", "RateLimit", "Suppression", "is_stop", "message_class"]

@@ -44,7 +44,8 @@ class Rule:
 
     def one_a_minute(self, storage: WindowStorage, /) -> Rule:
         """The same limit for rehearsals: they shall meet it at once, and be forgotten soon."""
-        return Rule(replace(self.limit, rate="1/minute", cost=1, tokenizer=None, wait=None, name=self.limit.label), storage)
+        limit = replace(self.limit, rate="1/minute", cost=1, tokenizer=None, wait=None, name=self.limit.label)
+        return Rule(limit, storage, lease=self.is_lease)
 
 
 LEASE_RETRY_SECONDS = 0.5  # nobody knows when a send will end: look again soon

@@ -9,18 +9,17 @@ timeout does not prove that nobody received it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
-from guardrails import address
 from guardrails.core.control import DEADLINE_SECONDS
 from guardrails.core.stream import Stream
 from guardrails.errors import ConfigError
-from guardrails.keys import Digester, Keys
-from guardrails.ratelimit.charge import Charge, Refusal, Rule
+from guardrails.keys import Keys
+from guardrails.ratelimit.charge import Charge, Refusal
 from guardrails.ratelimit.cost import Heard, priced, settled
-from guardrails.ratelimit.limit import MAX_WAIT_SECONDS, Limit, Per, is_wait
+from guardrails.ratelimit.counters import MEMORY, Setup, counters_for, wait_of
+from guardrails.ratelimit.limit import Limit, Per
 from guardrails.ratelimit.memory import Reserve, Spend
 from guardrails.ratelimit.refund import Refunds
 from guardrails.ratelimit.refused import detail_of, refused
@@ -28,13 +27,8 @@ from guardrails.ratelimit.refused import detail_of, refused
 if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
-    from guardrails.ratelimit.shared import Shared
-    from guardrails.ratelimit.take import SpendShare, Take
 
 MAX_KEYS: Final = 200_000
-MEMORY: Final = "memory://"
-MAX_TIMEOUT_SECONDS: Final = 1.5  # so that a send is refused within 2 s of a store that hangs
-_NEEDS: Final = ("recipient", "tenant", "conversation", "actor", "sender")  # what core checks before any control runs
 
 
 class RateLimit:
@@ -93,54 +87,23 @@ class RateLimit:
         refund_on: Collection[type[BaseException]] = (),
     ) -> None:
         self.limits: tuple[Limit, ...] = _read(limits, per)
-        wait = _wait(on_limit, wait)
-        if not isinstance(storage, str):
-            raise ConfigError(f'RateLimit: storage is a str such as "{MEMORY}"')
-        if replicas is not None and (type(replicas) is not int or replicas < 1):
-            raise ConfigError("RateLimit: replicas must be an int of at least 1")
-        if type(name) is not str or not name:
-            raise ConfigError("RateLimit: name must be a non-empty str")
-        if type(max_keys) is not int or max_keys < 1:
-            raise ConfigError("RateLimit: max_keys must be an int of at least 1")
-        if clock is not None and not callable(clock):
-            raise ConfigError("RateLimit: clock must be a function that returns seconds, such as time.monotonic")
-        # Only now: this loads `limits`, which costs more than all the rest of the front door.
-        address.load()
-
-        from guardrails.ratelimit.identity import Identity  # noqa: PLC0415
-        from guardrails.ratelimit.ledger import Ledger  # noqa: PLC0415
-
+        counters = counters_for(
+            self.limits,
+            Setup("RateLimit", storage, keys, clock, max_keys, timeout_seconds, max_connections, plaintext_hosts, replicas),
+            wait=wait_of("RateLimit", on_limit, wait),
+            name=name,
+        )
         self.name = name
-        self.needs: tuple[str, ...] = tuple(role for role in _NEEDS if any(role in limit.roles for limit in self.limits))
-        self._ledger = Ledger(time.monotonic_ns if clock is None else _nanoseconds(clock), max_keys=max_keys)
-        rules = [Rule(limit, self._ledger.storage, replicas=replicas or 1, wait=wait) for limit in self.limits]
-        self._patience = max(rule.wait for rule in rules)
-        # Waiting is part of the control's own time.
-        self.deadline_seconds: float = DEADLINE_SECONDS + self._patience
+        self.needs: tuple[str, ...] = counters.needs
         self._refunds = Refunds(refund_on)
         self._counts_replies = any(limit.cost == "tokens" for limit in self.limits)
-        self._shared: Shared | None = None
-        if storage in (MEMORY, "memory"):
-            if replicas is not None:
-                raise ConfigError(
-                    "RateLimit: replicas= goes with a shared storage; in memory every process counts for itself"
-                )
-            digester = (keys or Keys.ephemeral()).digester("ratelimit")
-        else:
-            from guardrails.ratelimit.endpoint import endpoint  # noqa: PLC0415
-
-            where = endpoint(storage, plaintext_hosts)
-            digester = _shared_digester(keys)
-            _check_shared(self.limits, replicas, clock, timeout_seconds, max_connections)
-            from guardrails.ratelimit.shared import Shared  # noqa: PLC0415 - needs the extra
-            from guardrails.ratelimit.store import store_for  # noqa: PLC0415
-            from guardrails.ratelimit.take import SpendShare, Take  # noqa: PLC0415
-
-            store = store_for(where, digester, timeout_seconds=timeout_seconds, max_connections=max_connections)
-            self._shared = Shared(store, self._ledger)
-            self._take: type[Take] = Take
-            self._spend_share: type[SpendShare] = SpendShare
-        self._identity = Identity(rules, digester, self._ledger.storage)
+        # Waiting is part of the control's own time.
+        self.deadline_seconds: float = DEADLINE_SECONDS + counters.patience
+        self._patience = counters.patience
+        self._ledger = counters.ledger
+        self._identity = counters.identity
+        self._shared = counters.shared
+        self._through_store = counters.through_store
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse early what would be refused at the door; register what is taken there."""
@@ -155,7 +118,11 @@ class RateLimit:
         if is_priced and call.dry_run:
             charges = priced(charges, call.message)
         if self._shared is not None:
-            return await self._through_store(self._shared, charges, call, forward, io)
+            patience = 0.0 if self._patience and call.monitored else self._patience
+            step = await self._through_store(self._shared, charges, call, io, is_priced, patience, self._refunds)
+            if step is None or not self._counts_replies:
+                return await forward(call)
+            return settle_up(await forward(call), step.settle_up)
         ledger = self._ledger
         refusal, tightest, remaining = ledger.look(charges)
         if refusal is not None:
@@ -172,22 +139,6 @@ class RateLimit:
             return await forward(call)
         reserve = Reserve(ledger, charges, is_priced, 0.0 if self._patience and call.monitored else self._patience)
         return await self._through(reserve, call, forward)
-
-    async def _through_store(
-        self, shared: Shared, charges: Sequence[Charge], call: Call, forward: Forward, io: Io
-    ) -> Reply:
-        patience = 0.0 if self._patience and call.monitored else self._patience
-        await shared.look(charges, call, io, patience=0.0 if call.dry_run else patience)
-        if call.dry_run:
-            return await forward(call)
-        take = self._take(
-            shared, charges, call, is_priced=self._identity.is_priced, patience=patience, refunds=self._refunds
-        )
-        call.at_door(take)
-        call.at_door(self._spend_share(shared.ledger, take))
-        if not self._counts_replies:
-            return await forward(call)
-        return settle_up(await forward(call), take.settle_up)
 
     async def _patiently(self, charges: Sequence[Charge], refusal: Refusal, call: Call, forward: Forward, io: Io) -> Reply:
         """A limit is used up, and the message may wait. It keeps its place until it has its units, or gives up."""
@@ -242,6 +193,11 @@ class RateLimit:
         return f"RateLimit({', '.join(limit.label for limit in self.limits)})"
 
 
+def _looked(answer: tuple[Refusal | None, Charge, int]) -> Refusal | tuple[Charge, int]:
+    refusal, tightest, remaining = answer
+    return refusal or (tightest, remaining)
+
+
 def settle_up(reply: Reply, correct: Callable[[Callable[[Charge], int | None]], None]) -> Reply:
     """Charge what an answer added to the tokens of a message: now, or when its stream has ended."""
     if not isinstance(reply, Stream):
@@ -251,26 +207,6 @@ def settle_up(reply: Reply, correct: Callable[[Callable[[Charge], int | None]], 
     reply.add_filter(heard)
     reply.on_close(lambda _: correct(settled(heard.text)))
     return reply
-
-
-def _looked(answer: tuple[Refusal | None, Charge, int]) -> Refusal | tuple[Charge, int]:
-    refusal, tightest, remaining = answer
-    return refusal or (tightest, remaining)
-
-
-def _wait(on_limit: object, wait: object) -> float:
-    """Seconds that a message may wait; 0 for not at all."""
-    if on_limit not in (None, "deny", "wait"):
-        raise ConfigError('RateLimit: on_limit must be "deny" or "wait"')
-    if wait is None:
-        if on_limit == "wait":
-            raise ConfigError('RateLimit: on_limit="wait" needs a bound: write wait=seconds')
-        return 0.0
-    if on_limit == "deny":
-        raise ConfigError('RateLimit: on_limit="deny" refuses at once, and wait= would wait; leave one of them out')
-    if not is_wait(wait) or not isinstance(wait, int | float):
-        raise ConfigError(f"RateLimit: wait is seconds, more than 0 and at most {MAX_WAIT_SECONDS}")
-    return float(wait)
 
 
 def _read(limits: Sequence[object], per: Per) -> tuple[Limit, ...]:
@@ -293,32 +229,3 @@ def _read(limits: Sequence[object], per: Per) -> tuple[Limit, ...]:
     if twice:
         raise ConfigError(f"two limits are called {twice[0]!r} and would share counters; give one of them a name=")
     return tuple(read)
-
-
-def _shared_digester(keys: Keys | None) -> Digester:
-    keys = keys or Keys.default()
-    if keys.auto_created or keys.ephemeral_only:
-        raise ConfigError(
-            "RateLimit: processes that share a storage must share a key: set GUARDRAILS_KEY, or pass keys= with a key of yours"
-        )
-    return keys.digester("ratelimit")
-
-
-def _check_shared(
-    limits: Sequence[Limit], replicas: int | None, clock: object, timeout_seconds: object, max_connections: object
-) -> None:
-    if clock is not None:
-        raise ConfigError("RateLimit: clock= is for limits in memory; a shared storage has its server's clock")
-    if not isinstance(timeout_seconds, (int, float)) or not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
-        raise ConfigError(f"RateLimit: timeout_seconds must be more than 0 and at most {MAX_TIMEOUT_SECONDS}")
-    if type(max_connections) is not int or max_connections < 1:
-        raise ConfigError("RateLimit: max_connections must be an int of at least 1")
-    if replicas is None and any(limit.protects == "provider" for limit in limits):
-        raise ConfigError(
-            "RateLimit: a limit that protects a provider goes on with this process's share while the storage does not answer; "
-            "say how many processes share it, with replicas="
-        )
-
-
-def _nanoseconds(clock: Callable[[], float]) -> Callable[[], int]:
-    return lambda: round(clock() * 1_000_000_000)

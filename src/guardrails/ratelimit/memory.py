@@ -112,8 +112,10 @@ class Reserve:
         """Give the reservation back, if there is one that was not spent."""
         self._give_back()
 
-    def settle(self, outcome: Outcome, /) -> None:
-        """What was spent is corrected by the step that spent it."""
+    def settle(self, outcome: Outcome, /) -> None:  # noqa: ARG002 - however it ended
+        """A lease ends with its send; of a limit nothing is left here once it was spent."""
+        if self.hold is not None:
+            self._give_back()
 
     def _give_back(self) -> None:
         self.leave()

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def refused(refusal: Refusal, recipients: int) -> RateLimited:
     """The error for the caller."""
     limit = refusal.charge.rule.limit
-    window = f"{limit.amount} in {limit.window_seconds} s"
+    is_lease = refusal.charge.rule.is_lease
+    window = f"{limit.amount} at once" if is_lease else f"{limit.amount} in {limit.window_seconds} s"
     who = f", recipient {refusal.charge.position} of {recipients}" if refusal.charge.position and recipients > 1 else ""
     kind, says = (NeverFits, "can never fit") if refusal.retry_after is None else (RateLimited, "is used up")
     return kind(

@@ -248,3 +248,32 @@ class SpendShare:
 
     def settle(self, outcome: Outcome, /) -> None:
         """What was spent stays spent."""
+
+
+async def through_store(
+    shared: Shared,
+    charges: Sequence[Charge],
+    call: Call,
+    io: Io,
+    is_priced: bool,  # noqa: FBT001 - on the hot path
+    patience: float,
+    refunds: Refunds | None,
+) -> Take | None:
+    """
+    Look early if there is reason to, and register what is taken at the door.
+
+    Returns:
+        The door step; None for a preview.
+
+    Raises:
+        RateLimited: It would be refused.
+        Unavailable: The store does not answer, and a limit protects people.
+    """
+    await shared.look(charges, call, io, patience=0.0 if call.dry_run else patience)
+    if call.dry_run:
+        return None
+    take = Take(shared, charges, call, is_priced=is_priced, patience=patience, refunds=refunds)
+    call.at_door(take)
+    if not any(charge.rule.is_lease for charge in charges):
+        call.at_door(SpendShare(shared.ledger, take))
+    return take

@@ -1,0 +1,173 @@
+"""
+`Concurrency`: how many sends may run at once.
+
+A send that goes through the door gets a lease, and gives it back when it has ended: returned, failed, cancelled, its stream
+read or closed. In memory a lease lasts as long as its send. In a shared storage it has an owner and an end: a process renews
+the leases of its running sends, and those of a process that died are over after `lease_seconds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Final
+
+from guardrails.core.control import DEADLINE_SECONDS
+from guardrails.errors import ConfigError
+from guardrails.keys import Keys
+from guardrails.ratelimit.charge import Charge, Refusal
+from guardrails.ratelimit.counters import MEMORY, Setup, counters_for, wait_of
+from guardrails.ratelimit.limit import MAX_AMOUNT, Limit, Per
+from guardrails.ratelimit.memory import Reserve
+from guardrails.ratelimit.refused import detail_of, refused
+
+if TYPE_CHECKING:
+    from guardrails.core.call import Call
+    from guardrails.core.control import Forward, Io, Reply
+
+MAX_LEASE_SECONDS: Final = 86_400
+MAX_KEYS: Final = 200_000
+
+
+class Concurrency:
+    """
+    At most *amount* sends at once, of each tenant, recipient, channel, or whatever *per* names.
+
+    Args:
+        amount: Sends at once.
+        per: What is counted separately; see `Limit`. Without it there is one count.
+        lease_seconds: Whole seconds after which a lease in a shared storage is over when its process says nothing more.
+            A process renews three times in that time, however long its sends run.
+        scope: "tenant" counts recipients, conversations and actors of each tenant separately; "global" across tenants.
+        protects: "people": nothing is sent while a shared storage does not answer. "provider": each process goes on with its
+            share, the amount divided by `replicas`.
+        storage: As of `RateLimit`. With the same storage, leases and limits of a message are taken in one round trip.
+        on_limit: "deny", or "wait"; see `RateLimit`.
+        wait: Seconds that a send may wait for another one to end; see `RateLimit`.
+        name: How errors and records call this control; it is part of the count's identity.
+
+    The other arguments are those of `RateLimit`.
+
+    Raises:
+        ConfigError: An argument is wrong; see `RateLimit`.
+
+    >>> Concurrency(20, per="tenant")
+    Concurrency(20, per=tenant)
+    """
+
+    kind: Final = "limit"
+
+    def __init__(
+        self,
+        amount: int,
+        *,
+        per: Per = None,
+        lease_seconds: int = 60,
+        scope: str = "tenant",
+        protects: str = "people",
+        storage: str = MEMORY,
+        keys: Keys | None = None,
+        name: str = "concurrency",
+        max_keys: int = MAX_KEYS,
+        timeout_seconds: float = 1.0,
+        max_connections: int = 8,
+        plaintext_hosts: Collection[str] = (),
+        replicas: int | None = None,
+        on_limit: str | None = None,
+        wait: float | None = None,
+    ) -> None:
+        if type(amount) is not int or not 1 <= amount <= MAX_AMOUNT:
+            raise ConfigError(f"Concurrency: amount is a number of sends, 1 to {MAX_AMOUNT}")
+        if type(lease_seconds) is not int or not 1 <= lease_seconds <= MAX_LEASE_SECONDS:
+            raise ConfigError(f"Concurrency: lease_seconds is whole seconds, 1 to {MAX_LEASE_SECONDS}")
+        self.limit: Limit = Limit(
+            f"{amount} per {lease_seconds} seconds",
+            per=per,
+            name=name,
+            scope=scope,
+            protects=protects,
+            strategy="fixed-window",
+        )
+        counters = counters_for(
+            (self.limit,),
+            Setup(
+                "Concurrency", storage, keys, None, max_keys, timeout_seconds, max_connections, plaintext_hosts, replicas
+            ),
+            wait=wait_of("Concurrency", on_limit, wait),
+            name=name,
+            lease=True,
+        )
+        self.name = name
+        self.needs: tuple[str, ...] = counters.needs
+        self.deadline_seconds: float = DEADLINE_SECONDS + counters.patience
+        self._patience = counters.patience
+        self._ledger = counters.ledger
+        self._identity = counters.identity
+        self._shared = counters.shared
+        self._through_store = counters.through_store
+
+    async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
+        """Refuse early what would be refused at the door; take a lease there."""
+        charges: Sequence[Charge]
+        if call.canary is None:
+            charges = self._identity.charges(call.message, call.layer)
+        else:  # counted by itself
+            charges = self._identity.rehearsed(call.message, call.layer, call.canary)
+        patience = 0.0 if self._patience and call.monitored else self._patience
+        if self._shared is not None:
+            await self._through_store(self._shared, charges, call, io, False, patience, None)  # noqa: FBT003 - hot
+            return await forward(call)
+        refusal, tightest, remaining = self._ledger.look(charges)
+        if refusal is not None and (call.dry_run or not patience):
+            call.note("deny", detail=detail_of(refusal))
+            raise refused(refusal, len(call.message.recipients))
+        if call.dry_run:
+            call.note("allow", detail={"limit": tightest.rule.limit.label, "remaining": remaining})
+            return await forward(call)
+        reserve = Reserve(self._ledger, charges, False, patience)  # noqa: FBT003 - hot
+        if refusal is None:
+            call.note("allow", detail={"limit": tightest.rule.limit.label, "remaining": remaining})
+            call.at_door(reserve)
+            return await forward(call)
+        return await self._patiently(reserve, charges, refusal, call, forward, io)
+
+    async def _patiently(
+        self, reserve: Reserve, charges: Sequence[Charge], refusal: Refusal, call: Call, forward: Forward, io: Io
+    ) -> Reply:
+        """As many run as may, and the message waits for one of them to end."""
+        ledger = self._ledger
+        try:
+            still = await reserve.until_room(refusal, charges, lambda: ledger.look(charges, reserve.place)[0], io)
+            if still is not None:
+                call.note("deny", detail=detail_of(still, reserve.waited_seconds))
+                raise refused(still, len(call.message.recipients))
+            waited = round(reserve.waited_seconds * 1_000)
+            call.note("allow", detail={"limit": self.limit.label, "waited_ms": waited})
+            call.at_door(reserve)
+            return await forward(call)
+        finally:
+            reserve.leave()
+
+    @property
+    def per_process(self) -> bool:
+        """Whether each process counts for itself."""
+        return self._shared is None
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether it asks a server."""
+        return self._shared is not None
+
+    def health(self) -> dict[str, str | int | bool | None]:
+        """How it is doing; under "problem" what is wrong with its storage."""
+        facts: dict[str, str | int | bool | None] = {"storage": "memory" if self._shared is None else "shared"}
+        if self._shared is not None and self._shared.store.is_down:
+            facts["problem"] = "its storage does not answer"
+        return facts
+
+    def close(self) -> None:
+        """Close idle connections of a shared storage; a later send opens new ones."""
+        if self._shared is not None:
+            self._shared.store.close()
+
+    def __repr__(self) -> str:
+        return f"Concurrency({self.limit.amount}, per={self.limit.counted})"
