@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz wheel ci clean
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query wheel ci clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -78,6 +78,9 @@ bench-limits: $(STAMP) ## measure limits in memory against bare limits, and in a
 
 bench-pii: $(STAMP) ## measure detection and masking against plain Presidio in the same run
 	$(BIN)/python -m bench.detection
+
+bench-query: $(STAMP) ## measure a reviewer's questions to a log of a million records (RECORDS=n for another number)
+	$(BIN)/python -m bench.query $(RECORDS)
 
 eval: $(STAMP) ## how well personal data is found: leak, over-mask, precision, recall (EVAL="--names off" compares)
 	$(BIN)/python -m bench.quality $(EVAL)

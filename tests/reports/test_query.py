@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from guardrails.audit import AuditLog, read_records
+from guardrails.audit import AuditLog, Bounds, read_records
 from guardrails.cli.app import app
 from guardrails.core.guard import Guard
 from guardrails.errors import ConfigError, Denied
 from guardrails.keys import Keys
-from guardrails.reports import Filters, select
+from guardrails.reports import Filters, select, source, tail
+from guardrails.reports.query import in_frame, matches
 from guardrails.reports.rendering import csv_line, rendered
+from guardrails.reports.reviews import record_review
 from guardrails.reports.stats import stats
+from guardrails.reports.tail import Follower, newest
 
 ANN, BOB = "+12125550173", "+12125550174"
 
@@ -29,13 +33,18 @@ class NoSecond:
         return await forward(call)
 
 
+def deliver(to: str, body: str, conversation_id: str = "c-1") -> tuple[str, str]:
+    return to, body
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two messages by SMS, one of them refused, and one by e-mail."""
     folder = tmp_path_factory.mktemp("desk") / "log"
     log = AuditLog(folder, keys=Keys(b"k" * 32), durability="os")
     for channel in ("sms", "email"):
-        send = Guard(log, NoSecond(), channel=channel)(lambda to, body: (to, body))
+        guard = Guard(log, NoSecond(), channel=channel)
+        send = guard(deliver)
         send(ANN if channel == "sms" else BOB, "first")
         if channel == "sms":
             with pytest.raises(Denied):
@@ -44,8 +53,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(*words: str) -> Any:
-    return CliRunner().invoke(app, ["audit", *words])
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the key and the reviews lie."""
+    monkeypatch.setenv("GUARDRAILS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("GUARDRAILS_KEY", "6b" * 32)  # the key of the log: b"k" * 32
+    return tmp_path / "home"
+
+
+def run(*words: str, stdin: str | None = None) -> Any:
+    return CliRunner().invoke(app, ["audit", *words], input=stdin)
+
+
+def by_reading_all(folder: Path, filters: Filters) -> list[dict[str, Any]]:
+    """The same question, asked of every record in turn."""
+    sends: set[str] = set()
+    found = []
+    for record in read_records(folder):
+        wanted = record["stage"] != "outcome" and matches(record, filters)
+        if wanted and record["stage"] == "intent":
+            sends.add(record["send_id"])
+        with_intent = record["stage"] == "outcome" and record["send_id"] in sends
+        if (wanted or with_intent or not filters.about_messages) and in_frame(record, filters):
+            found.append(record)
+    return found
 
 
 def test_a_filter_on_the_message_brings_the_outcome_of_the_intent_too(folder: Path) -> None:
@@ -61,6 +93,135 @@ def test_recipient_decision_control_stage_and_send_narrow(folder: Path) -> None:
     assert [one["stage"] for one in select(folder, Filters(control="NoSecond", stage="decision"))] == ["decision"]
     assert len(list(select(folder, Filters(send=intent["send_id"])))) == 2
     assert list(select(folder, Filters(entity="EMAIL_ADDRESS"))) == []
+
+
+@pytest.mark.parametrize("block_bytes", [1, 1_000, 1_000_000])
+def test_a_search_through_the_bytes_finds_what_reading_every_record_finds(
+    folder: Path, block_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "BLOCK_BYTES", block_bytes)
+    records = list(read_records(folder))
+    intent = next(one for one in records if one["stage"] == "intent")
+    asked: list[dict[str, Any]] = [
+        {},
+        {"stage": "outcome"},
+        {"stage": "outcome", "channel": "sms"},
+        {"send": intent["send_id"]},
+        {"send": intent["send_id"], "channel": "email"},
+        {"since": records[3]["ts"]},
+        {"until": records[3]["ts"], "channel": "sms"},
+        {"decision": "deny"},
+        {"decision": "deny", "since": records[3]["ts"]},
+        {"decision": "deny", "until": records[-2]["ts"]},
+        {"control": "NoSecond"},
+        {"control": "no such", "channel": "sms"},
+        {"tenant": "shop"},
+        {"conversation": "c-1"},
+        {"recipient": [one["digest"] for one in intent["recipients"]] + ["another"]},
+        {"entity": "EMAIL_ADDRESS"},
+        {"policy": "none"},
+    ]
+    for words in asked:
+        filters = Filters(**words)
+        assert by_reading_all(folder, filters) == list(select(folder, filters)), words
+
+
+def test_what_a_control_notes_does_not_hide_the_send(tmp_path: Path) -> None:
+    class Sly:
+        async def guard(self, call: Any, forward: Any, _io: Any, /) -> Any:
+            call.note("allow", detail={"send_id": "f" * 32, "stage": "outcome", "channel": "email"})
+            return await forward(call)
+
+    log = AuditLog(tmp_path / "log", keys=Keys(b"k" * 32), durability="os")
+    with Guard(log, Sly(), channel="sms") as guard:
+        guard(lambda to, body: (to, body))(ANN, "first")
+    assert [one["stage"] for one in select(tmp_path / "log", Filters(channel="sms"))] == ["intent", "outcome"]
+    assert list(select(tmp_path / "log", Filters(channel="email"))) == []
+
+
+def test_refusals_that_were_counted_together_are_found_by_what_was_counted(tmp_path: Path) -> None:
+    log = AuditLog(
+        tmp_path / "log", keys=Keys(b"k" * 32), durability="os", bounds=Bounds(decisions_burst=1, decisions_per_second=1)
+    )
+    with Guard(log, NoSecond(), channel="sms") as guard:
+        send = guard(lambda to, body: (to, body))
+        for _ in range(3):
+            with pytest.raises(Denied):
+                send(ANN, "second")
+    (record,) = select(tmp_path / "log", Filters(decision="counted", control="NoSecond", channel="sms"))
+    assert record["counted"][0]["count"] >= 1
+    assert list(select(tmp_path / "log", Filters(decision="counted", channel="email"))) == []
+
+
+def test_a_person_is_found_by_an_address_from_stdin_in_the_records_of_every_tenant(folder: Path, home: Path) -> None:
+    said = run("query", str(folder), "--recipient", "-", "--format", "jsonl", stdin="+1 (212) 555-0174\n")
+    assert sorted(json.loads(line)["stage"] for line in said.stdout.splitlines()) == ["decision", "intent", "outcome"]
+    (path,) = (home / "reviews").glob("*.jsonl")
+    assert "0174" not in path.read_text()
+    tenant = run("query", str(folder), "--recipient", "-", "--tenant", "other", "--format", "jsonl", stdin="+12125550174\n")
+    assert (tenant.exit_code, tenant.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(("words", "stdin"), [(("--recipient", "+12125550174"), None), (("--recipient", "-"), "")])
+def test_an_address_is_never_an_argument(folder: Path, words: tuple[str, ...], stdin: str | None) -> None:
+    said = run("query", str(folder), *words, stdin=stdin)
+    assert (said.exit_code, "stdin" in said.stderr, "0174" in said.stderr) == (2, True, False)
+
+
+def test_that_somebody_looked_is_on_a_record_that_verifies(folder: Path, home: Path) -> None:
+    run("query", str(folder), "--channel", "email", "--conversation", "+1 212 555 0174")
+    run("query", str(folder), "--sql", "SELECT count(*) FROM records WHERE tenant = 'ann@example.com' OR seq = 12125550174")
+    run("tail", str(folder))
+    *_, first, second, third = read_records(home / "reviews")
+    assert [one["command"] for one in (first, second, third)] == ["query", "query", "tail"]
+    assert first["asked"] == {"channel": "email", "conversation": "(given)", "log": "log"}
+    assert second["asked"]["sql"] == "SELECT count(*) FROM records WHERE tenant = ? OR seq = ?"
+    (path,) = (home / "reviews").glob("*.jsonl")
+    assert path.stat().st_mode & 0o777 == 0o600
+    lines = path.read_bytes().splitlines()
+    assert [json.loads(line)["prev"] for line in lines[1:]] == [sha256(line).hexdigest() for line in lines[:-1]]
+    assert [json.loads(line)["seq"] for line in lines] == list(range(4))
+
+
+def test_what_cannot_be_recorded_is_not_answered(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for where in (tmp_path / "file", folder, folder / "inside"):
+        said = run("stats", str(folder), "--reviews", str(where))
+        assert (said.exit_code, said.stdout, "--reviews" in said.stderr) == (2, "", True)
+
+
+def test_a_review_log_that_was_cut_short_goes_on_in_a_new_stream(tmp_path: Path) -> None:
+    record_review("log", "query", {}, tmp_path)
+    (path,) = tmp_path.glob("*.jsonl")
+    with path.open("ab") as file:
+        file.write(b'{"torn')
+    record_review("log", "query", {}, tmp_path)
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2
+
+
+def test_tail_shows_the_newest_of_all_streams(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = sorted(read_records(folder), key=lambda one: str(one["ts"]))
+    monkeypatch.setattr(tail, "_STEP_BYTES", 100)
+    assert newest(folder, 3) == records[-3:]
+    assert newest(folder, 100) == records
+
+
+def test_a_log_is_followed_while_it_is_written(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    log = AuditLog(folder, keys=Keys(b"k" * 32), durability="os")
+    send = Guard(log, channel="sms")(lambda to, body: (to, body))
+    send(ANN, "first")
+    follower = Follower(folder)
+    assert follower.new() == []
+    send(ANN, "second")
+    assert [one["stage"] for one in follower.new()] == ["intent", "outcome"]
+    other = AuditLog(folder, keys=Keys(b"k" * 32), durability="os")  # a second writer
+    other.open()
+    coming = follower.follow(lambda: None)
+    assert next(coming)["stage"] == "genesis"
+    other.close()
+    assert next(coming)["stage"] == "close"
+    log.close()
 
 
 def test_times_are_read_in_any_zone_and_a_wrong_one_is_named(folder: Path) -> None:

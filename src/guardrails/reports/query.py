@@ -1,19 +1,17 @@
 """
-Which records answer a reviewer's question.
+Which records answer a reviewer's question: the filters, and what of a record they look at.
 
 A filter is asked of intents and decisions, which say what a message was; the outcome of a matching intent comes with it.
-Nothing is held but the ids of sends that match. What is no record is left out: `guardrails audit verify` names it.
+Refusals that were counted together match by what was counted.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from guardrails.audit import read_records
 from guardrails.errors import ConfigError
 
 
@@ -25,15 +23,16 @@ class Filters:
     Args:
         since: First moment, RFC 3339 or a date (UTC).
         until: The first moment that is no longer wanted.
-        stage: "intent", "outcome", "decision", "genesis", "close".
+        stage: "intent", "outcome", "decision", "genesis", "close", ...
         channel: As in the record.
         tenant: As in the record: the id, or its keyed digest.
         decision: "deny", "defer", "error", "cancel", "reply" or "counted".
         control: One that refused, or that is in the record's `guards`.
         entity: A type that some control found.
-        recipient: A keyed digest (`guardrails audit hash`).
+        recipient: A keyed digest (`guardrails audit hash`), or several of which one must be there.
         conversation: As in the record: the id, or its keyed digest.
         send: A send's id.
+        policy: Digest of the policy that was in force, as in the record.
 
     Raises:
         ConfigError: A time is none.
@@ -47,44 +46,38 @@ class Filters:
     decision: str | None = None
     control: str | None = None
     entity: str | None = None
-    recipient: str | None = None
+    recipient: str | Collection[str] | None = None
     conversation: str | None = None
     send: str | None = None
+    policy: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("since", "until"):
-            object.__setattr__(self, name, _moment(name, getattr(self, name)))
+            object.__setattr__(self, name, moment(name, getattr(self, name)))
+
+    @property
+    def recipients(self) -> frozenset[str] | None:
+        """The digests of which one must be there; None if nobody is asked for."""
+        if self.recipient is None:
+            return None
+        return frozenset({self.recipient} if isinstance(self.recipient, str) else self.recipient)
 
     @property
     def about_messages(self) -> bool:
         """Whether something is asked that only intents and decisions say."""
         asked = (self.channel, self.tenant, self.decision, self.control, self.entity, self.recipient, self.conversation)
-        return any(one is not None for one in asked)
+        return any(one is not None for one in (*asked, self.policy))
+
+    def said(self) -> dict[str, str | int]:
+        """What was asked, for the access log; of people only how many digests."""
+        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "recipient"}
+        digests = self.recipients
+        people = {} if digests is None else {"recipients": len(digests)}
+        return {name: value for name, value in named.items() if value is not None} | people
 
 
-def select(folder: str | os.PathLike[str], filters: Filters) -> Iterator[dict[str, Any]]:
-    """
-    The records of *folder* that match, stream by stream.
-
-    Raises:
-        OSError: The folder or a file cannot be read.
-    """
-    sends: set[str] = set()
-    for record in read_records(folder):
-        if filters.about_messages:
-            send = str(record.get("send_id"))
-            if record.get("stage") == "outcome":
-                if send not in sends:
-                    continue
-            elif _matches(record, filters):
-                sends.add(send)
-            else:
-                continue
-        if _in_frame(record, filters):
-            yield record
-
-
-def _in_frame(record: Mapping[str, Any], filters: Filters) -> bool:
+def in_frame(record: Mapping[str, Any], filters: Filters) -> bool:
+    """Whether a record's own time, stage and send are asked for."""
     ts = str(record.get("ts", ""))
     return (
         (filters.since is None or ts >= filters.since)
@@ -94,16 +87,38 @@ def _in_frame(record: Mapping[str, Any], filters: Filters) -> bool:
     )
 
 
-def _matches(record: Mapping[str, Any], filters: Filters) -> bool:
-    for name in ("channel", "tenant", "decision", "conversation"):
-        wanted = getattr(filters, name)
-        if wanted is not None and record.get(name) != wanted:
+def matches(record: Mapping[str, Any], filters: Filters) -> bool:
+    """Whether an intent or a decision is about a message that is asked for."""
+    for name in ("tenant", "conversation"):
+        if getattr(filters, name) not in {None, text(record, name)}:
             return False
-    if filters.control is not None and filters.control not in _controls(record):
+    if filters.policy not in {None, policy(record)}:
+        return False
+    for name in ("channel", "decision"):
+        if getattr(filters, name) not in {
+            None,
+            text(record, name),
+            *(text(one, name) for one in objects(record, "counted")),
+        }:
+            return False
+    if filters.control is not None and filters.control not in controls(record):
         return False
     if filters.entity is not None and filters.entity not in entities(record):
         return False
-    return filters.recipient is None or any(one.get("digest") == filters.recipient for one in objects(record, "recipients"))
+    people = filters.recipients
+    return people is None or not people.isdisjoint(recipients(record))
+
+
+def text(record: Mapping[str, Any], name: str) -> str | None:
+    """A field that is text; None if it is missing or something else."""
+    value = record.get(name)
+    return value if isinstance(value, str) else None
+
+
+def whole(record: Mapping[str, Any], name: str) -> int:
+    """A field that is a whole number; 0 if it is missing or something else."""
+    value = record.get(name)
+    return value if type(value) is int else 0
 
 
 def objects(record: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -112,31 +127,48 @@ def objects(record: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
+def recipients(record: Mapping[str, Any]) -> list[str]:
+    """Digests of the recipients that a record lists."""
+    return [digest for one in objects(record, "recipients") if (digest := text(one, "digest")) is not None]
+
+
 def entities(record: Mapping[str, Any]) -> dict[str, int]:
     """Entity types and how many of each, over all controls and the refusal itself."""
     total: dict[str, int] = {}
     for holder in (record, *objects(record, "guards")):
         found = holder.get("findings")
         if isinstance(found, dict):
-            for kind, count in found.items():
-                total[kind] = total.get(kind, 0) + (count if type(count) is int else 0)
+            for kind in found:
+                total[kind] = total.get(kind, 0) + whole(found, kind)
     return total
 
 
-def _controls(record: Mapping[str, Any]) -> set[object]:
-    named = (*objects(record, "guards"), *objects(record, "counted"))
-    return {record.get("control"), *(str(one.get("name") or one.get("control")) for one in named)}
+def controls(record: Mapping[str, Any]) -> set[str]:
+    """Names of the controls that a record is about."""
+    named = [text(record, "control"), *(text(one, "name") for one in objects(record, "guards"))]
+    named += [text(one, "control") for one in objects(record, "counted")]
+    return {name for name in named if name is not None}
 
 
-def _moment(name: str, text: str | None) -> str | None:
-    """A time in the form of records, which sorts like time."""
-    if text is None:
+def policy(record: Mapping[str, Any]) -> str | None:
+    """Digest of the policy in force; None if the record names none."""
+    return text(record, "policy")
+
+
+def moment(name: str, given: str | None) -> str | None:
+    """
+    A time in the form of records, which sorts like time.
+
+    Raises:
+        ConfigError: It is no time.
+    """
+    if given is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        when = datetime.fromisoformat(given)
     except ValueError:
         raise ConfigError(
             f"{name} must be a date or an RFC 3339 time, such as 2026-01-31 or 2026-01-31T08:00:00Z"
         ) from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    return f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"
