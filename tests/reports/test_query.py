@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from guardrails.audit import AuditLog, Bounds, read_records
+from guardrails.audit import AuditLog, Bounds, read_records, verify_directory
 from guardrails.cli.app import app
 from guardrails.core.guard import Guard
 from guardrails.errors import ConfigError, Denied
@@ -178,6 +179,7 @@ def test_that_somebody_looked_is_on_a_record_that_verifies(folder: Path, home: P
     assert second["asked"]["sql"] == "SELECT count(*) FROM records WHERE tenant = ? OR seq = ?"
     (path,) = (home / "reviews").glob("*.jsonl")
     assert path.stat().st_mode & 0o777 == 0o600
+    assert verify_directory(home / "reviews").integrity == ()
     lines = path.read_bytes().splitlines()
     assert [json.loads(line)["prev"] for line in lines[1:]] == [sha256(line).hexdigest() for line in lines[:-1]]
     assert [json.loads(line)["seq"] for line in lines] == list(range(4))
@@ -197,6 +199,17 @@ def test_a_review_log_that_was_cut_short_goes_on_in_a_new_stream(tmp_path: Path)
         file.write(b'{"torn')
     record_review("log", "query", {}, tmp_path)
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
+
+
+def test_compressed_streams_are_searched_and_their_newest_shown(folder: Path, tmp_path: Path) -> None:
+    for path in folder.iterdir():
+        (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert list(select(tmp_path, Filters(channel="email"))) == list(select(folder, Filters(channel="email")))
+    assert newest(tmp_path, 3) == newest(folder, 3)
+    (path,) = tmp_path.glob("*.gz")
+    path.write_bytes(path.read_bytes()[:-100])
+    assert run("query", str(tmp_path), "--channel", "email").exit_code == 2
+    assert Follower(tmp_path).new() == []
 
 
 def test_tail_shows_the_newest_of_all_streams(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ask(folder: Path, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
+def ask(folder: Path, tmp_path: Path) -> Callable[[str], Any]:
     def answer(sql: str) -> Any:
         with Tables(folder, tmp_path / "tables.duckdb") as tables:
             return tables.ask(sql)[1]
@@ -70,6 +71,10 @@ def test_tables_follow_a_log_that_grows_and_forget_what_is_gone(ask: Callable[[s
     count = "SELECT count(*) FROM records"
     before = ask(count)
     write(folder, "third")
+    assert ask(count) == [(before[0][0] + 4,)]
+    newest = max(folder.glob("*.jsonl"))
+    newest.with_name(newest.name + ".gz").write_bytes(gzip.compress(newest.read_bytes()))
+    newest.unlink()
     assert ask(count) == [(before[0][0] + 4,)]
     min(folder.iterdir()).unlink()
     assert ask(count) == [(4,)]

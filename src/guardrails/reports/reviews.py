@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from guardrails import __version__
-from guardrails.audit.files import make_folder, sync_folder
-from guardrails.audit.record import FIRST_PREV, SCHEMA_VERSION
+from guardrails.audit.folder import make_folder, sync_folder
 from guardrails.audit.report import printable
+from guardrails.audit.stages import FIRST_PREV, SCHEMA_VERSION
 from guardrails.errors import ConfigError
 from guardrails.keys.file import embedded_path
 from guardrails.reports.source import opened, record_of

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import os
-import stat
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
+from guardrails.audit import reading
 from guardrails.audit.reading import LINE_BYTES, Malformed, parse
 
 BLOCK_BYTES: Final = 4_194_304
@@ -46,20 +46,16 @@ def blocks(path: Path, begin: int = 0) -> Iterator[bytes]:
                 return  # no writer makes such lines: whatever follows is for the verifier
 
 
-def opened(path: Path) -> IO[bytes]:
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
     """
     A log file for reading, decompressed if its name says so.
 
     Raises:
         OSError: It is not a regular file, or cannot be read.
     """
-    # O_NONBLOCK: a pipe that somebody put there must not hold us up.
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = os.fdopen(os.open(path, flags), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError("not a regular file")
-    return cast("IO[bytes]", gzip.open(file)) if path.name.endswith(".gz") else file
+    with reading.opened(path) as file:  # a GzipFile does not close what it reads from
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if path.name.endswith(".gz") else file
 
 
 def record_of(line: bytes) -> dict[str, Any] | None:
