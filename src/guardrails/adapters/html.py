@@ -59,8 +59,8 @@ class _Reader(HTMLParser):
     def __init__(self, source: str) -> None:
         super().__init__(convert_charrefs=False)
         self._lines = [0]
-        for line in source.splitlines(keepends=True):
-            self._lines.append(self._lines[-1] + len(line))
+        for line in source.split("\n"):  # what the parser counts as a line
+            self._lines.append(self._lines[-1] + len(line) + 1)
         self._source = source
         self._marks: list[tuple[int, int, bool, bool]] = []  # start, end, markup, whole by itself
 

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
-from guardrails.adapters.leaves import Texts, texts_of
+from guardrails.adapters.leaves import Texts, texts_of, without_tokens
 from guardrails.adapters.routes import Route
 from guardrails.adapters.sse import Events
 from guardrails.core.codecs import decode, encode
@@ -65,6 +65,7 @@ class Gate:
         self._guard = guard
         self._routes = [(_compiled(route), _Roles.of(route), route) for route in routes]
         self._reply = reply or ("mask" if guard.masks else "pass")
+        self.masks = self._reply in ("mask", "restore")
         self._responds = refusals == "respond"
         self._passes = others == "pass"
         self._charged: OrderedDict[bytes, int] = OrderedDict()
@@ -196,6 +197,7 @@ class _Exchange:
         self._route = route
         self._response: Any = None
         self._replied: Texts | None = None
+        self._is_shortened = False
         data = decode(body, route.codec)
         people, taken = _strings(data, roles.recipient)
         senders, their = _strings(data, roles.sender)
@@ -271,7 +273,9 @@ class _Exchange:
             data = response.text
         else:
             data = None
-        self._replied = texts_of(data, skip=self._route.reply_skip)
+        kept = without_tokens(data) if self._gate.masks else data
+        self._is_shortened = kept is not data
+        self._replied = texts_of(kept, skip=self._route.reply_skip)
         if response.status_code >= _ERROR:
             masked = {path: own.whole(text) for path, text in self._replied.parts.items()}
             raise ProviderError(self.answered(masked))
@@ -296,7 +300,7 @@ class _Exchange:
             body = stream(self._module, reply, response)
             return self._module.Response(response.status_code, headers=headers, stream=body, extensions=extensions)
         data = self._replied.put(reply)
-        if data is self._replied.value:
+        if data is self._replied.value and not self._is_shortened:
             content = response.content
         else:
             content = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Any, Final
 
 from guardrails.core.payload import Item, Place, put
@@ -55,6 +56,29 @@ def texts_of(value: object, *, skip: Collection[str] = (), places: Collection[Pl
     found = Texts(value)
     _below(found, value, "", (), frozenset(skip), frozenset(places))
     return found
+
+
+def without_tokens(value: Any, depth: int = 0) -> Any:
+    """
+    *value* without `logprobs`: a text repeated token by token, in pieces in which nothing can be found.
+
+    Returns:
+        The same object where there are none.
+
+    Raises:
+        Denied: It is nested too deeply.
+    """
+    if depth > DEPTH:
+        raise Denied(f"a payload nested deeper than {DEPTH}", control="caps")
+    if isinstance(value, list):
+        items = [without_tokens(child, depth + 1) for child in value]
+        return value if all(map(is_, items, value)) else items
+    if not isinstance(value, dict):
+        return value
+    news = {key: without_tokens(child, depth + 1) for key, child in value.items()}
+    if news.get("logprobs"):
+        news["logprobs"] = [] if isinstance(news["logprobs"], list) else None
+    return value if all(map(is_, news.values(), value.values())) else news
 
 
 def _below(found: Texts, value: Any, path: str, place: Place, skip: frozenset[str], places: frozenset[Place]) -> None:

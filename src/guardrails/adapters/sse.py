@@ -11,15 +11,17 @@ import copy
 import json
 import re
 from collections.abc import Callable, Collection, Hashable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
-from guardrails.adapters.leaves import texts_of
+from guardrails.adapters.leaves import texts_of, without_tokens
 from guardrails.core.payload import Place, put
 from guardrails.core.replies import OwnReply, ReplyFilter
 from guardrails.errors import Denied
 
 MOST_CHARACTERS: Final = 8 * 1024 * 1024  # of one event
 _END_OF_EVENT: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
+_LINE: Final = re.compile(r"\r\n|\n|\r")  # and nothing else: U+2028 and its like may stand in the middle of JSON
+_FIELDS: Final = ("event:", "id:", "retry:")
 
 
 class Piece(NamedTuple):
@@ -49,7 +51,11 @@ Reader = Callable[[dict[str, Any]], Reading]
 
 
 class _Kept(NamedTuple):
-    """The last event that carried a piece of a text: what is left at its end leaves in an event like it."""
+    """
+    The last event that carried a piece of a text: what is left at its end leaves in an event like it.
+
+    The event's other texts are empty here, because they have left already.
+    """
 
     head: list[str]
     data: dict[str, Any]
@@ -97,11 +103,12 @@ class Events:
 
     def _event(self, block: str) -> Iterator[str]:
         head, data = [], []
-        for line in block.splitlines():
+        for line in _LINE.split(block):
             if line.startswith("data:"):
                 data.append(line[5:].removeprefix(" "))
-            elif not line.startswith(":"):  # a comment is nobody's text, and nobody reads it
-                head.append(line)
+            elif line.startswith(_FIELDS):
+                head.append(self._own.whole(line))
+            # comments and unknown fields are nobody's text: who keeps to the format ignores them
         if not data:
             if head:
                 yield _event(head, None)
@@ -120,8 +127,10 @@ class Events:
         self.is_done = self.is_done or reading.last
         own = {piece.key for piece in reading.pieces}
         yield from self._ends(lambda key: key not in own and reading.ended(key))
-        data = self._numbered(data)
+        data = without_tokens(self._numbered(data))
         changes: list[tuple[Place, str]] = []
+        others = texts_of(data, skip=self._skip, places=[piece.place for piece in reading.pieces])
+        empty = [(place, "") for place in (*(piece.place for piece in reading.pieces), *others.places.values())]
         for key, place, text in reading.pieces:
             one = self._filters.setdefault(key, self._own.filter())
             out = one.feed(text)
@@ -129,9 +138,8 @@ class Events:
                 out += self._filters.pop(key).flush()
                 self._kept.pop(key, None)
             else:
-                self._kept[key] = _Kept(head, data, place)
+                self._kept[key] = _Kept(head, cast("dict[str, Any]", put(data, empty)), place)
             changes.append((place, out))
-        others = texts_of(data, skip=self._skip, places=[piece.place for piece in reading.pieces])
         changes += [(others.places[path], self._own.whole(text)) for path, text in others.parts.items()]
         yield _event(head, json.dumps(put(data, changes), ensure_ascii=False, separators=(",", ":")))
 

@@ -1,0 +1,64 @@
+"""Events of providers, and the corners in which a text could pass a filter."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from guardrails import Guard, MaskPII
+from guardrails.adapters.html import spans
+from guardrails.integrations.httpx2 import GuardTransport
+
+EMAIL = "ann@example.com"
+OTHER = "eve@example.com"
+
+
+def asked(body: bytes | dict[str, Any]) -> str:
+    """What a consumer gets of an answer."""
+
+    def provider(_request: httpx2.Request) -> httpx2.Response:
+        if isinstance(body, dict):
+            return httpx2.Response(200, json=body)
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    transport = GuardTransport(Guard(MaskPII(names="off")), httpx2.MockTransport(provider), routes="openai")
+    with httpx2.Client(transport=transport) as client:
+        question = {"messages": [{"role": "user", "content": "hello"}]}
+        return client.post("https://llm.example.com/chat/completions", json=question).text
+
+
+def event(delta: dict[str, Any], **more: Any) -> str:
+    return f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta, **more}]}, ensure_ascii=False)}\n\n"
+
+
+def test_g3_what_is_left_of_one_text_does_not_repeat_its_neighbours() -> None:
+    answer = asked(event({"content": "I see ann@exa", "reasoning_content": f"write to {OTHER} now"}).encode())
+    assert "@example.com" not in answer
+    assert answer.count("write to <EMAIL_ADDRESS> now") == 1
+    assert answer.count("I see ann@exa") == 1
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b"])
+def test_g3_only_line_ends_of_the_format_end_a_line(separator: str) -> None:
+    written = event({"content": f"hello {separator} {EMAIL} x"})
+    assert EMAIL not in asked(written.encode())
+
+
+def test_g3_lines_that_the_format_does_not_know_are_left_out() -> None:
+    assert asked(f"{EMAIL}\nnote: {EMAIL}\nid: 7\n\n{event({'content': 'hi'})}".encode()).count("@") == 0
+
+
+def test_g3_a_text_that_is_repeated_token_by_token_is_left_out() -> None:
+    tokens = {"content": [{"token": piece, "bytes": list(piece.encode())} for piece in ("ann", "@", "example", ".com")]}
+    whole = {"choices": [{"index": 0, "message": {"content": "hello"}, "logprobs": tokens}]}
+    for answer in (asked(event({"content": "hello"}, logprobs=tokens).encode()), asked(whole)):
+        assert '"token"' not in answer
+        assert "hello" in answer
+
+
+def test_g3_places_in_html_are_counted_as_its_parser_counts() -> None:
+    for source in ("a\x0bb\n<p>{}</p>", "a\rb\n<p>{}</p>", "\u2028\n<p>{}</p>", "\x1c\n\x1d\n<p>{}</p>"):
+        assert EMAIL in [span.text for span in spans(source.format(EMAIL))]
