@@ -116,3 +116,71 @@ def test_other_paths_and_a_guard_without_a_mask_change_nothing() -> None:
     shop = Shop()
     assert client(shop, Guard(MaskPII(names="off")), paths=["/api/"]).get("/text").text == TEXT
     assert client(shop, Guard()).get("/text").text == TEXT
+
+
+def streamed(sent: list[str], kind: str | None, **options: Any) -> str:
+    async def answer(request: Request) -> Response:
+        async def body() -> AsyncIterator[str]:
+            for piece in sent:
+                yield piece
+
+        return StreamingResponse(body(), media_type=kind)
+
+    app = Starlette(routes=[Route("/", answer)])
+    return TestClient(GuardASGI(app, Guard(MaskPII(names="off")), **options)).get("/").text
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "text/html; charset=latin-1"])
+def test_g4_chunks_of_text_are_masked_as_they_pass(kind: str | None) -> None:
+    assert streamed(["Write to an", "n@exam", "ple.com"], kind) == MASKED
+
+
+@pytest.mark.parametrize("form", ["data: {}\n\n", 'data: "{}"\n\n', 'data: {{"kind": "a", "delta": "{}"}}\n\n'])
+def test_g4_a_text_in_pieces_is_masked_across_events(form: str) -> None:
+    answer = streamed([form.format(piece) for piece in ("Write to an", "n@exam", "ple.com")], "text/event-stream")
+    assert "<EMAIL_ADDRESS>" in answer
+    assert "exam" not in answer
+
+
+@pytest.mark.parametrize("form", ["data: {}\n\n", 'data: {{"kind": "a", "text": "{}"}}\n\n'])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Write to ann@example.com", "bye"), ("code 12", "4242 4242 4242 4242 is my card"), ("a", "ann@example.com")],
+)
+def test_g3_events_that_stand_for_themselves_do_not_hide_each_other(form: str, first: str, second: str) -> None:
+    answer = streamed([form.format(first), form.format(second)], "text/event-stream")
+    assert "example.com" not in answer
+    assert "4242" not in answer
+
+
+def test_events_that_are_said_to_stand_for_themselves_leave_at_once() -> None:
+    events = [f'data: {{"text": "{text}"}}\n\n' for text in (TEXT, "bye")]
+    answer = streamed(events, "text/event-stream", pieces=())
+    assert answer == f'data: {{"text":"{MASKED}"}}\n\ndata: {{"text":"bye"}}\n\n'
+
+
+def test_g4_lines_of_json_end_with_their_last_line() -> None:
+    lines = [
+        json.dumps({"message": {"role": "assistant", "content": piece}}) + "\n" for piece in ("to ann@exam", "ple.com")
+    ]
+    answer = streamed([*lines, '{"done": true}\n'], "application/x-ndjson").splitlines()
+    assert json.loads(answer[-1]) == {"done": True}
+    assert "".join(json.loads(line)["message"]["content"] for line in answer[:-1]) == "to <EMAIL_ADDRESS>"
+
+
+def test_g11_a_compressed_answer_cannot_be_read_and_is_withheld() -> None:
+    async def answer(request: Request) -> Response:
+        return Response(b"\x1f\x8b", media_type="text/plain", headers={"content-encoding": "gzip"})
+
+    app = GuardASGI(Starlette(routes=[Route("/", answer)]), Guard(MaskPII(names="off")))
+    assert TestClient(app).get("/").status_code == 500
+
+
+def test_g3_forms_and_texts_arrive_masked_and_bodies_without_text_pass() -> None:
+    async def answer(request: Request) -> Response:
+        return Response(await request.body(), media_type="application/octet-stream")
+
+    asked = TestClient(GuardASGI(Starlette(routes=[Route("/", answer, methods=["POST"])]), Guard(MaskPII(names="off"))))
+    assert asked.post("/", data={"note": TEXT, "n": "1"}).text == "note=Write+to+%3CEMAIL_ADDRESS%3E&n=1"
+    assert asked.post("/", content=TEXT, headers={"content-type": "text/plain"}).text == MASKED
+    assert asked.post("/", json={"n": 1}).json() == {"n": 1}

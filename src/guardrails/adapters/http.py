@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
+from guardrails.adapters.answers import ERROR, ProviderError
 from guardrails.adapters.leaves import Texts, texts_of, without_tokens
 from guardrails.adapters.routes import Route
 from guardrails.adapters.sse import Events
@@ -177,15 +178,6 @@ def _compiled(route: Route) -> re.Pattern[str]:
     raise ConfigError(f"Route(path={route.path!r}): {problem}")
 
 
-class ProviderError(Exception):
-    """The provider answered with an error: the record says so, and the caller gets the masked answer."""
-
-    def __init__(self, response: Any) -> None:
-        super().__init__("the provider answered with an error")
-        self.response = response
-        self.status_code: int = response.status_code
-
-
 class _Exchange:
     """One request and its answer."""
 
@@ -241,7 +233,7 @@ class _Exchange:
                 self._response = response
                 return self._aevents(own, response)
             await response.aread()
-            if response.status_code >= _ERROR:
+            if response.status_code >= ERROR:
                 return await own.ask(lambda: self._read(own, response), len(response.content))
             return self._read(own, response)
 
@@ -276,9 +268,9 @@ class _Exchange:
         kept = without_tokens(data) if self._gate.masks else data
         self._is_shortened = kept is not data
         self._replied = texts_of(kept, skip=self._route.reply_skip)
-        if response.status_code >= _ERROR:
+        if response.status_code >= ERROR:
             masked = {path: own.whole(text) for path, text in self._replied.parts.items()}
-            raise ProviderError(self.answered(masked))
+            raise ProviderError(self.answered(masked), response.status_code)
         return dict(self._replied.parts)
 
     def answered(self, reply: Any) -> Any:
@@ -335,13 +327,12 @@ class _Exchange:
             await response.aclose()
 
 
-_ERROR: Final = 400
 _LENGTHS: Final = frozenset({"content-length", "content-encoding", "transfer-encoding"})
 _PROCESS_KEY: Final = secrets.token_bytes(32)
 
 
 def _is_events(response: Any) -> bool:
-    return bool(response.status_code < _ERROR) and str(response.headers.get("content-type", "")).startswith(
+    return bool(response.status_code < ERROR) and str(response.headers.get("content-type", "")).startswith(
         "text/event-stream"
     )
 

@@ -36,8 +36,12 @@ class Texts:
     places: dict[str, Place] = field(default_factory=dict)
 
     def put(self, news: Mapping[str, str]) -> object:
-        """The payload with other texts; nothing is mutated, and an unchanged payload stays the same object."""
-        changes = [(self.places[path], text) for path, text in news.items() if self.parts.get(path) != text]
+        """
+        The payload with other texts; nothing is mutated, and an unchanged payload stays the same object.
+
+        A path that is not the payload's own stands for a message that had no text, and changes nothing.
+        """
+        changes = [(self.places[path], text) for path, text in news.items() if self.parts.get(path, text) != text]
         return put(self.value, changes) if changes else self.value
 
 

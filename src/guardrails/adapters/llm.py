@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
-from guardrails.adapters.sse import Piece, Reading
+from guardrails.adapters.leaves import texts_of
+from guardrails.adapters.sse import Piece, Reader, Reading
 from guardrails.core.payload import Item, Place
 from guardrails.core.selectors import Index
 
@@ -86,6 +88,37 @@ def message_events(data: dict[str, Any]) -> Reading:
     return Reading([], lambda _key: kind == "message_stop", last=kind == "message_stop")
 
 
-def any_events(_data: dict[str, Any]) -> Reading:
-    """Events that each stand for themselves."""
-    return Reading([], lambda _key: True)
+# Keys under which applications and models stream a text in pieces.
+PIECES: Final = words("chunk content delta response text token")
+_MESSAGE_EVENTS: Final = words("content_block_delta content_block_start content_block_stop message_start message_stop")
+
+
+def events_with(pieces: Collection[str] = PIECES) -> Reader:
+    """
+    Reads events of any sender: those that are known by their form, and others by their keys.
+
+    Args:
+        pieces: Keys whose text goes on in the next event; every other text stands for itself.
+    """
+    keys = frozenset(pieces)
+
+    def read(data: dict[str, Any]) -> Reading:
+        kind = data.get("type")
+        if isinstance(data.get("choices"), list):
+            return chat_events(data)
+        if isinstance(kind, str) and kind.startswith("response."):
+            return response_events(data)
+        if kind in _MESSAGE_EVENTS:
+            return message_events(data)
+        texts = texts_of(data)
+        found = [
+            Piece(("at", place), place, texts.parts[path])
+            for path, place in texts.places.items()
+            if isinstance(place[-1], Item) and place[-1].key in keys
+        ]
+        return Reading(found, lambda _key: data.get("done") is True, is_known=False)  # as Ollama ends a stream
+
+    return read
+
+
+any_events: Final = events_with()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email
-import re
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.message import Message as AnyMail
@@ -12,6 +11,7 @@ from email.utils import getaddresses
 from typing import Final
 
 from guardrails.adapters.html import Span, rewritten, spans
+from guardrails.adapters.ids import is_opaque
 from guardrails.core.context import current
 from guardrails.core.message import Message
 from guardrails.errors import Denied
@@ -19,7 +19,6 @@ from guardrails.errors import Denied
 CONVERSATION: Final = "X-Guardrails-Conversation"
 _HEADERS: Final = ("Subject", "Comments", "Keywords", "Thread-Topic")
 _SIGNED: Final = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
-_OPAQUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class Mail:
@@ -101,7 +100,7 @@ class Mail:
                 self.copy[name] = " ".join(new[path].splitlines())
         for path, part in self._texts.items():
             self._write(path, part, new)
-        if carries and sealed.conversation is not None and _OPAQUE.fullmatch(sealed.conversation):
+        if carries and sealed.conversation is not None and is_opaque(sealed.conversation):
             del self.copy[CONVERSATION]
             self.copy[CONVERSATION] = sealed.conversation
         return self.copy

@@ -7,18 +7,19 @@ Source of the format: WHATWG HTML, server-sent events.
 from __future__ import annotations
 
 import codecs
-import copy
 import json
 import re
 from collections.abc import Callable, Collection, Hashable, Iterator
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
-from guardrails.adapters.leaves import texts_of, without_tokens
-from guardrails.core.payload import Place, put
+from guardrails.adapters.joined import JoinedFilter
+from guardrails.adapters.leaves import Texts, texts_of, without_tokens
+from guardrails.core.payload import Item, Place, put
 from guardrails.core.replies import OwnReply, ReplyFilter
 from guardrails.errors import Denied
 
 MOST_CHARACTERS: Final = 8 * 1024 * 1024  # of one event
+MOST_TEXTS: Final = 1_000  # that have begun in a stream and not ended
 _END_OF_EVENT: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
 _LINE: Final = re.compile(r"\r\n|\n|\r")  # and nothing else: U+2028 and its like may stand in the middle of JSON
 _FIELDS: Final = ("event:", "id:", "retry:")
@@ -40,11 +41,13 @@ class Reading(NamedTuple):
         pieces: Pieces of texts that go on in later events.
         ended: Whether a text with this key ends here.
         last: Whether the provider says that no event follows.
+        is_known: Whether the pieces are known to be pieces of one text.
     """
 
     pieces: list[Piece]
     ended: Callable[[Any], bool]
     last: bool = False
+    is_known: bool = True
 
 
 Reader = Callable[[dict[str, Any]], Reading]
@@ -54,11 +57,11 @@ class _Kept(NamedTuple):
     """
     The last event that carried a piece of a text: what is left at its end leaves in an event like it.
 
-    The event's other texts are empty here, because they have left already.
+    Its pieces are empty here, because they have left already, and its other texts are masked.
     """
 
     head: list[str]
-    data: dict[str, Any]
+    data: Any
     place: Place
 
 
@@ -78,7 +81,7 @@ class Events:
         self._skip = skip
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
-        self._filters: dict[Hashable, ReplyFilter] = {}
+        self._filters: dict[Hashable, ReplyFilter | JoinedFilter] = {}
         self._kept: dict[Hashable, _Kept] = {}
         self.is_done: bool = False  # the provider said that nothing follows
         self._more = 0  # events of ours so far, in streams that number theirs
@@ -114,50 +117,68 @@ class Events:
                 yield _event(head, None)
             return
         written = "\n".join(data)
-        parsed = _parsed(written)
-        if isinstance(parsed, dict):
-            yield from self._read(head, parsed)
+        if written == "[DONE]":
+            self.is_done = True
+            yield from self._ends(lambda _key: True)
+            yield _event(head, written)
             return
-        yield from self._ends(lambda _key: True)
-        self.is_done = self.is_done or written == "[DONE]"
-        yield _event(head, written if written == "[DONE]" else self._own.whole(written))
+        yield from self._read(head, _parsed(written, otherwise=_Plain(written)))
 
-    def _read(self, head: list[str], data: dict[str, Any]) -> Iterator[str]:
-        reading = self._reader(data)
+    def _read(self, head: list[str], data: Any) -> Iterator[str]:
+        """One event; of text without a structure, every event goes on where the last one stopped."""
+        if isinstance(data, dict):
+            reading = self._reader(data)
+        elif isinstance(data, str):
+            reading = Reading([Piece((type(data),), (), data)], lambda _key: False, is_known=False)
+        else:
+            reading = Reading([], lambda _key: False)
         self.is_done = self.is_done or reading.last
-        own = {piece.key for piece in reading.pieces}
+        pieces = [piece for piece in reading.pieces if not _is_skipped(piece.place, self._skip)]
+        own = {piece.key for piece in pieces}
         yield from self._ends(lambda key: key not in own and reading.ended(key))
         data = without_tokens(self._numbered(data))
-        changes: list[tuple[Place, str]] = []
-        others = texts_of(data, skip=self._skip, places=[piece.place for piece in reading.pieces])
-        empty = [(place, "") for place in (*(piece.place for piece in reading.pieces), *others.places.values())]
-        for key, place, text in reading.pieces:
-            one = self._filters.setdefault(key, self._own.filter())
+        others = texts_of(data, skip=self._skip, places=[piece.place for piece in pieces]) if data != "" else Texts(data)
+        rest = (
+            []
+            if isinstance(data, str)
+            else [(others.places[at], self._own.whole(text)) for at, text in others.parts.items()]
+        )
+        empty = _put(data, [*rest, *((piece.place, "") for piece in pieces)])
+        for key, place, text in pieces:
+            one = self._filters.get(key) or self._added(key, is_known=reading.is_known)
             out = one.feed(text)
             if reading.ended(key):
                 out += self._filters.pop(key).flush()
                 self._kept.pop(key, None)
             else:
-                self._kept[key] = _Kept(head, cast("dict[str, Any]", put(data, empty)), place)
-            changes.append((place, out))
-        changes += [(others.places[path], self._own.whole(text)) for path, text in others.parts.items()]
-        yield _event(head, json.dumps(put(data, changes), ensure_ascii=False, separators=(",", ":")))
+                self._kept[key] = _Kept(head, empty, place)
+            rest.append((place, out))
+        new = _put(data, rest)
+        if new or not isinstance(new, _Plain):  # text that is held back leaves no empty line
+            yield self._framed(head, new)
+
+    def _added(self, key: Hashable, *, is_known: bool) -> ReplyFilter | JoinedFilter:
+        if len(self._filters) >= MOST_TEXTS:
+            raise Denied(f"more than {MOST_TEXTS} texts at once in a stream", control="caps")
+        self._filters[key] = self._own.filter() if is_known else JoinedFilter(self._own)
+        return self._filters[key]
 
     def _ends(self, ended: Callable[[Any], bool]) -> Iterator[str]:
         for key in [key for key in self._filters if ended(key)]:
             left = self._filters.pop(key).flush()
             kept = self._kept.pop(key)
             if left:
-                data = copy.deepcopy(kept.data)
-                if isinstance(data.get("sequence_number"), int):
+                data = kept.data
+                if isinstance(data, dict) and isinstance(data.get("sequence_number"), int):
                     self._more += 1
-                    data["sequence_number"] += self._more
-                yield _event(
-                    kept.head, json.dumps(put(data, [(kept.place, left)]), ensure_ascii=False, separators=(",", ":"))
-                )
+                    data = {**data, "sequence_number": data["sequence_number"] + self._more}
+                yield self._framed(kept.head, _put(data, [(kept.place, left)]))
 
-    def _numbered(self, data: dict[str, Any]) -> dict[str, Any]:
-        if self._more and isinstance(data.get("sequence_number"), int):
+    def _framed(self, head: list[str], data: Any) -> str:
+        return _event(head, str(data) if isinstance(data, _Plain) else _json(data))
+
+    def _numbered(self, data: Any) -> Any:
+        if self._more and isinstance(data, dict) and isinstance(data.get("sequence_number"), int):
             return {**data, "sequence_number": data["sequence_number"] + self._more}
         return data
 
@@ -167,8 +188,47 @@ def _event(head: list[str], data: str | None) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def _parsed(text: str) -> object:
+class JsonLines(Events):
+    """The same for one JSON value a line (`application/x-ndjson`)."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What may leave now."""
+        self._held += self._decoder.decode(data)
+        if len(self._held) > MOST_CHARACTERS:
+            raise Denied(f"a line of more than {MOST_CHARACTERS} characters", control="caps")
+        *lines, self._held = self._held.split("\n")
+        return "".join(out for line in lines for out in self._event(line)).encode()
+
+    def _event(self, block: str) -> Iterator[str]:
+        if block.strip():
+            yield from self._read([], _parsed(block, otherwise=_Plain(block)))
+
+    def _framed(self, head: list[str], data: Any) -> str:
+        del head
+        return f"{data if isinstance(data, _Plain) else _json(data)}\n"
+
+
+class _Plain(str):
+    """Data of an event that is no JSON."""
+
+    __slots__ = ()
+
+
+def _put(data: Any, changes: list[tuple[Place, str]]) -> Any:
+    new = put(data, changes) if changes else data
+    return _Plain(new) if isinstance(data, _Plain) and isinstance(new, str) else new
+
+
+def _is_skipped(place: Place, skip: Collection[str]) -> bool:
+    return any(isinstance(step, Item) and step.key in skip for step in place)
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _parsed(text: str, *, otherwise: object) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return otherwise

@@ -1,8 +1,8 @@
 """
 A guard around an ASGI application (Starlette, FastAPI, Django, FastMCP over HTTP): `GuardASGI(app, guard)`.
 
-Requests with a JSON body arrive masked, answers leave masked: whole for JSON and text, and streams (events, chunks of text)
-as they pass. Pure ASGI, so that context variables and background tasks work as before.
+Bodies in JSON, forms and text arrive masked; answers leave masked: JSON whole, and text, events and lines of JSON as they pass.
+Pure ASGI, so that context variables and background tasks work as before.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import math
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final, TypeAlias
 
+from guardrails.adapters.chunks import TextChunks, charset_of
 from guardrails.adapters.leaves import Texts, texts_of
-from guardrails.adapters.llm import any_events
-from guardrails.adapters.sse import Events
+from guardrails.adapters.llm import PIECES, events_with
+from guardrails.adapters.sse import Events, JsonLines, Reader
 from guardrails.core.codecs import decode, encode
 from guardrails.core.context import current
 from guardrails.core.guard import Guard
@@ -30,7 +31,8 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_BYTES: Final = 1_048_576
-_JSON: Final = ("application/json", "+json")
+_JSON: Final = ("/json", "+json")
+_LINES: Final = frozenset({"application/x-ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines"})
 
 
 class GuardASGI:
@@ -39,9 +41,11 @@ class GuardASGI:
 
     Args:
         app: The application.
-        guard: Its messages are the texts of a request's JSON body; answers are masked where it has a mask control.
+        guard: Its messages are the texts of a request's body; answers are masked where it has a mask control.
         paths: Prefixes of the paths that are guarded.
         skip: Keys of JSON bodies that are no text, such as ids.
+        pieces: Keys under which a stream of events sends a text in pieces, so that it is masked across them; `()` when
+            every event stands for itself. OpenAI's and Anthropic's events are known, and events of plain text always go on.
         reply: "mask", "restore" or "pass".
         most_bytes: Longer bodies of requests are refused with 413, longer JSON answers with 500.
     """
@@ -53,6 +57,7 @@ class GuardASGI:
         *,
         paths: Collection[str] = ("/",),
         skip: Collection[str] = (),
+        pieces: Collection[str] = PIECES,
         reply: str | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> None:
@@ -60,6 +65,7 @@ class GuardASGI:
         self._guard = guard
         self._paths = tuple(paths)
         self._skip = frozenset(skip)
+        self._reader = events_with(pieces)
         self._reply = reply or ("mask" if guard.masks else "pass")
         self._most = most_bytes
 
@@ -68,7 +74,7 @@ class GuardASGI:
         if scope["type"] != "http" or not scope["path"].startswith(self._paths):
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, self._skip, self._most)
+        answer = _Answer(send, self._reader, self._skip, self._most)
         refused: GuardrailsError
         try:
             await self._guarded(scope, receive, answer)
@@ -81,8 +87,9 @@ class GuardASGI:
         await _refuse(send, refused)
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        body = await self._body(receive) if _is_json(_header(scope, b"content-type")) else None
-        data = None if not body else decode(body, "json")
+        codec = _codec(_header(scope, b"content-type"))
+        body = None if codec is None else await self._body(receive)
+        data = decode(body, codec) if body and codec is not None else None
         texts = texts_of(data, skip=self._skip) if data is not None else Texts(None)
         ids = current.get()
         message = Message(
@@ -99,7 +106,7 @@ class GuardASGI:
             if body is None:
                 await self._app(scope, receive, answer.send)
                 return
-            changed: Any = body if data is None else encode(texts.put(sealed.parts), "json", like=body)
+            changed: Any = body if data is None else encode(texts.put(sealed.parts), str(codec), like=body)
             headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
             headers.append((b"content-length", str(len(changed)).encode()))
             await self._app({**scope, "headers": headers}, _replayed(changed, receive), answer.send)
@@ -120,10 +127,11 @@ class GuardASGI:
 class _Answer:
     """What the application sends, masked on its way."""
 
-    def __init__(self, send: Send, skip: frozenset[str], most: int) -> None:
+    def __init__(self, send: Send, reader: Reader, skip: frozenset[str], most: int) -> None:
         self.own: OwnReply | None = None
         self.has_started: bool = False
         self._send = send
+        self._reader = reader
         self._skip = skip
         self._most = most
         self._start: MutableMapping[str, Any] = {}
@@ -136,30 +144,41 @@ class _Answer:
         own = self.own
         assert own is not None  # noqa: S101 - set before the application is called
         if event["type"] == "http.response.start":
-            self._start = event
-            self._kind = _header(event, b"content-type")
-            if not (_is_json(self._kind) or self._kind.startswith("text/")):
-                await self._begin(event)
-            elif self._kind.startswith("text/event-stream"):
-                self._stream = Events(own, any_events, self._skip)
-                await self._begin(_without_length(event))
-            return
-        if event["type"] != "http.response.body":
-            await self._send(event)
-            return
-        data, more = event.get("body", b""), bool(event.get("more_body"))
-        if self._stream is not None:
-            await self._send_events(own, data, more=more)
-        elif self.has_started:
+            await self._begin(own, event)
+        elif event["type"] != "http.response.body":
             await self._send(event)
         else:
-            await self._hold(own, data, more=more)
+            await self._body(own, event)
 
-    async def _begin(self, start: MutableMapping[str, Any]) -> None:
+    async def _begin(self, own: OwnReply, start: MutableMapping[str, Any]) -> None:
+        self._start = start
+        self._kind = kind = _header(start, b"content-type")
+        if not (_is_json(kind) or _is_lines(kind) or _is_text(kind)):
+            await self._started(start)
+            return
+        if _header(start, b"content-encoding") not in ("", "identity"):
+            raise Denied("an answer that is compressed inside the guard; compress outside it", control="binding", sent=True)
+        if _is_json(kind):
+            return  # masked whole
+        if kind.startswith("text/event-stream"):
+            self._stream = Events(own, self._reader, self._skip)
+        elif _is_lines(kind):
+            self._stream = JsonLines(own, self._reader, self._skip)
+        else:
+            self._stream = TextChunks(own, charset_of(kind))
+
+    async def _started(self, start: MutableMapping[str, Any]) -> None:
         self.has_started = True
         await self._send(start)
 
-    async def _send_events(self, own: OwnReply, data: bytes, *, more: bool) -> None:
+    async def _body(self, own: OwnReply, event: MutableMapping[str, Any]) -> None:
+        data, more = event.get("body", b""), bool(event.get("more_body"))
+        if self._stream is None and self.has_started:
+            await self._send(event)
+            return
+        if self._stream is None:
+            await self._hold(own, data, more=more)
+            return
         stream = self._stream
 
         def masked() -> bytes:
@@ -167,11 +186,16 @@ class _Answer:
             return out if more else out + stream.flush()
 
         out = await own.ask(masked, len(data))
+        if not self.has_started:
+            start = _without_length(self._start)
+            if not more:
+                start["headers"].append((b"content-length", str(len(out)).encode()))
+            await self._started(start)
         if out or not more:
             await self._send({"type": "http.response.body", "body": out, "more_body": more})
 
     async def _hold(self, own: OwnReply, data: bytes, *, more: bool) -> None:
-        """JSON and plain text are short: they are masked whole."""
+        """JSON is short, and can be read at its end only."""
         self._held += data
         if len(self._held) > self._most:
             raise Denied(f"an answer of more than {self._most} bytes", control="caps", sent=True)
@@ -180,13 +204,13 @@ class _Answer:
         body = await own.ask(lambda: self._masked(own), len(self._held))
         start = _without_length(self._start)
         start["headers"].append((b"content-length", str(len(body)).encode()))
-        await self._begin(start)
+        await self._started(start)
         await self._send({"type": "http.response.body", "body": body})
 
     def _masked(self, own: OwnReply) -> bytes:
         body = self._held
-        if not _is_json(self._kind) or not body:
-            return own.whole(body.decode("utf-8", "replace")).encode()
+        if not body:
+            return body
         texts = texts_of(decode(body, "json"), skip=self._skip)
         news = {path: own.whole(text) for path, text in texts.parts.items()}
         changed: Any = encode(texts.put(news), "json", like=body)
@@ -211,8 +235,10 @@ async def _refuse(send: Send, error: GuardrailsError) -> None:
     headers = [(b"content-type", b"application/json")]
     if isinstance(error, RateLimited) and error.retry_after is not None:
         headers.append((b"retry-after", str(math.ceil(error.retry_after)).encode()))
-    if isinstance(error, Denied) and error.control == "caps":
-        status = 413 if error.sent is False else 500
+    if isinstance(error, Denied) and error.sent:
+        status = 500  # the application has answered, and its answer is withheld
+    elif isinstance(error, Denied) and error.control == "caps":
+        status = 413
     body = json.dumps({"error": type(error).__name__, "message": str(error)}).encode()
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -228,4 +254,22 @@ def _without_length(start: MutableMapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_json(kind: str) -> bool:
-    return any(one in kind.partition(";")[0] for one in _JSON)
+    return kind.partition(";")[0].strip().lower().endswith(_JSON)
+
+
+def _is_lines(kind: str) -> bool:
+    return kind.partition(";")[0].strip().lower() in _LINES
+
+
+def _is_text(kind: str) -> bool:
+    """Also an answer that does not say what it is: frameworks leave it out for streams of text."""
+    return kind == "" or kind.lower().startswith("text/")
+
+
+def _codec(kind: str) -> str | None:
+    """How a request's body is read; None for one that passes."""
+    if _is_json(kind):
+        return "json"
+    if kind.lower().startswith("application/x-www-form-urlencoded"):
+        return "form"
+    return "utf8" if kind.lower().startswith("text/") else None

@@ -8,13 +8,13 @@ exceptions. Ids of `guardrails.context` travel in the message's headers, and are
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Final
 
 from guardrails.adapters.hosts import host
-from guardrails.core.context import context, current
+from guardrails.adapters.ids import IDS, carried_ids
+from guardrails.core.context import context
 from guardrails.core.guard import Guard
 from guardrails.core.repeats import repeats
 from guardrails.errors import ConfigError, Denied
@@ -25,8 +25,6 @@ import celery  # noqa: E402 - said first what to install
 
 __all__ = ["guard_send_task", "guarded_task"]
 
-_IDS: Final = ("tenant", "conversation", "actor")
-_OPAQUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _HIDDEN: Final = ("link", "link_error", "chain", "chord")  # their tasks' arguments travel inside this message
 
 
@@ -70,7 +68,7 @@ class _GuardedTask(celery.Task):  # type: ignore[misc]  # celery has no types
             GuardrailsError: It was refused; nothing was published.
             ConfigError: Which argument is the text cannot be told; write `guard_options={"text": ...}` or False.
         """
-        headers = {**(headers or {}), **_carried()}
+        headers = {**(headers or {}), **carried_ids("guardrails_")}
         given = {"task_id": task_id, "headers": headers, **options}
         if self.guard_options is False or self.guard is None:
             return super().apply_async(args, kwargs, **given)
@@ -111,7 +109,7 @@ class _GuardedTask(celery.Task):  # type: ignore[misc]  # celery has no types
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task, with the ids of whoever published it."""
         headers = self.request.headers or {}
-        ids = {name: headers[f"guardrails_{name}"] for name in _IDS if isinstance(headers.get(f"guardrails_{name}"), str)}
+        ids = {name: headers[f"guardrails_{name}"] for name in IDS if isinstance(headers.get(f"guardrails_{name}"), str)}
         with context(**ids):
             return super().__call__(*args, **kwargs)
 
@@ -154,9 +152,3 @@ def guard_send_task(app: Any, *, others: str = "refuse") -> None:
         return plain(name, args, kwargs, **options)
 
     sends.send_task = send_task
-
-
-def _carried() -> dict[str, str]:
-    ids = current.get()
-    found = {f"guardrails_{name}": getattr(ids, name) for name in _IDS}
-    return {name: value for name, value in found.items() if value is not None and _OPAQUE.fullmatch(value)}
