@@ -235,7 +235,7 @@ async def _refuse(send: Send, error: GuardrailsError) -> None:
     headers = [(b"content-type", b"application/json")]
     if isinstance(error, RateLimited) and error.retry_after is not None:
         headers.append((b"retry-after", str(math.ceil(error.retry_after)).encode()))
-    if isinstance(error, Denied) and error.sent:
+    if isinstance(error, Denied) and error.sent is not False:
         status = 500  # the application has answered, and its answer is withheld
     elif isinstance(error, Denied) and error.control == "caps":
         status = 413
