@@ -8,9 +8,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from guardrails import Guard, MaskPII
+from guardrails import Guard, MaskPII, context
 from guardrails.adapters.html import spans
 from guardrails.integrations.httpx2 import GuardTransport
+from guardrails.pii import Vault
 
 EMAIL = "ann@example.com"
 OTHER = "eve@example.com"
@@ -62,3 +63,35 @@ def test_g3_a_text_that_is_repeated_token_by_token_is_left_out() -> None:
 def test_g3_places_in_html_are_counted_as_its_parser_counts() -> None:
     for source in ("a\x0bb\n<p>{}</p>", "a\rb\n<p>{}</p>", "\u2028\n<p>{}</p>", "\x1c\n\x1d\n<p>{}</p>"):
         assert EMAIL in [span.text for span in spans(source.format(EMAIL))]
+
+
+def tool_call(arguments: str) -> dict[str, Any]:
+    return {"tool_calls": [{"index": 0, "id": "t", "function": {"name": "look", "arguments": arguments}}]}
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize("granted", [True, False])
+def test_g5_tokens_come_back_in_words_and_not_in_what_a_tool_is_called_with(is_stream: bool, granted: bool) -> None:  # noqa: FBT001
+    mask = MaskPII(
+        names="off",
+        vault=Vault(),
+        operators={"DEFAULT": "pseudonym"},
+        restore_into=["tools"] if granted else [],
+    )
+    seen: list[str] = []
+
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        token = json.loads(request.content)["messages"][0]["content"]
+        seen.append(token)
+        said = {"content": f"to {token}", **tool_call(json.dumps({"to": token}))}
+        if not is_stream:
+            return httpx2.Response(200, json={"choices": [{"index": 0, "message": said}]})
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=event(said).encode())
+
+    transport = GuardTransport(Guard(mask), httpx2.MockTransport(provider), routes="openai", reply="restore")
+    with httpx2.Client(transport=transport) as client, context(conversation="c-1"):
+        question = {"messages": [{"role": "user", "content": EMAIL}]}
+        answer = client.post("https://llm.example.com/chat/completions", json=question).text
+    assert EMAIL not in seen[0]
+    assert f"to {EMAIL}" in answer
+    assert (seen[0] in answer) is not granted

@@ -269,7 +269,7 @@ class _Exchange:
         self._is_shortened = kept is not data
         self._replied = texts_of(kept, skip=self._route.reply_skip)
         if response.status_code >= ERROR:
-            masked = {path: own.whole(text) for path, text in self._replied.parts.items()}
+            masked = {path: own.whole(text, path) for path, text in self._replied.parts.items()}
             raise ProviderError(self.answered(masked), response.status_code)
         return dict(self._replied.parts)
 

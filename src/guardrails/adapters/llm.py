@@ -49,7 +49,9 @@ def chat_events(data: dict[str, Any]) -> Reading:
             function = tool.get("function") if isinstance(tool, dict) else None
             if isinstance(function, dict) and isinstance(function.get("arguments"), str):
                 steps = (*way, Item("tool_calls"), Index(place), Item("function"), Item("arguments"))
-                pieces.append(Piece((number, "tool", tool.get("index", place)), steps, function["arguments"]))
+                pieces.append(
+                    Piece((number, "tool", tool.get("index", place)), steps, function["arguments"], is_argument=True)
+                )
         if choice.get("finish_reason") is not None:
             ended.add(number)
     return Reading(pieces, lambda key: key[0] in ended)
@@ -63,7 +65,8 @@ def response_events(data: dict[str, Any]) -> Reading:
     named = tuple(data.get(field) for field in ("item_id", "output_index", "content_index", "summary_index"))
     if kind.endswith(".delta") and isinstance(data.get("delta"), str) and not kind.startswith("response.audio.delta"):
         key = (kind.removesuffix(".delta"), *named)
-        return Reading([Piece(key, (Item("delta"),), data["delta"])], lambda _key: False)
+        called_with = kind.endswith(("_arguments.delta", "_input.delta", "_code.delta"))
+        return Reading([Piece(key, (Item("delta"),), data["delta"], called_with)], lambda _key: False)
     if kind in ("response.completed", "response.incomplete", "response.failed", "error"):
         return Reading([], lambda _key: True, last=True)
     if kind == "response.output_item.done":
@@ -78,7 +81,7 @@ def message_events(data: dict[str, Any]) -> Reading:
     delta = data.get("delta")
     if kind == "content_block_delta" and isinstance(delta, dict):
         pieces = [
-            Piece((index, field), (Item("delta"), Item(field)), delta[field])
+            Piece((index, field), (Item("delta"), Item(field)), delta[field], field == "partial_json")
             for field in ("text", "partial_json", "thinking")
             if isinstance(delta.get(field), str)
         ]

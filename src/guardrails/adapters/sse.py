@@ -26,11 +26,12 @@ _FIELDS: Final = ("event:", "id:", "retry:")
 
 
 class Piece(NamedTuple):
-    """A piece of a longer text: which text, where it stands in the event, and what it says."""
+    """A piece of a longer text: which text, where it stands in the event, what it says, and whether a tool is called with it."""
 
     key: Hashable
     place: Place
     text: str
+    is_argument: bool = False
 
 
 class Reading(NamedTuple):
@@ -141,11 +142,12 @@ class Events:
         rest = (
             []
             if isinstance(data, str)
-            else [(others.places[at], self._own.whole(text)) for at, text in others.parts.items()]
+            else [(others.places[at], self._own.whole(text, at)) for at, text in others.parts.items()]
         )
         empty = _put(data, [*rest, *((piece.place, "") for piece in pieces)])
-        for key, place, text in pieces:
-            one = self._filters.get(key) or self._added(key, is_known=reading.is_known)
+        for key, place, text, is_argument in pieces:
+            way = ("arguments",) if is_argument else ()
+            one = self._filters.get(key) or self._added(key, way, is_known=reading.is_known)
             out = one.feed(text)
             if reading.ended(key):
                 out += self._filters.pop(key).flush()
@@ -157,10 +159,10 @@ class Events:
         if new or not isinstance(new, _Plain):  # text that is held back leaves no empty line
             yield self._framed(head, new)
 
-    def _added(self, key: Hashable, *, is_known: bool) -> ReplyFilter | JoinedFilter:
+    def _added(self, key: Hashable, way: tuple[str, ...], *, is_known: bool) -> ReplyFilter | JoinedFilter:
         if len(self._filters) >= MOST_TEXTS:
             raise Denied(f"more than {MOST_TEXTS} texts at once in a stream", control="caps")
-        self._filters[key] = self._own.filter() if is_known else JoinedFilter(self._own)
+        self._filters[key] = self._own.filter(*way) if is_known else JoinedFilter(self._own)
         return self._filters[key]
 
     def _ends(self, ended: Callable[[Any], bool]) -> Iterator[str]:

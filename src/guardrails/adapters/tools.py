@@ -77,7 +77,7 @@ async def called(
         except Exception as error:  # noqa: BLE001 - raised again below without what is chained to it
             failed = ToolFailed(own.whole(str(error)))
         if failed is None and is_error(result.value):
-            failed = ToolFailed(result.put({path: own.whole(text) for path, text in result.parts.items()}))
+            failed = ToolFailed(result.put({path: own.whole(text, path) for path, text in result.parts.items()}))
         if failed is not None:
             raise failed
         replied.append(result)

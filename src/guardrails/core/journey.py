@@ -312,13 +312,13 @@ class Journey:
                 filters.append((self.bound.restoring(), _MASK_FILTER))
             stream._closed_to_team = True  # noqa: SLF001 - core's own
 
-    def reply_filters(self) -> list[Filter]:
-        """Fresh filters for one text of a reply that only the send itself can read."""
+    def reply_filters(self, way: Sequence[str]) -> list[Filter]:
+        """Fresh filters for one text, at the end of *way*, of a reply that only the send itself can read."""
         masker, mode = self.plan.stack.masker, self.plan.reply
         if masker is None or mode == "pass" or self._only_watched() or self.plan.stack.mask in self.skipped:
             return []
         filters: list[Filter] = [getattr(self.bound, "replies", masker).filter()]
-        if mode == "restore":
+        if mode == "restore" and self.bound.restores_at(way):
             filters.append(self.bound.restoring())
         return filters
 

@@ -30,13 +30,18 @@ class OwnReply:
     def __init__(self, journey: Journey) -> None:
         self._journey = journey
 
-    def filter(self) -> ReplyFilter:
-        """A fresh filter that masks one text, and restores it where the decoration says so."""
-        return ReplyFilter(self._journey.reply_filters(), self._journey)
+    def filter(self, *way: str) -> ReplyFilter:
+        """
+        A fresh filter that masks one text, and restores it where the decoration says so.
 
-    def whole(self, text: str) -> str:
-        """A text that arrived in one piece."""
-        one = self.filter()
+        Args:
+            way: Names that lead to the text, or paths of names: nothing is restored into what a tool is called with.
+        """
+        return ReplyFilter(self._journey.reply_filters(way), self._journey)
+
+    def whole(self, text: str, *way: str) -> str:
+        """A text that arrived in one piece; *way* as in `filter`."""
+        one = self.filter(*way)
         return one.feed(text) + one.flush()
 
     def ended(self) -> None:

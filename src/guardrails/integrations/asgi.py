@@ -212,7 +212,7 @@ class _Answer:
         if not body:
             return body
         texts = texts_of(decode(body, "json"), skip=self._skip)
-        news = {path: own.whole(text) for path, text in texts.parts.items()}
+        news = {path: own.whole(text, path) for path, text in texts.parts.items()}
         changed: Any = encode(texts.put(news), "json", like=body)
         return bytes(changed)
 

@@ -114,15 +114,15 @@ def said(lines: list[str]) -> str:
 class OverHttpx(_Http):
     name = "httpx"
     package = "httpx"
-    module = httpx
-    ours = over_httpx
+    module: ClassVar[ModuleType] = httpx
+    ours: ClassVar[Any] = over_httpx
 
 
 class OverHttpx2(_Http):
     name = "httpx2"
     package = "httpx2"
-    module = httpx2
-    ours = over_httpx2
+    module: ClassVar[ModuleType] = httpx2
+    ours: ClassVar[Any] = over_httpx2
 
 
 class OpenAI(Host):

@@ -8,6 +8,7 @@ Masking for one person: tokens of their own, their own data let through, and wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, final
@@ -24,6 +25,7 @@ from guardrails.pii.vault.session import TOKEN, Restorer, Session
 from guardrails.pii.vault.vault import Vault
 
 RESTORABLE: Final = frozenset({"links", "tools"})
+_NAME: Final = re.compile(r"\w+")
 _OF_TOOLS: Final = frozenset({"tool_calls", "function_call", "tool_use", "arguments", "input"})
 
 
@@ -119,12 +121,19 @@ class BoundMask:
 
         Args:
             text: What came back.
-            way: Names of the fields and keys that lead to it.
+            way: Names of the fields and keys that lead to it, or paths of such names.
         """
-        if "tools" not in self.restore_into and not _OF_TOOLS.isdisjoint(one for one in way if isinstance(one, str)):
+        if not self.restores_at(way):
             return text
         restoring = self.restoring()
         return restoring.feed(text) + restoring.flush()
+
+    def restores_at(self, way: Sequence[object], /) -> bool:
+        """Whether values come back where *way* leads: not into what a tool is called with, unless that is granted."""
+        if "tools" in self.restore_into:
+            return True
+        names = (name for one in way if isinstance(one, str) for name in _NAME.findall(one))
+        return _OF_TOOLS.isdisjoint(names)
 
     def restoring(self) -> RestoreFilter:
         """A fresh filter that restores a stream."""
