@@ -66,7 +66,7 @@ class Gate:
         self._guard = guard
         self._routes = [(_compiled(route), _Roles.of(route), route) for route in routes]
         self._reply = reply or ("mask" if guard.masks else "pass")
-        self.masks = self._reply in ("mask", "restore")
+        self.masks: bool = self._reply in ("mask", "restore")
         self._responds = refusals == "respond"
         self._passes = others == "pass"
         self._charged: OrderedDict[bytes, int] = OrderedDict()
