@@ -10,7 +10,7 @@ import pytest
 
 from guardrails import Call, ConfigError, Denied, Deny, Guard, Message, Unavailable, check
 from guardrails.core import registry
-from guardrails.core.observe import Ended, observe, stop_observing
+from guardrails.core.observe import Ended, Ending, observe, stop_observing
 from guardrails.core.rehearsal import rehearse, staged
 
 TO = "+12125550173"
@@ -117,9 +117,11 @@ def test_a_closed_guard_is_not_well() -> None:
 class Listening:
     def __init__(self) -> None:
         self.heard: list[Ended] = []
+        self.last: Any = None
 
-    def ended(self, send: Ended, /) -> None:
-        self.heard.append(send)
+    def ended(self, send: Ending, /) -> None:
+        self.heard.append(send.whole())
+        self.last = send
 
 
 def _raising(to: str, body: str) -> None:
@@ -158,10 +160,12 @@ def test_an_observer_is_told_once_of_every_send_whatever_became_of_it() -> None:
     assert [slot.name for slot, _ in listening.heard[0].controls] == ["no_shouting", "passing"]
     assert all(seconds >= 0 for _, seconds in listening.heard[0].controls)
     assert "hello" not in repr(listening.heard)
+    with pytest.raises(AttributeError):  # what was told may be kept; what it was read from is let go
+        listening.last.controls()
 
 
 class Deaf:
-    def ended(self, _send: Ended, /) -> None:
+    def ended(self, _send: Ending, /) -> None:
         raise ValueError("hello")
 
 

@@ -94,7 +94,6 @@ class Journey:
     send_error: BaseException | None = None
     cut_characters: int | None = None
     started: float = 0.0
-    send_seconds: float = 0.0  # set when it is over
     not_evaluated: tuple[str, ...] = ()
     _send_id: str | None = None
 
@@ -409,7 +408,6 @@ class Journey:
         if self.canary is None:
             self.plan.pulse.beat(self, error)
             if observe.observers:
-                self.send_seconds = time.monotonic() - self.started if self.started else 0.0
                 observe.tell(self, result or self._result(error), self.send_error or error)
         if not self.committed:
             return

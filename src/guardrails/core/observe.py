@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -66,10 +67,82 @@ class Ended(NamedTuple):
     send_seconds: float
 
 
+class Ending:
+    """
+    A send that ends right now, as observers are told: what they do not ask for is not put together.
+
+    It is valid while `Observer.ended` runs, and empty afterwards; `whole()` gives what can be kept.
+
+    Attributes:
+        plan: The decoration.
+        result: As in `Ended`.
+    """
+
+    __slots__ = ("_error", "_journey", "plan", "result")
+
+    def __init__(self, journey: Any, result: str, error: BaseException | None) -> None:
+        self._journey = journey
+        self._error = error
+        self.plan: Plan = journey.plan
+        self.result: str = result
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is no more to tell: nothing noted, nothing unscanned, nothing raised."""
+        journey = self._journey
+        return self._error is None and journey.notes is None and not (journey.reading and journey.reading.unscanned)
+
+    @property
+    def unscanned(self) -> Mapping[str, int]:
+        """Type name to number of values under a selector that are not text."""
+        reading = self._journey.reading
+        unscanned: Mapping[str, int] = _NOTHING if reading is None else reading.unscanned
+        return unscanned
+
+    def why(self) -> tuple[str | None, str | None, str | None]:
+        """Class of what was raised, the control that raised it, and the limit that was reached."""
+        error = self._error
+        if error is None:
+            return None, None, None
+        return type(error).__name__, getattr(error, "control", None), getattr(error, "limit", None)
+
+    def controls(self) -> list[tuple[Slot, float]]:
+        """Each control that was entered, and its own seconds: before the send, at the door, and after it."""
+        found: list[tuple[Slot, float]] = []
+        hop = self._journey.innermost
+        while hop is not None:
+            found.append((hop.slot, hop.used + hop.spent + hop.door))
+            hop = hop.parent
+        return found
+
+    def said(self) -> list[Said]:
+        """What controls noted."""
+        notes = self._journey.notes
+        return [] if notes is None else [Said(getattr(one[0], "slot", None), one[1], one[2], one[4]) for one in notes]
+
+    def whole(self) -> Ended:
+        """All of it, to be kept."""
+        journey = self._journey
+        return Ended(
+            self.plan,
+            self.result,
+            *self.why(),
+            self.controls(),
+            self.said(),
+            self.unscanned,
+            journey._send_id,  # noqa: SLF001 - core's own; asking for it would make one
+            time.monotonic() - journey.started if journey.started else 0.0,
+        )
+
+    def forget(self) -> None:
+        """It leads nowhere any more."""
+        self._journey = self._error = None
+
+
 class Observer(Protocol):
     """Told about every send of this process that ends. Quick, never waits; what it raises is logged by class."""
 
-    def ended(self, send: Ended, /) -> None:
+    def ended(self, send: Ending, /) -> None:
         """One send is over."""
 
 
@@ -94,38 +167,13 @@ def stop_observing(observer: Observer) -> None:
 
 def tell(journey: Any, result: str, error: BaseException | None) -> None:
     """Core's: *journey* is over. Called before it forgets."""
-    controls: list[tuple[Slot, float]] = []
-    hop = journey.innermost
-    while hop is not None:
-        controls.append((hop.slot, hop.used + hop.spent + hop.door))
-        hop = hop.parent
-    notes = journey.notes
-    reading = journey.reading
-    if error is None:
-        kind = control = limit = None
-    else:
-        kind, control, limit = type(error).__name__, getattr(error, "control", None), getattr(error, "limit", None)
-    ended = _new(  # a NamedTuple's own constructor takes twice as long
-        Ended,
-        (
-            journey.plan,
-            result,
-            kind,
-            control,
-            limit,
-            controls,
-            () if notes is None else [Said(getattr(note[0], "slot", None), note[1], note[2], note[4]) for note in notes],
-            _NOTHING if reading is None else reading.unscanned,
-            journey._send_id,  # noqa: SLF001 - core's own; asking for it would make one
-            journey.send_seconds,
-        ),
-    )
+    ending = Ending(journey, result, error)
     for observer in observers:
         try:
-            observer.ended(ended)
+            observer.ended(ending)
         except Exception as failure:  # noqa: BLE001 - the send is over; telemetry must not change what it gave
             _log.error("guardrails: an observer failed with %s", type(failure).__name__)
+    ending.forget()
 
 
 _NOTHING: Final[dict[str, int]] = {}
-_new: Final = tuple.__new__

@@ -90,7 +90,7 @@ SHADOWS: Final = Family(
 CONTROL_SECONDS: Final = Family(
     "guardrails_control_seconds",
     "histogram",
-    "A control's own time: before the send, at the door, and after it.",
+    "A control's own time (before the send, at the door, after it), of one send in 8.",
     ("control", "layer"),
     "guardrails.control.duration",
     "s",

@@ -6,6 +6,7 @@ One lock, re-entrant, because a garbage collector may end a send while another o
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import weakref
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from guardrails.core import registry
-from guardrails.core.observe import Ended, observe, stop_observing
+from guardrails.core.observe import Ending, observe, stop_observing
 from guardrails.telemetry import families
 from guardrails.telemetry.families import Sample
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BOUNDS: Final = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # seconds
 MOST_SERIES: Final = 2_000  # of one metric
+EVERY: Final = 8  # of so many sends, one has the durations of its controls counted
 _OTHER: Final = "other"
 
 
@@ -51,6 +53,7 @@ class Metrics:
         self._remaining: dict[tuple[str, ...], int] = {}
         self._seconds: dict[Any, list[Any]] = {}  # slot to [sum, count in each bucket ...]
         self._left_out = 0
+        self._turn = itertools.count()
 
     def install(self) -> Self:
         """Count from now on."""
@@ -61,32 +64,33 @@ class Metrics:
         """Count no more; what was counted stays."""
         stop_observing(self)
 
-    def ended(self, send: Ended, /) -> None:
+    def ended(self, send: Ending, /) -> None:
         """One send is over."""
-        plan, result, kind, control, limit, controls, said, unscanned, _, _ = send  # one step, where ten would cost more
-        sends, seconds = self._sends, self._seconds
-        key = (plan.operation, plan.channel, result)
+        plan, sends = send.plan, self._sends
+        key = (plan.operation, plan.channel, send.result)
         with self._lock:
             if key in sends:
                 sends[key] += 1
             else:
                 self._count(sends, key)
-            for slot, took in controls:
-                cell = seconds.get(slot)
-                if cell is None:
-                    cell = self._cell(slot)
-                cell[0] += took
-                cell[1 + bisect_left(BOUNDS, took)] += 1
-            if said:
-                self._listen(send, plan.channel)
-            if unscanned:
-                for name, count in unscanned.items():
-                    self._count(self._unscanned, (plan.channel, name), count)
-            if control is not None or result == "refused":
-                self._count(self._refusals, (plan.channel, control or "", kind or "", limit or ""))
+            if not next(self._turn) % EVERY:
+                for slot, took in send.controls():
+                    cell = self._seconds.get(slot) or self._cell(slot)
+                    cell[0] += took
+                    cell[1 + bisect_left(BOUNDS, took)] += 1
+            if not send.is_plain:
+                self._more(send, plan.channel)
 
-    def _listen(self, send: Ended, channel: str) -> None:
-        for slot, verdict, findings, detail in send.said:
+    def _more(self, send: Ending, channel: str) -> None:
+        self._listen(send, channel)
+        for name, count in send.unscanned.items():
+            self._count(self._unscanned, (channel, name), count)
+        kind, control, limit = send.why()
+        if control is not None or (kind is not None and send.result == "refused"):
+            self._count(self._refusals, (channel, control or "", kind or "", limit or ""))
+
+    def _listen(self, send: Ending, channel: str) -> None:
+        for slot, verdict, findings, detail in send.said():
             if findings:
                 for found in findings.values():
                     for finding in found:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from guardrails.core.observe import Ended, observe, stop_observing
+from guardrails.core.observe import Ended, Ending, observe, stop_observing
 from guardrails.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ class Spans:
         """Make no more."""
         stop_observing(self)
 
-    def ended(self, send: Ended, /) -> None:
+    def ended(self, ending: Ending, /) -> None:
         """One send is over."""
+        send = ending.whole()
         end = time.time_ns()
         took = send.send_seconds + sum(seconds for _, seconds in send.controls)
         span = self._tracer.start_span(
