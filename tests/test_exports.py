@@ -20,7 +20,7 @@ SOURCE = Path(guardrails.__file__).read_text(encoding="utf-8")
 PROMISED = {
     "Allow", "AuditLog", "Blocked", "Call", "ConfigError", "Control", "ControlError", "Conversation", "Defer", "Deferred",
     "Denied", "Deny", "Guard", "GuardrailsError", "Limit", "MaskPII", "Message", "RateLimit", "RateLimited", "Recipient",
-    "Rewrite", "Stream", "Tenant", "Text", "Unavailable", "check", "context", "monitor",
+    "Rewrite", "Stream", "Tenant", "Text", "Unavailable", "check", "context", "from_policy", "monitor",
 }  # fmt: skip
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from guardrails.pii import MaskPII
+    from guardrails.policy import from_policy
     from guardrails.proof.canary import CanaryReport, canary
     from guardrails.ratelimit import Concurrency, Limit, RateLimit, Suppression
 
@@ -65,6 +66,7 @@ _WHERE = {
         "Unavailable",
     ),
     "guardrails.pii": ("MaskPII",),
+    "guardrails.policy": ("from_policy",),
     "guardrails.proof.canary": ("CanaryReport", "canary"),
     "guardrails.ratelimit": ("Concurrency", "Limit", "RateLimit", "Suppression"),
 }
@@ -110,6 +112,7 @@ __all__ = [
     "canary",
     "check",
     "context",
+    "from_policy",
     "monitor",
 ]
 

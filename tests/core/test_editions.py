@@ -13,7 +13,7 @@ from guardrails.core.call import Call
 from guardrails.core.caps import Caps
 from guardrails.core.checks import check, monitor
 from guardrails.core.control import Forward, Io
-from guardrails.core.edition import Edition
+from guardrails.core.edition import Edition, Turn
 from guardrails.core.guard import Guard
 from guardrails.core.message import Message
 from guardrails.core.stack import Stack, platform_slots
@@ -32,6 +32,7 @@ class Policy:
     """Whoever may exchange what a guard is made of."""
 
     def __init__(self, first: Edition) -> None:
+        self.turn = Turn()
         self.first = first
 
     def edition(self) -> Edition:
@@ -274,6 +275,7 @@ class Counting:
     """A source of one edition."""
 
     def __init__(self) -> None:
+        self.turn = Turn()
         self.events: list[str] = []
 
     def edition(self) -> Edition:

@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardrails.core.guard import Guard
 from guardrails.core.message import Message
 from guardrails.errors import ControlError, RateLimited, Unavailable
 from guardrails.keys import Keys
 from guardrails.ratelimit import Limit, RateLimit
 from guardrails.ratelimit.memory import Reserve, Spend
+from guardrails.testing import RecordingSend
 from tests.ratelimit.passage import TICK, Clock, Passage, Refused, send, step
 
 ANN = "+12125550173"
@@ -427,3 +429,24 @@ def test_importing_the_library_does_not_load_limits() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False True\n"
+
+
+def test_other_limits_over_the_same_counters_go_on_with_what_was_counted() -> None:
+    first = RateLimit(Limit("3/minute", per="recipient", name="person"))
+    tighter = first.with_limits(Limit("2/minute", per="recipient", name="person"), Limit("5/hour", name="all"))
+    one, two = Guard(first, channel="sms").wrap(RecordingSend()), Guard(tighter, channel="sms").wrap(RecordingSend())
+    one("+12125550173", "hi")
+    two("+12125550173", "hi")
+    with pytest.raises(RateLimited, match="2 in 60 s"):
+        two("+12125550173", "hi")
+    one("+12125550173", "hi")
+    with pytest.raises(RateLimited, match="3 in 60 s"):
+        one("+12125550173", "hi")
+    assert (first.needs, tighter.needs, len(tighter.limits)) == (("recipient",), ("recipient",), 2)
+
+
+def test_a_limit_with_another_window_is_another_limit() -> None:
+    first = RateLimit(Limit("1/minute", name="all"))
+    other = first.with_limits(Limit("1/hour", name="all"))
+    for limits in (first, other):
+        Guard(limits, channel="sms").wrap(RecordingSend())("+12125550173", "hi")

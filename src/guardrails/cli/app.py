@@ -10,6 +10,7 @@ from guardrails.cli.audit import app as audit_app
 from guardrails.cli.demo import demo
 from guardrails.cli.doctor import doctor
 from guardrails.cli.models import app as models_app
+from guardrails.cli.policy import app as policy_app
 
 app: typer.Typer = typer.Typer(
     name="guardrails",
@@ -23,6 +24,7 @@ app: typer.Typer = typer.Typer(
 )
 app.add_typer(audit_app, name="audit")
 app.add_typer(models_app, name="models")
+app.add_typer(policy_app, name="policy")
 app.command()(demo)
 app.command()(doctor)
 

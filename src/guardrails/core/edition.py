@@ -43,7 +43,15 @@ class Choice(Protocol):
 
 
 class Source(Protocol):
-    """Whoever makes, opens, exchanges and closes the controls of a guard, such as a policy."""
+    """
+    Whoever makes, opens, exchanges and closes the controls of a guard, such as a policy.
+
+    Guards with the same turn change in the same moment, by `exchange_all`, and all of them must be in it.
+    """
+
+    @property
+    def turn(self) -> Turn:
+        """When its guards change."""
 
     def edition(self) -> Edition:
         """What is in force."""
@@ -144,12 +152,16 @@ class Versioned(Generic[T]):
 
     @property
     def now(self) -> T:
-        """The value in force."""
+        """The value in force; one that was left out of an exchange stays."""
         while True:
+            number = self._turn.number
             try:
-                return self._kept[self._turn.number]
-            except KeyError:  # exchanged between the two look-ups: the newer one is there
-                continue
+                return self._kept[number]
+            except KeyError:
+                older = [one for one in list(self._kept) if one < number]
+                if older:
+                    return self._kept[max(older)]
+                # Exchanged between the two look-ups: the newer one is there.
 
     def stage(self, value: T) -> None:
         """Lay *value* ready for the next turn."""

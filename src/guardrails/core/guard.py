@@ -130,7 +130,7 @@ class Guard:
         self._direction = direction
         self._production = production
         self._source = source
-        self._turn: Turn = Turn() if parent is None else parent._turn  # noqa: SLF001 - our own kind
+        self._turn: Turn = parent._turn if parent is not None else Turn() if source is None else source.turn  # noqa: SLF001 - our own kind
         self._edition = Versioned(self._turn, edition)
         self._decorations: weakref.WeakSet[Live] = weakref.WeakSet()
         self._teams: weakref.WeakSet[Guard] = weakref.WeakSet()
@@ -162,19 +162,7 @@ class Guard:
         Raises:
             ConfigError: A decoration or a team guard does not fit; says which. Or somebody else asks.
         """
-        if self._source is None or by is not self._source:
-            raise ConfigError(
-                "the controls of a guard are exchanged by the policy that it was made from, and by nobody else"
-            )
-        with self._turn.lock:
-            if self._production:
-                _require_production(edition.stack.slots)
-            staged = [*self._staged(edition)]
-            for versioned, value in staged:
-                versioned.stage(value)
-            self._turn.number += 1
-            for versioned, _ in staged:
-                versioned.keep_only_now()
+        exchange_all([(self, edition, by)])
 
     def _staged(self, edition: Edition) -> Iterator[tuple[Versioned[Any], Any]]:
         yield self._edition, edition
@@ -559,6 +547,37 @@ def call_control(slot: Slot, method: str) -> BaseException | None:
     except Exception as error:  # noqa: BLE001 - told by name and class; its text may hold anything
         return crashed(error, name=slot.name, where=slot.where, sent=False, after_send=fate(sent=False))
     return None
+
+
+def exchange_all(changes: Sequence[tuple[Guard, Edition, Source]]) -> None:
+    """
+    `Guard.exchange` for several guards that turn together.
+
+    Args:
+        changes: Each guard, what it will be made of, and the source that it was made of.
+
+    Raises:
+        ConfigError: One of them does not fit; nothing has changed.
+    """
+    for guard, _, by in changes:
+        if guard._source is None or by is not guard._source:  # noqa: SLF001 - same module
+            raise ConfigError(
+                "the controls of a guard are exchanged by the policy that it was made from, and by nobody else"
+            )
+    if not changes:
+        return
+    turn = changes[0][0]._turn  # noqa: SLF001
+    with turn.lock:
+        staged: list[tuple[Versioned[Any], Any]] = []
+        for guard, edition, _ in changes:
+            if guard._production:  # noqa: SLF001
+                _require_production(edition.stack.slots)
+            staged += guard._staged(edition)  # noqa: SLF001
+        for versioned, value in staged:
+            versioned.stage(value)
+        turn.number += 1
+        for versioned, _ in staged:
+            versioned.keep_only_now()
 
 
 def _nothing(_message: Message) -> None:

@@ -156,7 +156,7 @@ def _committed(slot: Slot, committed: tuple[Any, ...]) -> bool:
     return any(slot.control is control for control in committed)
 
 
-_OWN = ("binding", "caps")  # refusals that we word ourselves
+_OWN = ("binding", "caps", "policy")  # refusals that we word ourselves
 
 
 async def _refused_at_entry(journey: Journey, refused: Exception) -> Any:

@@ -122,11 +122,7 @@ class Keys:
         Raises:
             ConfigError: It is something else. The value is never shown.
         """
-        key = _decoded(text)
-        del text
-        if key is None:
-            raise ConfigError(f"Keys.from_text: that is not a key of {KEY_BYTES} bytes; {_HOW_TO}")
-        return cls(key)
+        return cls(key_from_text(text))
 
     @classmethod
     def ephemeral(cls) -> Keys:
@@ -219,6 +215,20 @@ class Keys:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Keys hold secrets and cannot be copied or pickled; make them where they are used")
+
+
+def key_from_text(text: str) -> bytes:
+    """
+    The bytes of a key as people write it.
+
+    Raises:
+        ConfigError: It is something else. The value is never shown.
+    """
+    key = _decoded(text)
+    del text
+    if key is None:
+        raise ConfigError(f"that is not a key of {KEY_BYTES} bytes; {_HOW_TO}")
+    return key
 
 
 def _asked(source: Callable[[], Material] | None) -> tuple[bytes, ...]:

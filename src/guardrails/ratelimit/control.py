@@ -9,6 +9,7 @@ timeout does not prove that nobody received it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,7 @@ from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.charge import Charge, Refusal
 from guardrails.ratelimit.cost import Heard, priced, settled
-from guardrails.ratelimit.counters import MEMORY, Setup, counters_for, wait_of
+from guardrails.ratelimit.counters import MEMORY, Counters, Setup, counters_for, wait_of, with_limits
 from guardrails.ratelimit.limit import Limit, Per
 from guardrails.ratelimit.memory import Reserve, Spend
 from guardrails.ratelimit.refund import Refunds
@@ -87,16 +88,17 @@ class RateLimit:
         refund_on: Collection[type[BaseException]] = (),
     ) -> None:
         self.limits: tuple[Limit, ...] = _read(limits, per)
-        counters = counters_for(
-            self.limits,
-            Setup("RateLimit", storage, keys, clock, max_keys, timeout_seconds, max_connections, plaintext_hosts, replicas),
-            wait=wait_of("RateLimit", on_limit, wait),
-            name=name,
+        self._setup = Setup(
+            "RateLimit", storage, keys, clock, max_keys, timeout_seconds, max_connections, plaintext_hosts, replicas
         )
+        self._wait = wait_of("RateLimit", on_limit, wait)
         self.name = name
-        self.needs: tuple[str, ...] = counters.needs
         self._refunds = Refunds(refund_on)
+        self._count_on(counters_for(self.limits, self._setup, wait=self._wait, name=name))
+
+    def _count_on(self, counters: Counters) -> None:
         self._counts_replies = any(limit.cost == "tokens" for limit in self.limits)
+        self.needs: tuple[str, ...] = counters.needs
         # Waiting is part of the control's own time.
         self.deadline_seconds: float = DEADLINE_SECONDS + counters.patience
         self._patience = counters.patience
@@ -104,6 +106,19 @@ class RateLimit:
         self._identity = counters.identity
         self._shared = counters.shared
         self._through_store = counters.through_store
+        self._counters = counters
+
+    def with_limits(self, *limits: Limit) -> RateLimit:
+        """
+        Other limits over the same counters, store and key: what has been counted under a limit's name stays counted.
+
+        Raises:
+            ConfigError: Two limits have the same name, or one does not go with the storage.
+        """
+        twin = copy.copy(self)
+        twin.limits = _read(limits, None)
+        twin._count_on(with_limits(self._counters, twin.limits, self._setup, wait=self._wait))  # noqa: SLF001 - same class
+        return twin
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse early what would be refused at the door; register what is taken there."""

@@ -16,6 +16,7 @@ from guardrails.keys import Digester, Keys
 from guardrails.ratelimit.limit import MAX_WAIT_SECONDS, Limit, is_wait
 
 if TYPE_CHECKING:
+    from guardrails.ratelimit.charge import Rule
     from guardrails.ratelimit.identity import Identity
     from guardrails.ratelimit.ledger import Ledger
     from guardrails.ratelimit.shared import Shared
@@ -99,8 +100,7 @@ def counters_for(
 
     ledger = Ledger(time.monotonic_ns if setup.clock is None else _nanoseconds(setup.clock), max_keys=setup.max_keys)
     rules = [Rule(limit, ledger.storage, replicas=replicas or 1, wait=wait, lease=lease) for limit in limits]
-    patience = max(rule.wait for rule in rules)
-    needs = tuple(role for role in _NEEDS if any(role in limit.roles for limit in limits))
+    patience, needs = _patience(rules), _needs(limits)
     if setup.storage in (MEMORY, "memory"):
         if replicas is not None:
             raise ConfigError(f"{who}: replicas= goes with a shared storage; in memory every process counts for itself")
@@ -118,6 +118,31 @@ def counters_for(
     store = store_for(where, digester, timeout_seconds=setup.timeout_seconds, max_connections=setup.max_connections)
     identity = Identity(rules, digester, ledger.storage)
     return Counters(ledger, identity, Shared(store, ledger), through_store, patience, needs)
+
+
+def with_limits(counters: Counters, limits: Sequence[Limit], setup: Setup, *, wait: float) -> Counters:
+    """
+    The same counters for other limits.
+
+    Raises:
+        ConfigError: A limit does not go with the storage.
+    """
+    from guardrails.ratelimit.charge import Rule  # noqa: PLC0415 - loaded already
+
+    if counters.shared is not None:
+        _check_shared(limits, setup)
+    storage = counters.ledger.storage
+    rules = [Rule(limit, storage, replicas=setup.replicas or 1, wait=wait) for limit in limits]
+    identity = counters.identity.with_rules(rules, storage)
+    return counters._replace(identity=identity, patience=_patience(rules), needs=_needs(limits))
+
+
+def _patience(rules: Sequence[Rule]) -> float:
+    return max(rule.wait for rule in rules)
+
+
+def _needs(limits: Sequence[Limit]) -> tuple[str, ...]:
+    return tuple(role for role in _NEEDS if any(role in limit.roles for limit in limits))
 
 
 async def _no_store(*_: object) -> None:

@@ -1,7 +1,8 @@
 """
 Which counters a message is counted on, as keyed digests: no identifier reaches a counter's key.
 
-The key of a counter is an HMAC over layer, limit name and identifiers, each with its length. The amount is not in it.
+The key of a counter is an HMAC over layer, limit name, window and identifiers, each with its length. The amount is not in
+it, so that a limit that becomes tighter goes on with what it has counted.
 Recipients and senders are normalised first; a number without a known country counts together with the same digits after
 a plus, so that leaving the plus out does not open a second counter.
 """
@@ -52,6 +53,10 @@ class Identity:
         self._envelope = attrgetter(*fields)
         self._known: dict[tuple[str, object], tuple[Charge, ...]] = {}
 
+    def with_rules(self, rules: Sequence[Rule], storage: WindowStorage) -> Identity:
+        """Other limits under the same key."""
+        return Identity(rules, self._digester, storage)
+
     def charges(self, message: Message, layer: str) -> tuple[Charge, ...]:
         """
         One charge for each limit, and for each recipient of those that count recipients.
@@ -88,7 +93,7 @@ class Identity:
             yield Charge(rule, self._key(layer, limit, *values, _person(recipient)), units, position)
 
     def _key(self, layer: str, limit: Limit, *values: str | None) -> str:
-        fields = (layer, limit.label, *values)
+        fields = (layer, limit.label, str(limit.window_seconds), limit.strategy, *values)
         return self._digester.digest("".join("-;" if one is None else f"{len(one)}:{one};" for one in fields)).hex()
 
 

@@ -1,0 +1,74 @@
+"""What changes from one policy to another: for every layer, what is tighter, looser, or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from guardrails.policy.document import At
+from guardrails.policy.order import LOOSER, TIGHTER, PerEntity, Relation
+from guardrails.policy.setting import Settings, inner, order_of, otherwise, settings_in
+from guardrails.policy.tightening import PLATFORM
+from guardrails.policy.version import Version
+
+
+class Change(NamedTuple):
+    """
+    One setting that is another one.
+
+    Args:
+        at: The layer and the setting.
+        relation: Of the new value to the old one.
+        before: The old value; None where there was none.
+        after: The new value; None where there is none any more.
+    """
+
+    at: At
+    relation: Relation
+    before: Any
+    after: Any
+
+
+def changes(before: Version, after: Version) -> Iterator[Change]:
+    """Every difference, as messages meet it: first the platform's, then what differs besides for channels, tenants, teams."""
+    said = set()
+    for change in _settings(before.platform, after.platform, (PLATFORM,)):
+        said.add((change.at[1:], str(change.before), str(change.after)))
+        yield change
+    for section, role in (("channels", "channel"), ("tenants", "tenant"), ("teams", "team")):
+        for name in dict.fromkeys((*before.known(section), *after.known(section))):
+            who: dict[str, Any] = {"channel": None, "tenant": None, "team": None, role: name}
+            old, old_own = before.effective(**who)
+            new, new_own = after.effective(**who)
+            for change in (
+                *_settings(old, new, (section, name)),
+                *_settings(old_own, new_own, (section, name)),
+            ):
+                if (change.at[2:], str(change.before), str(change.after)) not in said:
+                    yield change
+
+
+def _settings(old: Settings | None, new: Settings | None, at: At) -> Iterator[Change]:
+    if old is None or new is None:
+        if old is not new:
+            yield Change(at, LOOSER if new is None else TIGHTER, old, new)
+        return
+    for name, field in type(old).model_fields.items():
+        one, two = getattr(old, name, None), getattr(new, name, None)
+        here = (*at, name)
+        holds, order = settings_in(field.annotation), order_of(field)
+        if holds is not None and inner(field.annotation) is holds:
+            yield from _settings(one, two, here)
+        elif holds is not None and isinstance(one or two, Mapping):
+            for key in dict.fromkeys((*(one or {}), *(two or {}))):
+                yield from _settings((one or {}).get(key), (two or {}).get(key), (*here, key))
+        elif isinstance(order, PerEntity):
+            for key in dict.fromkeys((*(one or {}), *(two or {}))):
+                values = order.standing(one or {}, key), order.standing(two or {}, key)
+                if values[0] != values[1]:
+                    yield Change((*here, key), order.compare_one(one or {}, key, values[1]), *values)
+        else:
+            usual = otherwise(field)
+            first, second = (usual if value is None else value for value in (one, two))
+            if first != second:
+                yield Change(here, order.compare(first, second), first, second)

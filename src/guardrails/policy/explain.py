@@ -1,0 +1,145 @@
+"""What holds for some messages: each control in its place, each setting with where it was said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from guardrails.policy.document import At
+from guardrails.policy.order import Fewer, More, PerEntity
+from guardrails.policy.setting import Settings, inner, order_of, otherwise, settings_in
+from guardrails.policy.stacks import Stacks
+from guardrails.policy.switches.making import switchboard_for
+from guardrails.policy.tightening import PLATFORM
+from guardrails.policy.values import Secret, spelled
+from guardrails.policy.version import Version
+
+
+class Line(NamedTuple):
+    """
+    A setting that holds.
+
+    Args:
+        setting: Within its control, such as `person.rate`.
+        value: As a policy spells it.
+        said: Where it was said, and in which layer; "default" when nobody says it.
+    """
+
+    setting: str
+    value: str
+    said: str
+
+
+class Part(NamedTuple):
+    """
+    A control in its place.
+
+    Args:
+        name: In records.
+        layer: "platform" or "team".
+        mode: "enforce" or "monitor".
+        lines: Its settings.
+    """
+
+    name: str
+    layer: str
+    mode: str
+    lines: tuple[Line, ...]
+
+
+def explained(
+    version: Version, *, channel: str | None = None, tenant: str | None = None, team: str | None = None
+) -> list[Part]:
+    """
+    The stack for such messages, outermost first.
+
+    Raises:
+        PolicyError: A control cannot be made.
+    """
+    layers = list(version.layers(channel=channel, tenant=tenant, team=team))
+    holds, own = version.effective(channel=channel, tenant=tenant, team=team)
+    says = _Says(version, layers)
+    platform = version.platform
+    by_name: dict[tuple[str, str], list[Line]] = {("platform", "audit_log"): says.lines(platform.audit, ("audit",), "")}
+    by_name["platform", "suppression"] = says.lines(holds.suppression, ("suppression",), "")
+    by_name["platform", "mask_pii"] = says.lines(holds.mask, ("mask",), "")
+    for layer, settings in (("platform", holds), ("team", own)):
+        for mode in ("enforce", "monitor"):
+            by_name[layer, f"rate_limit {mode}"] = [
+                line
+                for name, limit in (settings.limits or {}).items()
+                if (limit.mode or "enforce") == mode
+                for line in says.lines(limit, ("limits", name), f"{name}.")
+            ]
+        for name, check in (settings.checks or {}).items():
+            by_name[layer, name] = says.lines(check, ("checks", name), "")
+    parts = []
+    for slot in Stacks(version, switchboard_for(version)).of(channel=channel, tenant=tenant, team=team).slots:
+        mode = "monitor" if slot.monitored else "enforce"
+        name = f"rate_limit {mode}" if slot.name == "rate_limit" else slot.name
+        parts.append(Part(slot.name, slot.layer, mode, tuple(by_name.get((slot.layer, name), ()))))
+    return parts
+
+
+class _Says:
+    """Which layers say a setting."""
+
+    def __init__(self, version: Version, layers: list[tuple[At, Any]]) -> None:
+        self._version = version
+        self._layers = layers
+
+    def lines(self, settings: Settings | None, at: At, prefix: str) -> list[Line]:
+        return list(self._lines(settings, at, prefix)) if settings is not None else []
+
+    def _lines(self, settings: Settings, at: At, prefix: str) -> Iterator[Line]:
+        for name, field in type(settings).model_fields.items():
+            value, here = getattr(settings, name), (*at, name)
+            if settings_in(field.annotation) is inner(field.annotation):
+                if value is not None:
+                    yield from self._lines(value, here, f"{prefix}{name}.")
+            elif isinstance(order_of(field), PerEntity):
+                for key, one in (value or {}).items():
+                    yield Line(f"{prefix}{name}.{key}", shown(one), self._said((*here, key), one, exact=True))
+            else:
+                standing = otherwise(field) if value is None else value
+                if standing not in (None, []):
+                    exact = not isinstance(order_of(field), More | Fewer)
+                    yield Line(f"{prefix}{name}", shown(standing, name), self._said(here, value, exact=exact))
+
+    def _said(self, at: At, value: Any, *, exact: bool) -> str:
+        """Where; of several layers that say the same, the first one."""
+        said = []
+        for layer, settings in self._layers:
+            place = self._version.document.keys.get((*layer, *at))
+            if place is None and len(at) > 1 and at[-2] == "operators":  # by the layer's DEFAULT
+                place = self._version.document.keys.get((*layer, *at[:-1], "DEFAULT"))
+                settings_at: At = (*at[:-1], "DEFAULT")
+            else:
+                settings_at = at
+            if place is not None and (not exact or _value(settings, settings_at) == value):
+                where = "" if layer == (PLATFORM,) else f" ({'.'.join(map(str, layer))})"
+                said.append(f"{place}{where}")
+        return ", ".join(said[:1] if exact else said) or "default"
+
+
+def _value(settings: Any, at: At) -> Any:
+    for step in at:
+        settings = settings.get(step) if isinstance(settings, dict) else getattr(settings, str(step), None)
+    return settings
+
+
+def shown(value: Any, name: str = "") -> str:
+    """A value as a policy spells it; a secret only by its name."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case float() if name in {"deadline", "timeout", "keep", "longest", "wait"}:
+            return spelled(value)
+        case list():
+            return f"[{', '.join(map(shown, value))}]"
+        case dict():
+            return f"{{{', '.join(map(str, value))}}}"  # a control's own settings: their names
+        case Secret():
+            return repr(value)
+        case _:
+            return str(value)

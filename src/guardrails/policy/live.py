@@ -1,0 +1,383 @@
+"""
+A policy in force: the guards that were made from it, and how it changes under them.
+
+Rules:
+1. A new version is read, checked, made, tried (its examples) and fitted to every guard, decoration and team guard before any
+   message meets it. Then all guards of the policy turn in one step. If anything is wrong, nothing has changed.
+2. Calls in flight keep the version that they began with; its controls are closed when the last of those calls has ended.
+3. What did not change is the same object: streams of the audit log, counters, opt-outs and tokens go on.
+4. Every change, and every refused change, is said in the log, in the metrics and in the audit log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from guardrails.core.edition import Edition, Source, Turn
+from guardrails.core.guard import Guard, exchange_all
+from guardrails.core.stack import Stack
+from guardrails.errors import ConfigError, GuardrailsError
+from guardrails.policy.controls import Controls, fingerprint
+from guardrails.policy.examples import Failure, failures
+from guardrails.policy.problems import PolicyError, Problem, nearest
+from guardrails.policy.stacks import ByMessage, Stacks, all_made
+from guardrails.policy.switches.making import switchboard_for
+from guardrails.policy.version import Version, read_version
+
+if TYPE_CHECKING:
+    from guardrails.audit import AuditLog
+    from guardrails.pii.vault.vault import Vault
+    from guardrails.policy.switches.board import Switchboard
+
+_log: Final = logging.getLogger("guardrails.policy")
+
+
+class Policy:
+    """
+    A policy file in force. `Policy.at(path)` gives the one of this process; all guards of one file share it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        PolicyError: Something is wrong with it, or one of its examples fails.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path: Path = Path(os.path.abspath(path))  # noqa: PTH100 - by its name: a link may be pointed elsewhere
+        self.turn = Turn()
+        self.refused: int = 0  # changes that were not taken
+        self.changed: int = 0  # changes that were
+        self._said_path = os.fspath(path)
+        self._sources: weakref.WeakKeyDictionary[Guard, _Source] = weakref.WeakKeyDictionary()
+        self._open: set[int] = set()
+        self._opened: list[object] = []
+        self._lock = threading.RLock()
+        self._stacks = self._prepared(read_version(self._said_path), None)
+        if not self._stacks.version.file.examples:
+            _log.warning("the policy %s has no examples: nothing says that it does what it should", self._said_path)
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> Policy:
+        """
+        The policy of this process in this file; it is read once, and then only when it is reloaded.
+
+        Raises:
+            PolicyError: It is read now, and something is wrong with it.
+        """
+        key = os.path.abspath(path)  # noqa: PTH100
+        with _policies_lock:
+            known = _policies.get(key)
+            if known is None:
+                known = _policies[key] = cls(path)
+            return known
+
+    # -- guards ----------------------------------------------------------------------------------------------------------
+
+    def guard(
+        self,
+        *,
+        team: str | None = None,
+        channel: str | None = None,
+        tenant: str | None = None,
+        direction: str = "outbound",
+        owner: str | None = None,
+    ) -> Guard:
+        """
+        A guard over this policy.
+
+        Args:
+            team: Whose guard it is: the team's own limits and checks stand inside the platform's.
+            channel: Of its messages, where a decoration does not say another.
+            tenant: The only tenant that it is for. Without it, each message's own tenant decides.
+            direction: As for `Guard`.
+            owner: As for `Guard`; the team otherwise.
+
+        Raises:
+            ConfigError: There is no such team, or an option is wrong.
+        """
+        teams = self.version.known("teams")
+        if team is not None and team not in teams:
+            raise ConfigError(f"the policy {self._said_path} has no team {team!r}{nearest(team, teams)}", control="policy")
+        if tenant is not None and (not isinstance(tenant, str) or not tenant):
+            raise ConfigError("tenant must be a non-empty str")
+        with self.turn.lock:
+            source = _Source(self, team=team, channel=channel, tenant=tenant)
+            guard = Guard.of(
+                source,
+                channel=channel or "other",
+                direction=direction,
+                production=bool(self.version.platform.production),
+                owner=owner or team,
+            )
+            self._sources[guard] = source
+        return guard
+
+    @property
+    def version(self) -> Version:
+        """What is in force."""
+        return self._stacks.version
+
+    @property
+    def digest(self) -> str:
+        """Of the version in force, as in records."""
+        return self.version.digest
+
+    @property
+    def switchboard(self) -> Switchboard | None:
+        """The switches of the policy; None where it has none."""
+        return self._stacks.switchboard
+
+    @property
+    def vault(self) -> Vault | None:
+        """The vault of the policy, for `own` and `link`."""
+        return self.version.controls.vault()
+
+    @property
+    def audit(self) -> AuditLog | None:
+        """The audit log of the policy."""
+        return self.version.controls.audit()
+
+    # -- changing --------------------------------------------------------------------------------------------------------
+
+    def reload(self) -> bool:
+        """
+        Read the file again, and put it in force if it is another one.
+
+        Returns:
+            Whether it was.
+
+        Raises:
+            ConfigError: Something is wrong with it, an example fails, or a guard does not fit; the last good one stays.
+        """
+        with self._lock:
+            try:
+                version = read_version(self._said_path, self.version)
+                if version.digest == self.digest:
+                    return False
+                self._put_in_force(self._prepared(version, self.switchboard))
+            except GuardrailsError as error:
+                self.refused += 1
+                problems = len(error.problems) if isinstance(error, PolicyError) else 1
+                _log.error("the policy %s was not taken, and %s stays in force: %s", self._said_path, self.digest, error)
+                self._record("policy-refused", {"problems": problems, "error": type(error).__name__})
+                raise
+            self.changed += 1
+            _log.warning("the policy %s is in force: %s", self._said_path, self.digest)
+            return True
+
+    def _prepared(self, version: Version, before: Switchboard | None) -> Stacks:
+        """Every control of the platform made, and every example tried."""
+        failed = failures(all_made(version))  # without switches: whatever is on, examples say the same
+        if failed:
+            raise PolicyError(version.document.file, map(_told, failed))
+        board = before
+        if before is None or fingerprint(version.switching()) != fingerprint(self.version.switching()):
+            board = switchboard_for(version, before=before, changed=self._switched)
+        stacks = all_made(version, board)
+        controls = version.controls  # without the stacks, which would be kept alive by themselves
+        stacks.ready = lambda: self._open_all(controls) if self._open else None
+        return stacks
+
+    def _switched(self, on: Mapping[str, str]) -> None:
+        self._record("switches", {"on": len(on), **{id_[:8]: what for id_, what in list(on.items())[:8]}})
+
+    def _put_in_force(self, stacks: Stacks) -> None:
+        before = self._stacks
+        with self.turn.lock:
+            changes: list[tuple[Guard, Edition, Source]] = []
+            for guard, source in list(self._sources.items()):
+                teams = stacks.version.known("teams")
+                if source.team is not None and source.team not in teams:
+                    raise ConfigError(
+                        f"a guard of team {source.team!r} is in use, and the policy has no such team any more"
+                    )
+                changes.append((guard, source.made(stacks), source))
+            opened = self._open_all(stacks.version.controls) if self._open else []
+            if self._open and stacks.switchboard is not None:
+                stacks.switchboard.open()
+            try:
+                exchange_all(changes)
+            except ConfigError:
+                for one in opened:
+                    _closed(one)
+                raise
+            self._stacks = stacks
+        stacks.version.controls.forget_before()
+        if before.switchboard is not None and before.switchboard is not stacks.switchboard:
+            before.switchboard.close()
+        self._record("policy", {"digest": stacks.version.digest, "before": before.version.digest})
+        _Retired(self, before, stacks)
+
+    def _open_all(self, controls: Controls) -> list[object]:
+        """Open what was made and is not open; what was opened now."""
+        opened: list[object] = []
+        for control in controls.made():
+            if not callable(getattr(control, "guard", None)):
+                continue
+            if all(control is not one for one in self._opened):
+                act = getattr(control, "open", None)
+                if act is not None:
+                    act()
+                self._opened.append(control)
+                opened.append(control)
+        return opened
+
+    def _record(self, change: str, facts: Mapping[str, str | int]) -> None:
+        audit = self.audit
+        configured = getattr(audit, "configured", None)
+        if configured is not None and self._open:
+            configured(change, facts)
+
+    # -- life ------------------------------------------------------------------------------------------------------------
+
+    def opened_by(self, guard: Guard) -> None:
+        """A guard sends for the first time."""
+        with self._lock:
+            self._open_all(self.version.controls)
+            if self.switchboard is not None:
+                self.switchboard.open()
+            self._open.add(id(guard))
+
+    def closed_by(self, guard: Guard) -> None:
+        """A guard will send no more; with the last one everything is closed."""
+        with self._lock:
+            self._open.discard(id(guard))
+            self._sources.pop(guard, None)
+            if not self._open:
+                if self.switchboard is not None:
+                    self.switchboard.close()
+                opened, self._opened = self._opened, []
+                for control in reversed(opened):
+                    _closed(control)
+
+    def retire(self, controls: Iterable[object]) -> None:
+        """Close what no version in force needs any more."""
+        with self._lock:
+            needed = list(self.version.controls.made())
+            ending = [one for one in controls if all(one is not other for other in needed)]
+            self._opened = [one for one in self._opened if all(one is not other for other in ending)]
+        for control in ending:
+            _closed(control)
+
+    def __repr__(self) -> str:
+        return f"Policy({self._said_path!r}, {self.digest})"
+
+
+class _Source:
+    """What one guard asks for."""
+
+    def __init__(self, policy: Policy, *, team: str | None, channel: str | None, tenant: str | None) -> None:
+        self.policy = policy
+        self.team = team
+        self.channel = channel
+        self.tenant = tenant
+
+    @property
+    def turn(self) -> Turn:
+        """All guards of a policy turn together."""
+        return self.policy.turn
+
+    def edition(self) -> Edition:
+        """What is in force."""
+        return self.made(self.policy._stacks)  # noqa: SLF001 - same module
+
+    def made(self, stacks: Stacks) -> Edition:
+        """The edition of this guard in some version."""
+        version = stacks.version
+        stack: Stack = stacks.of(channel=self.channel, tenant=self.tenant, team=self.team)
+        choice = ByMessage(stacks, team=self.team, tenant=self.tenant)
+        return Edition(stack, version.controls.caps(), bool(version.platform.strict), choice)
+
+    def open(self, guard: Guard, /) -> None:
+        """*guard* sends for the first time."""
+        self.policy.opened_by(guard)
+
+    def close(self, guard: Guard, /) -> None:
+        """*guard* will send no more."""
+        self.policy.closed_by(guard)
+
+    def reload(self) -> bool:
+        """Read the policy again."""
+        return self.policy.reload()
+
+
+class _Retired:
+    """Closes the controls of a version that is no longer in force, when no call is under it any more."""
+
+    def __init__(self, policy: Policy, before: Stacks, after: Stacks) -> None:
+        self._policy = policy
+        kept = {id(one) for one in after.version.controls.made()}
+        self._closing = [one for one in before.version.controls.made() if id(one) not in kept]
+        stacks = before.made()
+        self._left = len(stacks)
+        self._lock = threading.RLock()
+        for stack in stacks:
+            weakref.finalize(stack, self._one_less).atexit = False
+
+    def _one_less(self) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left:
+                return
+        closing, self._closing = self._closing, []
+        if closing:  # this may be a garbage collector, in the middle of anything
+            threading.Thread(target=self._policy.retire, args=(closing,), name="guardrails-policy-retired").start()
+
+
+def _closed(control: object) -> None:
+    close = getattr(control, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except Exception as error:  # noqa: BLE001 - the others are closed all the same
+        _log.error("closing %s failed with %s", type(control).__name__, type(error).__name__)
+
+
+def _told(failure: Failure) -> Problem:
+    return Problem(failure.place, failure.name, failure.text)
+
+
+_policies: Final[dict[str, Policy]] = {}
+_policies_lock = threading.RLock()
+
+
+def _after_fork() -> None:
+    global _policies_lock  # noqa: PLW0603 - the old one may be held by nobody
+    _policies_lock = threading.RLock()
+    for policy in _policies.values():
+        policy._lock = threading.RLock()  # noqa: SLF001 - same module
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def from_policy(
+    path: str | os.PathLike[str],
+    *,
+    team: str | None = None,
+    channel: str | None = None,
+    tenant: str | None = None,
+    direction: str = "outbound",
+) -> Guard:
+    """
+    A guard made from a policy file.
+
+    Args:
+        path: The file.
+        team: Whose guard it is; the team's own limits and checks stand inside the platform's.
+        channel: Of its messages, where a decoration does not say another.
+        tenant: The only tenant that it is for. Without it, each message's own tenant decides.
+        direction: As for `Guard`.
+
+    Raises:
+        ConfigError: Something is wrong with the policy (every problem, with file, line and column), or there is no such team.
+    """
+    return Policy.at(path).guard(team=team, channel=channel, tenant=tenant, direction=direction)

@@ -1,0 +1,237 @@
+"""
+What a policy file may say. Everything below the platform has the same settings as the platform, and may only tighten them.
+
+Each setting says in its type which way is tighter (`order.py`); a setting without an order cannot be changed below the
+platform. The reference page and the JSON Schema are generated from here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from guardrails.policy.order import Fewer, Lower, More, Operators, PerEntity, Ranked, Rates
+from guardrails.policy.setting import Mode, Settings, says
+from guardrails.policy.values import Duration, Operator, RateText, Secret
+
+VERSION: Final = 1
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+Entity = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Score = Annotated[float, Field(ge=0, le=1)]
+
+_MODE = Ranked("monitor", "enforce")
+_MODE_SAYS = '"enforce", or "monitor": the control only watches, and the record says what it would have done'
+
+
+class Keys(Settings):
+    """The master key. Left out: `GUARDRAILS_KEY`, or the key file of this machine."""
+
+    master: list[Secret] | None = says("`${NAME}` or `{file: PATH}`, newest first while keys rotate", required=True)
+
+
+class Signing(Settings):
+    """Who signs checkpoints of the audit log."""
+
+    key_file: Text | None = says("an Ed25519 key in PEM (`guardrails keys new signing`)", required=True)
+    name: Text | None = says("the key's name in signature lines", required=True)
+
+
+class Audit(Settings):
+    """The audit log: `AuditLog`."""
+
+    platform_only: ClassVar[frozenset[str]] = frozenset({"folder", "signer", "anchors", "checkpoint_every"})
+
+    folder: Text | None = says("a folder for JSONL files", required=True)
+    durability: Annotated[Literal["os", "fsync"] | None, Ranked("os", "fsync")] = says(
+        "whether an intent is on stable storage before the send", otherwise="fsync"
+    )
+    deadline: Annotated[Duration | None, Lower()] = says(
+        "an intent that takes longer refuses the send", otherwise=2.0, default="2s"
+    )
+    signer: Signing | None = says("signs checkpoints; goes with `anchors`")
+    anchors: list[Text] | None = says("folders where checkpoints are kept")
+    checkpoint_every: Count | None = says("records between two checkpoints", otherwise=1_000)
+
+
+class Limit(Settings):
+    """One limit: `Limit`. Below the platform a limit of the platform's takes a lower rate; others are added."""
+
+    rate: Annotated[RateText | None, Rates()] = says('such as "5/minute"', required=True)
+    per: Text | list[Text] | None = says("what is counted separately: a role, or several")
+    strategy: Literal["moving-window", "fixed-window", "sliding-window-counter"] | None = says(
+        "how a window is counted", otherwise="moving-window"
+    )
+    scope: Literal["tenant", "global"] | None = says("whether tenants are counted separately", otherwise="tenant")
+    cost: Count | Literal["segments", "tokens"] | None = says("units that one send takes", otherwise=1)
+    protects: Literal["people", "provider"] | None = says(
+        "what happens while a shared store does not answer", otherwise="people"
+    )
+    wait: Annotated[Duration | None, Lower()] = says("how long a send may wait for room", otherwise=0.0, default="0s")
+    mode: Annotated[Mode | None, _MODE] = says(_MODE_SAYS, otherwise="enforce")
+
+
+class Store(Settings):
+    """Where counters, opt-outs or tokens are kept."""
+
+    url: Secret | None = says('"memory://", "sqlite:///PATH", "redis://...", or `${NAME}`', required=True)
+    timeout: Duration | None = says("how long one question may take")
+    most_connections: Count | None = says("connections at once")
+    plaintext_hosts: list[Text] | None = says("hosts other than loopback that may be asked without TLS")
+    replicas: Count | None = says("limits: how many processes share it")
+    most_keys: Count | None = says("limits: counters kept at once in memory")
+    keep: Duration | None = says("vault: how long a value is kept after it was last masked")
+    most_values: Count | None = says("vault: values of one subject")
+
+
+class Stores(Settings):
+    """Stores by what they are for; `memory://` where one is left out."""
+
+    limits: Store | None = says("counters of limits")
+    suppression: Store | None = says("people who have opted out")
+    vault: Store | None = says("values behind tokens; needed by the operator `pseudonym` and by `own`")
+
+
+class Suppression(Settings):
+    """People who have opted out get nothing: `Suppression`."""
+
+    region: Text | None = says('country of numbers in national spelling, such as "US"')
+    opaque_ids: Annotated[bool | None, Ranked(True, False)] = says(  # noqa: FBT003 - values in their order
+        "whether recipients that are no address are taken as they are", otherwise=False
+    )
+    exempt: Annotated[list[Text] | None, Fewer()] = says("message classes that go out all the same", otherwise=[])
+    mode: Annotated[Mode | None, _MODE] = says(_MODE_SAYS, otherwise="enforce")
+
+
+class Mask(Settings):
+    """What personal data is found, and what becomes of it: `MaskPII`."""
+
+    mode: Annotated[Mode | None, _MODE] = says(_MODE_SAYS, otherwise="enforce")
+    names: Annotated[Literal["off", "model"] | None, Ranked("off", "model")] = says(
+        "whether names of people and places are found, by the installed model", otherwise="model"
+    )
+    entities: list[Entity] | None = says("what is looked for; below the platform write `more_entities`")
+    more_entities: Annotated[list[Entity] | None, More()] = says("what is looked for besides", otherwise=[])
+    operators: Annotated[dict[Entity, Operator] | None, PerEntity(Operators(), otherwise=Operator("replace"))] = says(
+        "what becomes of each entity; `DEFAULT` stands for all others", default="replace"
+    )
+    thresholds: Annotated[dict[Entity, Score] | None, PerEntity(Lower())] = says(
+        "least score that counts as found, 0 to 1; `DEFAULT` stands for all others. "
+        "Below the platform only where the platform gives one"
+    )
+    allow: Annotated[list[Text] | None, Fewer()] = says("exact strings that are never masked", otherwise=[])
+    language: Text | None = says("Presidio language code", otherwise="en")
+    own: Annotated[Literal["keep", "mask"] | None, Ranked("keep", None, "mask")] = says(
+        '"keep": one\'s own data passes to a verified address of one\'s own, somebody else\'s refuses; "mask": it only refuses'
+    )
+    restore_into: Annotated[list[Literal["links", "tools"]] | None, Fewer()] = says(
+        'where `reply="restore"` puts values besides texts', otherwise=[]
+    )
+
+
+class Check(Settings):
+    """A control of your own: `@check`, a class, or an entry point of the group `guardrails.controls`."""
+
+    use: Text | None = says("an entry point's name, or `package.module:name`", required=True)
+    settings: dict[str, Any] | None = says("for the control; read by its own `Settings` model")
+    mode: Annotated[Mode | None, _MODE] = says(_MODE_SAYS, otherwise="enforce")
+    deadline: Annotated[Duration | None, Lower()] = says(
+        "a control that takes longer refuses the message", otherwise=5.0, default="5s"
+    )
+    before_mask: bool | None = says("platform only: sees text before it is masked", otherwise=False)
+
+
+class Caps(Settings):
+    """Bounds on one message: `Caps`."""
+
+    text_characters: Count | None = says("all text parts together", otherwise=262_144)
+    parts: Count | None = says("text parts", otherwise=1_000)
+    depth: Count | None = says("nesting of a payload", otherwise=32)
+    values: Count | None = says("values of any type", otherwise=10_000)
+    recipients: Count | None = says("recipients", otherwise=1_000)
+    argument_stream_characters: Count | None = says("a text argument that is an iterator", otherwise=65_536)
+    id_characters: Count | None = says("conversation, tenant, actor, key; each", otherwise=1_024)
+    notes: Count | None = says("notes of controls", otherwise=256)
+    steps: Count | None = says("door steps", otherwise=256)
+
+
+class Bypassable(Settings):
+    """That a control may be bypassed by a switch."""
+
+    longest: Duration | None = says("for how long at most", required=True)
+
+
+class Switches(Settings):
+    """Where switches come from, and whose signatures count."""
+
+    file: Text | None = says("a file that every process can read; this, or `url`")
+    url: Secret | None = says("a Redis or Valkey server; this, or `file`")
+    key: Text | None = says("the server's key that holds them", otherwise="guardrails:switches")
+    plaintext_hosts: list[Text] | None = says("hosts other than loopback that may be asked without TLS")
+    operators: dict[Name, Text] | None = says("name to public key (`guardrails keys new operator`)", required=True)
+
+
+class Layer(Settings):
+    """What a channel or a tenant tightens and adds."""
+
+    limits: dict[Name, Limit] | None = says("limits by name")
+    suppression: Suppression | None = says("people who have opted out")
+    mask: Mask | None = says("personal data")
+    checks: dict[Name, Check] | None = says("controls of your own by name, in their order")
+
+
+class Team(Layer):
+    """What a team tightens and adds. Its own limits and checks stand inside the platform's."""
+
+
+class Platform(Layer):
+    """The platform's controls, in the order in which they stand: audit, suppression, limits, checks, mask, checks."""
+
+    keys: Keys | None = says("the master key")
+    audit: Audit | None = says("the audit log")
+    stores: Stores | None = says("where counters, opt-outs and tokens are kept")
+    caps: Caps | None = says("bounds on one message")
+    strict: bool | None = says("whether values that are not text are refused", otherwise=False)
+    production: bool | None = says("whether set-ups that are only fit for development are refused", otherwise=False)
+    switches: Switches | None = says("where switches come from")
+    bypassable: dict[Name, Bypassable] | None = says("controls that a switch may bypass, by the name in records")
+
+
+class Example(Settings):
+    """
+    A test in the policy: what happens to a text.
+
+    At least one of `out`, `denied_by` and `findings` says what is expected.
+    """
+
+    name: Text | None = says("how reports call it")
+    in_: Annotated[str | None, StringConstraints(max_length=65_536)] = Field(
+        default=None, alias="in", description="the text", json_schema_extra={"default": None}
+    )
+    channel: Name | None = says("on which channel")
+    tenant: Text | None = says("of which tenant")
+    team: Name | None = says("sent by which team")
+    recipient: Text | None = says("to whom")
+    sender: Text | None = says("from whom")
+    conversation: Text | None = says("in which conversation")
+    actor: Text | None = says("by whom")
+    direction: Literal["outbound", "inbound"] | None = says("which way", otherwise="outbound")
+    out: Annotated[str | None, StringConstraints(max_length=65_536)] = says("the text that would go out")
+    denied_by: Text | None = says("the control that refuses it")
+    findings: list[Entity] | dict[Entity, Annotated[int, Field(ge=0)]] | None = says(
+        "what is found: names, or names and counts"
+    )
+
+
+class PolicyFile(Settings):
+    """A policy file."""
+
+    version: Literal[1] | None = says("of this format: 1", required=True)
+    platform: Platform | None = says("what holds for every message", required=True)
+    channels: dict[Name, Layer] | None = says("what is tightened on a channel")
+    tenants: dict[Text, Layer] | None = says("what is tightened for a tenant")
+    teams: dict[Name, Team] | None = says("what a team tightens and adds")
+    examples: list[Example] | None = says("tests of this policy")

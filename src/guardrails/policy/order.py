@@ -1,0 +1,200 @@
+# ruff: noqa: D102 - an order's methods do what the protocol says
+"""
+What "tighter" means, setting by setting. Below the platform a setting may only become tighter.
+
+Each order answers two questions about values of one setting: how *other* relates to *base*, and which value holds when two
+layers have both said something (`meet`). For every order, and all values that it can compare:
+
+1. `meet(a, b)` is no looser than a, and no looser than b.
+2. `meet` does not care who comes first, but for values of equal strength: then the later layer's stands.
+
+So whatever channel, tenant and team say, and in whatever order, a message has at most the freedom that the platform gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from guardrails.policy.values import DEFAULT, OPERATORS, Operator, Rate
+
+
+class Relation(Enum):
+    """How one value relates to another."""
+
+    EQUAL = "equal"
+    TIGHTER = "tighter"
+    LOOSER = "looser"
+    UNRELATED = "neither tighter nor looser"
+
+
+EQUAL, TIGHTER, LOOSER, UNRELATED = Relation
+
+_TURNED: Final = {EQUAL: EQUAL, TIGHTER: LOOSER, LOOSER: TIGHTER, UNRELATED: UNRELATED}
+
+
+class Order(Protocol):
+    """The order of one setting's values."""
+
+    @property
+    def says(self) -> str:
+        """What is tighter, for people."""
+
+    def compare(self, base: Any, other: Any, /) -> Relation:
+        """How *other* relates to *base*."""
+
+    def meet(self, base: Any, other: Any, /) -> Any:
+        """The value that holds when both are said; *base* where they cannot be compared."""
+
+
+class _Ordered:
+    """`meet` of an order in which any two values can be compared, or the first one stands."""
+
+    def compare(self, base: Any, other: Any, /) -> Relation:
+        raise NotImplementedError
+
+    def meet(self, base: Any, other: Any, /) -> Any:
+        return other if self.compare(base, other) in (TIGHTER, EQUAL) else base
+
+
+class Fixed(_Ordered):
+    """Has no order: below the platform it cannot be changed."""
+
+    says = "cannot be changed below the platform"
+
+    def compare(self, base: Any, other: Any, /) -> Relation:
+        return EQUAL if base == other else UNRELATED
+
+
+class Lower(_Ordered):
+    """Numbers: lower is tighter."""
+
+    says = "a lower value is tighter"
+
+    def compare(self, base: Any, other: Any, /) -> Relation:
+        if base is None or other is None:
+            return EQUAL if base == other else UNRELATED
+        return EQUAL if other == base else TIGHTER if other < base else LOOSER
+
+
+class Ranked(_Ordered):
+    """A few values, from the loosest to the tightest."""
+
+    def __init__(self, *values: Any) -> None:
+        self.values = values
+        words = [str(value).lower() if isinstance(value, bool) else f'"{value}"' for value in values]
+        self.says = f"{' < '.join(words)} (the last is tightest)"
+
+    def compare(self, base: Any, other: Any, /) -> Relation:
+        if base not in self.values or other not in self.values:
+            return EQUAL if base == other else UNRELATED
+        one, two = self.values.index(base), self.values.index(other)
+        return EQUAL if one == two else TIGHTER if two > one else LOOSER
+
+
+class More:
+    """Sets: more members are tighter; what several layers say is put together."""
+
+    says = "more are tighter"
+
+    def compare(self, base: Collection[Any], other: Collection[Any], /) -> Relation:
+        return _by_inclusion(set(base), set(other))
+
+    def meet(self, base: Collection[Any], other: Collection[Any], /) -> list[Any]:
+        return list(dict.fromkeys((*base, *other)))
+
+
+class Fewer:
+    """Sets: fewer members are tighter; what not all layers say is left out."""
+
+    says = "fewer are tighter"
+
+    def compare(self, base: Collection[Any], other: Collection[Any], /) -> Relation:
+        return _TURNED[_by_inclusion(set(base), set(other))]
+
+    def meet(self, base: Collection[Any], other: Collection[Any], /) -> list[Any]:
+        return [one for one in base if one in other]
+
+
+class Rates(_Ordered):
+    """Rates over the same window: fewer units are tighter. Another window is another limit."""
+
+    says = "fewer units in the same window are tighter; for another window add another limit"
+
+    def compare(self, base: str | None, other: str | None, /) -> Relation:
+        if base is None or other is None:
+            return EQUAL if base == other else UNRELATED
+        one, two = Rate(base), Rate(other)
+        if one.window_seconds != two.window_seconds:
+            return UNRELATED
+        return EQUAL if one.amount == two.amount else TIGHTER if two.amount < one.amount else LOOSER
+
+
+class Operators(_Ordered):
+    """What becomes of a value that was found: the less of it is left, the tighter."""
+
+    says = f"{' < '.join(OPERATORS)} (the last is tightest); a smaller keep_last is tighter"
+
+    def compare(self, base: Operator, other: Operator, /) -> Relation:
+        one, two = OPERATORS.index(base.name), OPERATORS.index(other.name)
+        if one != two:
+            return TIGHTER if two > one else LOOSER
+        kept, keeps = base.keep_last, other.keep_last
+        return EQUAL if kept == keeps else TIGHTER if keeps < kept else LOOSER
+
+
+class PerEntity:
+    """
+    A mapping of entity to value, where `DEFAULT` stands for all that are not named.
+
+    Args:
+        of: The order of the values.
+        otherwise: What holds for entities when a layer names neither them nor `DEFAULT`; None when only the control knows,
+            and then nothing compares to it.
+    """
+
+    def __init__(self, of: Order, *, otherwise: Any = None) -> None:
+        self._of = of
+        self._otherwise = otherwise
+        self.says = f"by entity: {of.says}"
+
+    def compare(self, base: Mapping[str, Any], other: Mapping[str, Any], /) -> Relation:
+        found = {self._compared(self.standing(base, key), self.standing(other, key)) for key in (*base, *other, DEFAULT)}
+        found.discard(EQUAL)
+        return EQUAL if not found else found.pop() if len(found) == 1 else UNRELATED
+
+    def compare_one(self, base: Mapping[str, Any], key: str, value: Any) -> Relation:
+        """How *value* for one entity relates to what *base* says about it."""
+        return self._compared(self.standing(base, key), value)
+
+    def _compared(self, known: Any, value: Any) -> Relation:
+        if known is None or value is None:
+            return EQUAL if known == value else UNRELATED
+        return self._of.compare(known, value)
+
+    def meet(self, base: Mapping[str, Any], other: Mapping[str, Any], /) -> dict[str, Any]:
+        said = {**dict.fromkeys(base), **self._said(base, other)}
+        met: dict[str, Any] = {}
+        for key, value in said.items():
+            known = self.standing(base, key)
+            met[key] = known if value is None else value if known is None else self._of.meet(known, value)
+        return met
+
+    def _said(self, base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+        """What *other* says, also by its `DEFAULT` about entities that *base* names."""
+        if DEFAULT not in other:
+            return dict(other)
+        return {**dict.fromkeys(base, other[DEFAULT]), **other}
+
+    def standing(self, base: Mapping[str, Any], key: str) -> Any:
+        """What *base* says about one entity."""
+        return base.get(key, base.get(DEFAULT, self._otherwise))
+
+
+def _by_inclusion(base: set[Any], other: set[Any]) -> Relation:
+    if base == other:
+        return EQUAL
+    if base < other:
+        return TIGHTER
+    return LOOSER if other < base else UNRELATED

@@ -1,0 +1,82 @@
+"""A setting: its type, what it means when it is left out, and which way is tighter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, TypeAlias, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+from guardrails.policy.order import Fixed, Order
+
+Mode: TypeAlias = Literal["enforce", "monitor"]
+_FIXED = Fixed()
+
+
+class Settings(BaseModel):
+    """Settings of one thing. Unknown ones are refused; one that is left out says nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+    platform_only: ClassVar[frozenset[str]] = frozenset()
+
+    def said(self) -> Iterator[tuple[str, Any]]:
+        """Each setting that is not left out."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is not None:
+                yield name, value
+
+
+def says(meaning: str, *, otherwise: Any = None, default: str | None = None, required: bool = False) -> Any:
+    """
+    A setting's meaning, and what holds when no layer says anything.
+
+    Args:
+        meaning: For the reference.
+        otherwise: The value that then holds.
+        default: The same, as a policy spells it, where that is something else.
+        required: Whether a control cannot be without it.
+    """
+    extra: dict[str, Any] = {"otherwise": otherwise, "required": required, "default": default or otherwise}
+    return Field(default=None, description=meaning, json_schema_extra=lambda schema: _tidy(schema, extra))
+
+
+def _tidy(schema: dict[str, Any], extra: dict[str, Any]) -> None:
+    schema.pop("default", None)
+    kept = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]  # left out, never null
+    if len(kept) == 1:
+        schema.pop("anyOf")
+        schema.update(kept[0])
+    elif kept:
+        schema["anyOf"] = kept
+    if extra["default"] is not None:
+        schema["default"] = extra["default"]
+
+
+def otherwise(field: FieldInfo) -> Any:
+    """What holds when no layer says anything about *field*."""
+    extra = field.json_schema_extra
+    closed = getattr(extra, "__closure__", None) or ()
+    return next((cell.cell_contents["otherwise"] for cell in closed if isinstance(cell.cell_contents, dict)), None)
+
+
+def order_of(field: FieldInfo) -> Order:
+    """Which way *field* is tighter."""
+    return next((one for one in field.metadata if hasattr(one, "compare") and hasattr(one, "meet")), _FIXED)
+
+
+def inner(annotation: Any) -> Any:
+    """What an optional type is, when it is there."""
+    if get_origin(annotation) is not None and type(None) in get_args(annotation):
+        return next(one for one in get_args(annotation) if one is not type(None))
+    return annotation
+
+
+def settings_in(annotation: Any) -> type[Settings] | None:
+    """The settings that a field, or each entry of a mapping or list in it, holds."""
+    kind = inner(annotation)
+    if get_origin(kind) in (dict, list):
+        kind = get_args(kind)[-1]
+    return kind if isinstance(kind, type) and issubclass(kind, Settings) else None

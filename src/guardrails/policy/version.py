@@ -1,0 +1,214 @@
+"""One version of a policy: read, checked, and good for stacks. Never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from guardrails.errors import ConfigError
+from guardrails.pii.registry import pattern_entities
+from guardrails.policy import model
+from guardrails.policy.controls import AUDIT, LIMITS, MASK, SUPPRESSION, Controls, limit_of, usual_entities
+from guardrails.policy.custom import SettingsError
+from guardrails.policy.document import At, Document, read_document
+from guardrails.policy.layers import met
+from guardrails.policy.problems import PolicyError, Problem, nearest
+from guardrails.policy.reading import policy_file, spelled
+from guardrails.policy.switches.switch import public_key
+from guardrails.policy.tightening import PLATFORM, layers_of, loosened
+from guardrails.policy.values import DEFAULT
+
+SWITCHES: Final = "switches"
+_RESERVED: Final = frozenset({AUDIT, SUPPRESSION, LIMITS, MASK, SWITCHES, "core", "guard", "binding", "caps", "policy"})
+
+
+class Version:
+    """
+    A policy file that holds together.
+
+    Args:
+        document: The file.
+        before: The version in force, whose controls are taken over where settings are equal.
+
+    Attributes:
+        document: The file.
+        file: Its settings.
+        digest: SHA-256 of the file's exact bytes; stands in every record.
+        controls: Its controls.
+
+    Raises:
+        PolicyError: Something is wrong; all of it, each with its place.
+    """
+
+    def __init__(self, document: Document, before: Version | None = None) -> None:
+        self.document = document
+        self.file = policy_file(document)
+        self.platform: model.Platform = self.file.platform or model.Platform()
+        self.digest: str = f"sha256:{hashlib.sha256(document.raw).hexdigest()}"
+        problems = [*loosened(document, self.file), *self._unfit()]
+        if problems:
+            raise PolicyError(document.file, problems)
+        folder = Path(os.path.abspath(document.file)).parent  # noqa: PTH100 - without following links: paths stay beside the name
+        self.controls: Controls = Controls(self.platform, folder, None if before is None else before.controls)
+
+    def layers(self, *, channel: str | None, tenant: str | None, team: str | None) -> Iterator[tuple[At, model.Layer]]:
+        """The layers that apply, the platform's first."""
+        yield (PLATFORM,), self.platform
+        for section, name in (("channels", channel), ("tenants", tenant), ("teams", team)):
+            layer = (getattr(self.file, section) or {}).get(name)
+            if layer is not None:
+                yield (section, name or ""), layer
+
+    def effective(self, *, channel: str | None, tenant: str | None, team: str | None) -> tuple[model.Layer, model.Team]:
+        """What holds in the platform's place for such a message, and what the team adds inside."""
+        holds = model.Layer(**{name: getattr(self.platform, name) for name in model.Layer.model_fields})
+        own = model.Team()
+        for at, layer in self.layers(channel=channel, tenant=tenant, team=team):
+            if at[0] == "teams":
+                own, tightens = split(layer, self.platform)
+                holds = met(holds, tightens)
+            elif at[0] != PLATFORM:
+                holds = met(holds, layer)
+        return holds, own
+
+    def known(self, section: str) -> Mapping[str, model.Layer]:
+        """The layers of one section."""
+        return getattr(self.file, section) or {}
+
+    def switching(self) -> list[object]:
+        """All that decides about switches."""
+        return [self.platform.switches, self.platform.bypassable]
+
+    # -- checks that need more than the form -----------------------------------------------------------------------------
+
+    def _unfit(self) -> Iterator[Problem]:
+        keys = self.platform.keys
+        for one in (keys.master if keys is not None else None) or ():
+            if one.where == "text":
+                yield self._problem((PLATFORM, "keys", "master"), "keys are secrets: write ${NAME} or {file: PATH}")
+        yield from self._unfit_switches()
+        for at, layer in (((PLATFORM,), self.platform), *layers_of(self.file)):
+            yield from self._unfit_limits(at, layer)
+            yield from self._unfit_names(at, layer)
+            if layer.mask is not None:
+                yield from self._unfit_entities(at, layer.mask)
+        for number, example in enumerate(self.file.examples or ()):
+            if example.team is not None and example.team not in self.known("teams"):
+                here = ("examples", number, "team")
+                yield self._problem(here, f"there is no such team{nearest(example.team, self.known('teams'))}")
+
+    def _problem(self, at: At, text: str) -> Problem:
+        return Problem(self.document.place(at), spelled(at), text)
+
+    def _unfit_limits(self, at: At, layer: model.Layer) -> Iterator[Problem]:
+        above = self.platform.limits or {}
+        for name, limit in (layer.limits or {}).items():
+            whole = limit if at == (PLATFORM,) or name not in above else met(above[name], limit)
+            try:
+                limit_of(name if at[0] != "teams" else f"{at[1]}:{name}", whole)
+            except ConfigError as error:
+                problem = str(error)
+            else:
+                continue
+            yield self._problem((*at, "limits", name), problem)
+
+    def _unfit_names(self, at: At, layer: model.Layer) -> Iterator[Problem]:
+        for name in layer.checks or {}:
+            if name in _RESERVED:
+                yield self._problem((*at, "checks", name), "this name is taken; give the check another one")
+
+    def _unfit_entities(self, at: At, mask: model.Mask) -> Iterator[Problem]:
+        above = self.platform.mask or model.Mask()
+        names = mask.names or above.names or "model"
+        findable = {*pattern_entities(), *usual_entities(names)}
+        whole = mask.entities if at == (PLATFORM,) else above.entities  # below the platform it cannot be changed
+        wanted = {*(whole or usual_entities(names)), *(above.more_entities or ())}
+        wanted |= {*(mask.more_entities or ())}
+        for setting in ("entities", "more_entities"):
+            for number, entity in enumerate(getattr(mask, setting) or ()):
+                if entity not in findable:
+                    here = (*at, "mask", setting, number)
+                    yield self._problem(here, f"nothing finds {entity}{_near(entity, findable)}")
+        for setting in ("operators", "thresholds"):
+            for entity in getattr(mask, setting) or ():
+                if entity not in {*wanted, DEFAULT}:
+                    yield self._problem((*at, "mask", setting, entity), f"is not looked for{_near(entity, wanted)}")
+        vaulted = self.platform.stores is not None and self.platform.stores.vault is not None
+        for setting in ("own", "restore_into"):
+            if getattr(mask, setting) and not vaulted:
+                yield self._problem((*at, "mask", setting), "needs platform.stores.vault")
+        for entity, operator in (mask.operators or {}).items():
+            if operator.name == "pseudonym" and not vaulted:
+                yield self._problem((*at, "mask", "operators", entity), "pseudonym needs platform.stores.vault")
+
+    def _unfit_switches(self) -> Iterator[Problem]:
+        switches = self.platform.switches
+        at = (PLATFORM, "switches")
+        if switches is not None and (switches.file is None) is (switches.url is None):
+            yield self._problem(at, "takes either file or url")
+        for name, key in (switches.operators or {}).items() if switches is not None else ():
+            try:
+                public_key(key)
+            except ConfigError as error:
+                problem = str(error)
+            else:
+                continue
+            yield self._problem((*at, "operators", name), problem)
+        bypassable = self.platform.bypassable or {}
+        if bypassable and switches is None:
+            yield self._problem((PLATFORM, "bypassable"), "nobody can bypass anything without platform.switches")
+        names = {SUPPRESSION, LIMITS, MASK}
+        for _, layer in (((PLATFORM,), self.platform), *layers_of(self.file)):
+            names |= (layer.checks or {}).keys()
+        for name in bypassable:
+            if name not in names:
+                here = (PLATFORM, "bypassable", name)
+                why = (
+                    "the audit log is never bypassed"
+                    if name == AUDIT
+                    else f"there is no such control{nearest(name, names)}"
+                )
+                yield self._problem(here, why)
+
+
+def read_version(path: str | os.PathLike[str], before: Version | None = None) -> Version:
+    """
+    The policy in a file.
+
+    Raises:
+        PolicyError: It cannot be read, or something in it is wrong.
+    """
+    return Version(read_document(path), before)
+
+
+def split(team: model.Layer, platform: model.Platform) -> tuple[model.Team, model.Layer]:
+    """What a team adds of its own, and what it tightens of the platform's."""
+    limits, checks = platform.limits or {}, platform.checks or {}
+    own = model.Team(
+        limits={name: one for name, one in (team.limits or {}).items() if name not in limits} or None,
+        checks={name: one for name, one in (team.checks or {}).items() if name not in checks} or None,
+    )
+    tightens = model.Layer(
+        limits={name: one for name, one in (team.limits or {}).items() if name in limits} or None,
+        checks={name: one for name, one in (team.checks or {}).items() if name in checks} or None,
+        mask=team.mask,
+        suppression=team.suppression,
+    )
+    return own, tightens
+
+
+def placed(version: Version, at: At, error: ConfigError) -> Problem:
+    """What went wrong while a control was made, with the place of its settings."""
+    if isinstance(error, SettingsError) and error.problems:
+        inner, text = error.problems[0]
+        at = (*at, "settings", *inner)
+        return Problem(version.document.place(at), spelled(at), text)
+    return Problem(version.document.place(at), spelled(at), str(error))
+
+
+def _near(entity: str, known: set[str]) -> str:
+    text = nearest(entity, known)
+    return text if "did you mean" in text else ""
