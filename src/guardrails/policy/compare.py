@@ -60,10 +60,10 @@ def _settings(old: Settings | None, new: Settings | None, at: At) -> Iterator[Ch
         if holds is not None and inner(field.annotation) is holds:
             yield from _settings(one, two, here)
         elif holds is not None and isinstance(one or two, Mapping):
-            for key in dict.fromkeys((*(one or {}), *(two or {}))):
+            for key in _keys(one, two):
                 yield from _settings((one or {}).get(key), (two or {}).get(key), (*here, key))
         elif isinstance(order, PerEntity):
-            for key in dict.fromkeys((*(one or {}), *(two or {}))):
+            for key in _keys(one, two):
                 values = order.standing(one or {}, key), order.standing(two or {}, key)
                 if values[0] != values[1]:
                     yield Change((*here, key), order.compare_one(one or {}, key, values[1]), *values)
@@ -72,3 +72,8 @@ def _settings(old: Settings | None, new: Settings | None, at: At) -> Iterator[Ch
             first, second = (usual if value is None else value for value in (one, two))
             if first != second:
                 yield Change(here, order.compare(first, second), first, second)
+
+
+def _keys(*mappings: Mapping[str, Any] | None) -> list[str]:
+    """Keys of all of them, each once, in order."""
+    return list(dict.fromkeys(key for mapping in mappings for key in mapping or ()))

@@ -67,7 +67,7 @@ class Placed:
         self.tally: Tally = Tally()
         self.async_only: bool = bool(getattr(control, "async_only", False))
         self.needs: tuple[str, ...] = tuple(getattr(control, "needs", ()))
-        self.guard = control.guard
+        self.guard: Callable[..., Any] = control.guard
         self.function: object = getattr(control, "function", control.guard)
         self._control = control
 

@@ -51,7 +51,7 @@ class Policy:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(os.path.abspath(path))  # noqa: PTH100 - by its name: a link may be pointed elsewhere
-        self.turn = Turn()
+        self.turn: Turn = Turn()
         self.refused: int = 0  # changes that were not taken
         self.changed: int = 0  # changes that were
         self._said_path = os.fspath(path)

@@ -61,7 +61,7 @@ class _Ordered:
 class Fixed(_Ordered):
     """Has no order: below the platform it cannot be changed."""
 
-    says = "cannot be changed below the platform"
+    says: str = "cannot be changed below the platform"
 
     def compare(self, base: Any, other: Any, /) -> Relation:
         return EQUAL if base == other else UNRELATED
@@ -70,7 +70,7 @@ class Fixed(_Ordered):
 class Lower(_Ordered):
     """Numbers: lower is tighter."""
 
-    says = "a lower value is tighter"
+    says: str = "a lower value is tighter"
 
     def compare(self, base: Any, other: Any, /) -> Relation:
         if base is None or other is None:
@@ -84,7 +84,7 @@ class Ranked(_Ordered):
     def __init__(self, *values: Any) -> None:
         self.values = values
         words = [str(value).lower() if isinstance(value, bool) else f'"{value}"' for value in values]
-        self.says = f"{' < '.join(words)} (the last is tightest)"
+        self.says: str = f"{' < '.join(words)} (the last is tightest)"
 
     def compare(self, base: Any, other: Any, /) -> Relation:
         if base not in self.values or other not in self.values:
@@ -96,7 +96,7 @@ class Ranked(_Ordered):
 class More:
     """Sets: more members are tighter; what several layers say is put together."""
 
-    says = "more are tighter"
+    says: str = "more are tighter"
 
     def compare(self, base: Collection[Any], other: Collection[Any], /) -> Relation:
         return _by_inclusion(set(base), set(other))
@@ -108,7 +108,7 @@ class More:
 class Fewer:
     """Sets: fewer members are tighter; what not all layers say is left out."""
 
-    says = "fewer are tighter"
+    says: str = "fewer are tighter"
 
     def compare(self, base: Collection[Any], other: Collection[Any], /) -> Relation:
         return _TURNED[_by_inclusion(set(base), set(other))]
@@ -120,7 +120,7 @@ class Fewer:
 class Rates(_Ordered):
     """Rates over the same window: fewer units are tighter. Another window is another limit."""
 
-    says = "fewer units in the same window are tighter; for another window add another limit"
+    says: str = "fewer units in the same window are tighter; for another window add another limit"
 
     def compare(self, base: str | None, other: str | None, /) -> Relation:
         if base is None or other is None:
@@ -134,7 +134,7 @@ class Rates(_Ordered):
 class Operators(_Ordered):
     """What becomes of a value that was found: the less of it is left, the tighter."""
 
-    says = f"{' < '.join(OPERATORS)} (the last is tightest); a smaller keep_last is tighter"
+    says: str = f"{' < '.join(OPERATORS)} (the last is tightest); a smaller keep_last is tighter"
 
     def compare(self, base: Operator, other: Operator, /) -> Relation:
         one, two = OPERATORS.index(base.name), OPERATORS.index(other.name)
@@ -157,7 +157,7 @@ class PerEntity:
     def __init__(self, of: Order, *, otherwise: Any = None) -> None:
         self._of = of
         self._otherwise = otherwise
-        self.says = f"by entity: {of.says}"
+        self.says: str = f"by entity: {of.says}"
 
     def compare(self, base: Mapping[str, Any], other: Mapping[str, Any], /) -> Relation:
         found = {self._compared(self.standing(base, key), self.standing(other, key)) for key in (*base, *other, DEFAULT)}

@@ -17,7 +17,7 @@ _FIXED = Fixed()
 class Settings(BaseModel):
     """Settings of one thing. Unknown ones are refused; one that is left out says nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
     platform_only: ClassVar[frozenset[str]] = frozenset()
 

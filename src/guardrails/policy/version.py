@@ -44,8 +44,8 @@ class Version:
     """
 
     def __init__(self, document: Document, before: Version | None = None) -> None:
-        self.document = document
-        self.file = policy_file(document)
+        self.document: Document = document
+        self.file: model.PolicyFile = policy_file(document)
         self.platform: model.Platform = self.file.platform or model.Platform()
         self.digest: str = f"sha256:{hashlib.sha256(document.raw).hexdigest()}"
         problems = [*loosened(document, self.file), *self._unfit()]
