@@ -13,9 +13,13 @@ from guardrails.audit.files import JsonlDirectory
 from guardrails.audit.finding import Finding
 from guardrails.audit.found import Expired, Found, Unclosed
 from guardrails.audit.note import Ed25519Signer, Signer, verifier_key
+from guardrails.audit.postgres_sink import PostgresSink
 from guardrails.audit.reading import intents, read_records
 from guardrails.audit.report import Report, StreamReport
 from guardrails.audit.sink import Retaining, Rotating, Sink, Telling
+from guardrails.audit.sqlite_sink import SqliteSink
+from guardrails.audit.stream_sink import StreamSink
+from guardrails.audit.streams_out import write_streams
 from guardrails.audit.verify import verify_directory
 
 __all__ = [
@@ -31,12 +35,15 @@ __all__ = [
     "JsonlDirectory",
     "ObjectAnchor",
     "ObjectStore",
+    "PostgresSink",
     "Report",
     "Retaining",
     "Rotating",
     "Signer",
     "Sink",
+    "SqliteSink",
     "StreamReport",
+    "StreamSink",
     "SyslogAnchor",
     "Telling",
     "Unclosed",
@@ -44,4 +51,5 @@ __all__ = [
     "read_records",
     "verifier_key",
     "verify_directory",
+    "write_streams",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
-import math
 import threading
 import time
 from functools import partial
@@ -12,30 +12,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from guardrails import __version__, address
-from guardrails.audit import fields, record
-from guardrails.audit.anchors import Anchor, refuse_inside
+from guardrails.audit import fields, record, setup
 from guardrails.audit.bounds import Bounds
 from guardrails.audit.checkpoints import Checkpoints
 from guardrails.audit.digests import Digests
-from guardrails.audit.entry import DECISION, INTENT, OUTCOME, WRITTEN, Entry
-from guardrails.audit.files import JsonlDirectory
+from guardrails.audit.entry import DECISION, INTENT, WRITTEN, Entry
 from guardrails.audit.record import EventIds
 from guardrails.audit.refusals import Kind
-from guardrails.audit.sink import Sink
+from guardrails.audit.step import Book, IntentStep, id_of, put_and_wait, why_not
 from guardrails.audit.streams import Streams
+from guardrails.audit.tracing import add_trace
 from guardrails.audit.writer import Writer
-from guardrails.core.control import DEADLINE_SECONDS, Outcome
-from guardrails.errors import Blocked, ConfigError, Deferred, Denied, GuardrailsError, RateLimited, Unavailable
+from guardrails.core.control import DEADLINE_SECONDS
+from guardrails.core.message_class import stated_class
+from guardrails.errors import Blocked, Deferred, Denied, GuardrailsError, RateLimited, Unavailable
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from guardrails.audit.anchors import Anchor
     from guardrails.audit.note import Signer
+    from guardrails.audit.setup import Place
+    from guardrails.audit.sink import Sink
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply, Sealed
     from guardrails.keys import Keys
 
+_REPLY_CHARACTERS: Final = 65_536  # of a reply, that are digested
 _log: Final = logging.getLogger("guardrails.audit")
 
 
@@ -44,10 +47,14 @@ class AuditLog:
     Records every send: the intent before the message goes out, the outcome after, and every refusal.
 
     Args:
-        sink: A folder for JSONL files, or a `Sink` of your own.
+        sink: A folder for JSONL files, a `Sink`, or several of either, each with the whole log.
+        level: "metadata": types, counts, sizes and digests. "masked": also the masked text of each message, where the guard
+            has a mask control; without one no text is recorded.
         durability: "fsync": an intent is on stable storage before the send (a thread writes, many sends share one
             write). "os": the operating system has it: it survives this process, not a power cut. Each record says which.
-        deadline_seconds: An intent that takes longer is `Unavailable`, and nothing is sent.
+        deadline_seconds: An intent that takes longer is `Unavailable`, and nothing is sent. It bounds each sink.
+        required: Of several sinks, those that must take each record; the others are best-effort.
+        min_success: How many sinks must take each record, required or not.
         keys: For digests of recipients, ids and masked text; the default is the key of this machine.
         name: Names this control in errors.
         bounds: How much it may hold and write.
@@ -56,6 +63,8 @@ class AuditLog:
             anchored before its first intent counts; an anchor that fails makes sends `Unavailable`.
         checkpoint_every: Records between two checkpoints; the last record of a stream that is closed is always anchored.
         checkpoint_seconds: Between two checkpoints, also when nothing is sent.
+        emergency: A reserved local folder or sink. A message of the class "emergency" (`guardrails.ratelimit.message_class`)
+            that the log cannot record goes out on this record; without it nothing goes out unrecorded by the log.
 
     Raises:
         ConfigError: An argument is of no use, or the key file lies inside the folder.
@@ -67,10 +76,13 @@ class AuditLog:
 
     def __init__(
         self,
-        sink: str | os.PathLike[str] | Sink,
+        sink: Place | Sequence[Place],
         *,
+        level: Literal["metadata", "masked"] = "metadata",
         durability: Literal["fsync", "os"] = "fsync",
         deadline_seconds: float = 2.0,
+        required: Literal["all"] | Sequence[Place] = "all",
+        min_success: int = 1,
         keys: Keys | None = None,
         name: str = "audit_log",
         bounds: Bounds | None = None,
@@ -78,65 +90,96 @@ class AuditLog:
         anchors: Sequence[Anchor] = (),
         checkpoint_every: int = 1_000,
         checkpoint_seconds: float = 300.0,
+        emergency: Place | None = None,
     ) -> None:
-        if durability not in {"fsync", "os"}:
-            raise ConfigError('AuditLog(durability=...) must be "fsync" or "os"')
-        if isinstance(deadline_seconds, bool) or not isinstance(deadline_seconds, (int, float)):
-            raise ConfigError("AuditLog(deadline_seconds=...) must be a number of seconds")
-        if not 0 < deadline_seconds <= threading.TIMEOUT_MAX:
-            raise ConfigError("AuditLog(deadline_seconds=...) must be more than 0")
-        if (signer is None) != (not anchors):
-            raise ConfigError(
-                "AuditLog(signer=..., anchors=[...]) go together: unsigned anchors and unkept signatures prove nothing"
-            )
-        if type(checkpoint_every) is not int or checkpoint_every < 1:
-            raise ConfigError("AuditLog(checkpoint_every=...) must be an int of at least 1")
-        if (
-            isinstance(checkpoint_seconds, bool)
-            or not isinstance(checkpoint_seconds, (int, float))
-            or not checkpoint_seconds > 0
-        ):
-            raise ConfigError("AuditLog(checkpoint_seconds=...) must be a number of seconds above 0")
-        if any(not isinstance(anchor, Anchor) for anchor in anchors):
-            raise ConfigError("AuditLog(anchors=[...]) must be anchors, such as DirectoryAnchor(folder)")
+        setup.check(
+            level=level,
+            durability=durability,
+            deadline_seconds=deadline_seconds,
+            signer=signer,
+            anchors=anchors,
+            checkpoint_every=checkpoint_every,
+            checkpoint_seconds=checkpoint_seconds,
+        )
+        joined, sinks = setup.read_sinks(
+            sink, required=required, min_success=min_success, deadline_seconds=float(deadline_seconds)
+        )
+        setup.check_sinks(joined, sinks, durability, anchors)
+        reserved = None if emergency is None else setup.read_place(emergency, "emergency=...")
         # Heavy, and needed as soon as there is an AuditLog; `import guardrails` stays light.
         address.load()
 
-        from guardrails.audit.mirror import Mirror  # noqa: PLC0415
-        from guardrails.audit.pipeline import pipeline  # noqa: PLC0415
         from guardrails.keys import Keys  # noqa: PLC0415
 
         self.name = name
         # Core's deadline for this control must not cut off our own, which knows what became of the intent.
-        self.deadline_seconds: float = max(DEADLINE_SECONDS, 2 * float(deadline_seconds))
+        self.deadline_seconds: float = max(DEADLINE_SECONDS, (2 if reserved is None else 3) * float(deadline_seconds))
         self._seconds = float(deadline_seconds)
+        self._level = level
         self._bounds = bounds or Bounds()
         self._keys = keys or Keys.default()
-        self._folder = None if isinstance(sink, Sink) else _folder(sink)
-        if self._folder is not None:
-            refuse_inside(self._folder, anchors)
+        self._folders = setup.folders_of(sinks)
         self._check_key_file()
         self._digests = Digests(self._keys, cached=self._bounds.cached_digests)
         self._attempts: dict[str, int] = {}
         self._numbering = threading.RLock()  # a garbage collector may send while we number
+        config = setup.described(
+            sinks,
+            durability=durability,
+            level=level,
+            deadline_seconds=self._seconds,
+            signer=signer,
+            checkpoint_every=checkpoint_every,
+            checkpoint_seconds=float(checkpoint_seconds),
+        )
+        checkpoints = Checkpoints(signer, anchors, checkpoint_every, float(checkpoint_seconds))
+        self._writer = self._make_writer(joined, durability, config, checkpoints)
+        emergency_writer = None
+        if reserved is not None:
+            described: dict[str, str | int] = {
+                "durability": "fsync",
+                "level": level,
+                "sink": type(reserved).__name__,
+                "emergency": 1,
+            }
+            emergency_writer = self._make_writer(reserved, "fsync", described, Checkpoints(None, (), 1, 1.0))
+        self._book = Book(
+            name=name,
+            seconds=self._seconds,
+            deadline_seconds=self.deadline_seconds,
+            room=self._bounds.record_bytes,
+            writer=self._writer,
+            emergency=emergency_writer,
+            intent=self._intent,
+        )
+
+    def _make_writer(self, sink: Sink, durability: str, config: dict[str, str | int], checkpoints: Checkpoints) -> Writer:
+        from guardrails.audit.mirror import Mirror  # noqa: PLC0415 - heavy
+        from guardrails.audit.pipeline import pipeline  # noqa: PLC0415 - heavy
+
         event_ids = EventIds()
+        about: dict[str, str | int] = {
+            "in_flight": self._bounds.in_flight,
+            "name": self.name,
+            "record_bytes": self._bounds.record_bytes,
+        }
         streams = Streams(
-            sink if isinstance(sink, Sink) else JsonlDirectory(_folder(sink)),
+            sink,
             partial(_render, pipeline, durability),
             durable=durability == "fsync",
             event_ids=event_ids,
             library=__version__,
-            config=self._config(sink, durability, signer, checkpoint_every, checkpoint_seconds),
-            checkpoints=Checkpoints(signer, anchors, checkpoint_every, float(checkpoint_seconds)),
+            config=config | about,
+            checkpoints=checkpoints,
         )
-        self._writer = Writer(
+        return Writer(
             streams,
             threaded=durability == "fsync",
             deadline_seconds=self._seconds,
             bounds=self._bounds,
             show=Mirror().show,
             event_ids=event_ids,
-            keeps_time=signer is not None,
+            keeps_time=checkpoints.is_on,
         )
 
     # -- the control
@@ -145,7 +188,7 @@ class AuditLog:
         """Register the intent, forward, and record a refusal if that is what comes back."""
         if call.dry_run:
             return await forward(call)
-        step = _Intent(self, call)
+        step = IntentStep(self._book, call)
         call.at_door(step)
         try:
             reply = await forward(call)
@@ -156,6 +199,8 @@ class AuditLog:
             raise
         if step.record_id is None:
             self._refused(call, None)
+        else:
+            step.reply = self._reply_digest(reply, call)
         return reply
 
     def open(self) -> None:
@@ -164,7 +209,8 @@ class AuditLog:
 
         Raises:
             ConfigError: The key cannot be used, or lies inside the folder.
-            Unavailable: The sink does not work.
+            Unavailable: The sink does not work. Not with `emergency=...`: emergencies can go out, and everything else is
+                refused at the door.
         """
         self._check_key_file()
         self._digests.content("", None)  # a key that cannot be had is found here, not at the first send
@@ -172,10 +218,15 @@ class AuditLog:
             self._writer.open()
         except Unavailable as error:
             error.control = self.name
-            raise
+            if self._book.emergency is None:
+                raise
+            _log.error("the audit log cannot be opened: only messages of the class emergency go out")
 
     def close(self) -> None:
         """Write what is queued and end the stream, within the deadline; later sends are `Unavailable`."""
+        self._book.reconcile()
+        if self._book.emergency is not None:
+            self._book.emergency.close()
         self._writer.close()
 
     def require_production(self) -> None:
@@ -200,20 +251,51 @@ class AuditLog:
         Raises:
             Unavailable: It could not be written in time.
         """
+        self._note(record.canary(self._writer.event_ids(), name=name, passed=passed, checks=checks, failed=failed))
+
+    def note_config(self, change: str, **facts: str | int | bool | None) -> None:
+        """
+        Put on record that something is now another: a policy, a key, a switch.
+
+        Args:
+            change: What, in a word or two.
+            facts: At most 16, cut to 64 characters each; never anything personal or secret.
+
+        Raises:
+            Unavailable: It could not be written in time.
+        """
+        self._note(record.config(self._writer.event_ids(), change=change, named=facts))
+
+    def note_review(self, command: str, *, user: str | None = None, asked: Mapping[str, Any] | None = None) -> None:
+        """
+        Put on record that somebody looked into a log.
+
+        Args:
+            command: What was done, such as "query".
+            user: Who; the user of this process unless given.
+            asked: What was asked for; digests, never what was digested.
+
+        Raises:
+            Unavailable: It could not be written in time.
+        """
+        name = user or _user()
+        self._note(record.review(self._writer.event_ids(), command=command, user=name, asked=asked or {}))
+
+    def _note(self, members: fields.Members) -> None:
         writer = self._writer
         writer.start()
         writer.reserve()
         try:
-            entry = Entry(INTENT, record.canary(writer.event_ids(), name=name, passed=passed, checks=checks, failed=failed))
-            if _put_and_wait(writer, entry, self._seconds) != WRITTEN:
-                raise Unavailable(_why_not(entry, self._seconds), control=self.name)
+            entry = Entry(INTENT, members)
+            if put_and_wait(writer, entry, self._seconds) != WRITTEN:
+                raise Unavailable(why_not(entry, self._seconds), control=self.name)
         finally:
             writer.unreserve()
 
     @property
     def folder(self) -> Path | None:
         """The folder of the files; None with a `Sink` of your own."""
-        return self._folder
+        return self._folders[0] if self._folders else None
 
     def health(self) -> dict[str, str | int | bool | None]:
         """How it is doing: what waits, what could not be written, and under "problem" what is wrong."""
@@ -225,33 +307,19 @@ class AuditLog:
         return self._writer.lost
 
     def __repr__(self) -> str:
-        return f"AuditLog({str(self._folder) if self._folder else '<sink>'!r}, name={self.name!r})"
+        return f"AuditLog({str(self._folders[0]) if self._folders else '<sink>'!r}, name={self.name!r})"
 
     # -- records
 
     def _check_key_file(self) -> None:
-        if self._folder is not None:
-            self._keys.refuse_inside(self._folder)
+        for folder in self._folders:
+            self._keys.refuse_inside(folder)
 
-    def _config(
-        self, sink: object, durability: str, signer: Signer | None, every: int, seconds: float
-    ) -> dict[str, str | int]:
-        signed: dict[str, str | int] = (
-            {} if signer is None else {"checkpoint_seconds": math.ceil(seconds), "signer": signer.name}
-        )
-        return {
-            **signed,
-            "checkpoint_every": 0 if signer is None else every,
-            "deadline_ms": int(self._seconds * 1000),
-            "durability": durability,
-            "in_flight": self._bounds.in_flight,
-            "name": self.name,
-            "record_bytes": self._bounds.record_bytes,
-            "sink": type(sink).__name__ if isinstance(sink, Sink) else JsonlDirectory.__name__,
-        }
-
-    def _intent(self, call: Call, sealed: Sealed) -> Entry:
+    def _intent(self, call: Call, sealed: Sealed, writer: Writer) -> Entry:
         members = self._about("intent" if call.canary is None else "canary", call, sealed)
+        if writer is not self._writer:
+            members["emergency"] = '"emergency":true'
+        add_trace(members)
         if call.canary is not None:
             members["canary"] = fields.word("canary", call.canary)
         if sealed.message_key is not None:
@@ -272,9 +340,22 @@ class AuditLog:
             members["conversation"] = f'"conversation":{self._identity(call, conversation, tenant)}'
         if actor is not None:
             members["actor"] = f'"actor":{self._identity(call, actor, tenant)}'
+        stated = stated_class(message)
+        if isinstance(stated, str):
+            members["message_class"] = fields.word("message_class", stated)
+        if self._level == "masked" and parts:
+            if call.is_masked:
+                record.text(members, parts, self._bounds.record_bytes)
+            else:
+                members["text_omitted"] = fields.word("text_omitted", "not masked")
         if key is not None:
             members["message_key"] = f'"message_key":{quote(digests.identifier(key, tenant))}'
         return members
+
+    def _reply_digest(self, reply: object, call: Call) -> str | None:
+        """The keyed digest of a reply that is text, or of the id that a provider gave the message."""
+        named = reply if isinstance(reply, str) else _provider_id(reply)
+        return None if not named else self._digests.reply(named[:_REPLY_CHARACTERS], call.message.tenant)
 
     def _identity(self, call: Call, value: str, tenant: str | None) -> str:
         return quote(value if call.is_opaque(value) else self._digests.identifier(value, tenant))
@@ -308,7 +389,7 @@ class AuditLog:
             _log.error("a refusal could not be recorded by itself (%s): it is counted", type(failure).__name__)
             return writer.refusals.count(kind, time.monotonic())
         writer.put(entry)
-        return _id_of(entry)
+        return id_of(entry)
 
     def _decision(self, call: Call, kind: Kind, error: BaseException | None) -> fields.Members:
         sealed = call.so_far()
@@ -329,100 +410,20 @@ class AuditLog:
         return members
 
 
-class _Intent:
-    """The step that writes the intent at the door, and the outcome when the send is over."""
-
-    __slots__ = ("_call", "_epoch", "_log", "_send_id", "_settled", "record_id")
-
-    phase: str = "intent"
-
-    def __init__(self, log: AuditLog, call: Call) -> None:
-        self._log = log
-        self._call = call
-        self._send_id = ""
-        self._settled = True  # nothing to say until an intent has been handed over
-        self._epoch = 0
-        self.record_id: str | None = None
-
-    @property
-    def store(self) -> AuditLog:
-        """Intents of one log are one stream."""
-        return self._log
-
-    @property
-    def deadline_seconds(self) -> float:
-        """Core's bound; later than our own, which knows what became of the intent."""
-        return self._log.deadline_seconds
-
-    async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - one log, one intent
-        """Write the intent before the send."""
-        log, writer = self._log, self._log._writer  # noqa: SLF001 - same module
-        try:
-            if not writer.is_started:
-                writer.start()
-            writer.reserve()
-        except Unavailable as error:
-            error.control = log.name
-            raise
-        try:
-            entry = log._intent(self._call, sealed)  # noqa: SLF001
-        except BaseException:
-            writer.unreserve()
-            raise
-        seconds = log._seconds  # noqa: SLF001
-        until = time.monotonic() + seconds
-        # From here on the intent may be on record, whatever happens: it will get an outcome.
-        self._send_id, self._epoch, self._settled, self.record_id = sealed.send_id, writer.epoch, False, _id_of(entry)
-        if writer.is_ready:
-            writer.put(entry)
-            if entry.state is not WRITTEN:  # somebody else's turn came between
-                await io.ask(blocking=lambda: writer.wait(entry, seconds))
-        else:
-            await io.ask(blocking=lambda: _put_and_wait(writer, entry, seconds), awaiting=_awaiting(writer, entry, seconds))
-        if entry.state is not WRITTEN or time.monotonic() > until:
-            raise Unavailable(_why_not(entry, seconds), control=log.name)
-
-    async def undo(self, io: Io, /) -> None:  # noqa: ARG002 - never waits
-        """Nothing was sent: say so, if the intent is on record or may yet be."""
-        self.settle(Outcome("abandoned"))
-
-    def settle(self, outcome: Outcome, /) -> None:
-        """Queue the outcome; the slot for it was reserved with the intent."""
-        writer = self._log._writer  # noqa: SLF001 - same module
-        if self._settled or self._epoch != writer.epoch:  # after a fork inside a send, the parent tells the outcome
-            return
-        self._settled = True
-        if self._call.canary is not None:
-            writer.unreserve()
-            return
-        room = self._log._bounds.record_bytes  # noqa: SLF001
-        writer.put(Entry(OUTCOME, record.outcome(writer.event_ids(), self._send_id, outcome, room)))
+def _provider_id(reply: object) -> str | None:
+    """What providers call a message: Twilio's `sid`, others' `id` or `message_id`; of an object or a dict."""
+    for name in ("sid", "message_id", "id"):
+        found = reply.get(name) if isinstance(reply, dict) else getattr(reply, "__dict__", {}).get(name)
+        if isinstance(found, str) and found:
+            return found
+    return None
 
 
-def _put_and_wait(writer: Writer, entry: Entry, seconds: float) -> str:
-    entry.expect()
-    writer.put(entry)
-    return writer.wait(entry, seconds)
-
-
-def _awaiting(writer: Writer, entry: Entry, seconds: float) -> Any:
-    if not writer.is_threaded:
-        return None
-
-    async def put_and_wait() -> str:
-        import asyncio  # noqa: PLC0415 - loaded already: this runs on its loop
-
-        entry.expect(asyncio.get_running_loop())
-        writer.put(entry)
-        return await entry.wait_async(seconds)
-
-    return put_and_wait
-
-
-def _why_not(entry: Entry, seconds: float) -> str:
-    if entry.state == "failed":
-        return "the audit log cannot be written; it is tried again by itself"
-    return f"the intent was not on record within {seconds:g} s"
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a process whose user has no name
+        return "unknown"
 
 
 def _decided(error: BaseException | None) -> str:
@@ -437,19 +438,6 @@ def _decided(error: BaseException | None) -> str:
             return "error"
         case _:
             return "cancel"
-
-
-def _id_of(entry: Entry) -> str:
-    return entry.members["event_id"][len('"event_id":"') : -1]
-
-
-def _folder(sink: str | os.PathLike[str] | Sink) -> Path:
-    if isinstance(sink, Sink) or not sink:
-        raise ConfigError("AuditLog(sink) must be a folder or a Sink")
-    try:
-        return Path(sink).absolute()  # the working directory may change before the first send
-    except TypeError:
-        raise ConfigError("AuditLog(sink) must be a folder or a Sink") from None
 
 
 def _render(make: Callable[..., Callable[[fields.Members], bytes]], durability: str, stream: str) -> Any:

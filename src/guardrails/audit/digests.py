@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RECIPIENT: Final = "audit/recipient"
 IDENTIFIER: Final = "audit/id"
 CONTENT: Final = "audit/content"
+REPLY: Final = "audit/reply"
 
 
 class Digests:
@@ -44,6 +45,10 @@ class Digests:
     def content(self, text: str, tenant: str | None) -> str:
         """The digest of masked text, all parts joined by newlines."""
         return self._keys.digester(CONTENT, tenant).label(text)
+
+    def reply(self, text: str, tenant: str | None) -> str:
+        """The digest of a masked reply, or of a provider's own id."""
+        return self._keys.digester(REPLY, tenant).label(text)
 
     def _digest_recipient(self, address: str, tenant: str | None) -> str:
         person = normalise(address)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 INTENT: Final = "intent"  # refused when it cannot be written
 OUTCOME: Final = "outcome"  # kept until it can be written; gives its slot back
 DECISION: Final = "decision"  # kept until it can be written; there are only so many
+NOTE: Final = "note"  # kept until it can be written; rare
 FLUSH: Final = "flush"  # no record: answers when everything before it is written
 END: Final = "end"  # no record: closes the stream after everything before it
 
@@ -27,7 +28,7 @@ class Entry:
     One record on its way, or one wish to the writer.
 
     Args:
-        kind: One of the five above.
+        kind: One of the six above.
         members: The record; empty without one.
         why: For END, what the close record says.
     """

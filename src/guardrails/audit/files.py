@@ -88,6 +88,11 @@ class JsonlDirectory:
         self._found: Found | None = None  # None: never opened in this process, so it has not been looked for torn streams
 
     @property
+    def retain_days(self) -> int | None:
+        """How long streams are kept after their last record; None for ever."""
+        return self._housekeeping.retain_days
+
+    @property
     def path(self) -> Path | None:
         """The file of the open stream."""
         return self._path

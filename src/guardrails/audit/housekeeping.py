@@ -42,17 +42,17 @@ class Housekeeping:
         retain_days: How long streams are kept after their last record; None for ever.
     """
 
-    __slots__ = ("_compress", "_expired", "_retain_days", "_thread")
+    __slots__ = ("_compress", "_expired", "_thread", "retain_days")
 
     def __init__(self, *, compress: bool, retain_days: int | None) -> None:
         self._compress = compress
-        self._retain_days = retain_days
+        self.retain_days = retain_days
         self._expired: deque[Expired] = deque()  # filled by the thread, emptied by the writer
         self._thread: threading.Thread | None = None
 
     def start(self, folder: Path) -> None:
         """Tidy *folder*, unless that is going on already."""
-        if not self._compress and self._retain_days is None:
+        if not self._compress and self.retain_days is None:
             return
         if self._thread is not None and self._thread.is_alive():
             return
@@ -91,8 +91,8 @@ class Housekeeping:
             os.close(fd)
 
     def _tidy(self, folder: Path) -> None:
-        if self._retain_days is not None:
-            self._expired.extend(self._due(folder, self._retain_days))
+        if self.retain_days is not None:
+            self._expired.extend(self._due(folder, self.retain_days))
         if self._compress:
             for path in log_files(folder):
                 if path.name.endswith(SUFFIX) and _is_closed(path):

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from guardrails.audit import lifetime
-from guardrails.audit.entry import DECISION, END, FAILED, FLUSH, INTENT, OUTCOME, WAITING, WRITTEN, Entry, answer
+from guardrails.audit.entry import DECISION, END, FAILED, FLUSH, INTENT, NOTE, OUTCOME, WAITING, WRITTEN, Entry, answer
 from guardrails.audit.record import EventIds
 from guardrails.audit.refusals import Refusals
 from guardrails.errors import Unavailable
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from guardrails.audit.bounds import Bounds
+    from guardrails.audit.record import Before
     from guardrails.audit.streams import Streams
 
+_KEPT: Final = frozenset((DECISION, NOTE, OUTCOME))
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _log: Final = logging.getLogger("guardrails.audit")
 
@@ -169,6 +171,11 @@ class Writer:
         self.put(entry)
         if self.wait(entry, self._deadline_seconds) != WRITTEN:
             raise Unavailable(f"the audit log cannot be opened ({self._streams.failed or 'it takes too long'})")
+
+    @property
+    def last(self) -> Before | None:
+        """The last stream that was begun, as far as it was accepted."""
+        return self._streams.last
 
     @property
     def is_started(self) -> bool:
@@ -396,9 +403,9 @@ class Writer:
                 batch.insert(len(batch) - now, self._aggregate)
 
     def _put_back(self, batch: list[Entry]) -> None:
-        kept = [entry for entry in batch if entry.kind is OUTCOME or entry.kind is DECISION]
+        kept = [entry for entry in batch if entry.kind in _KEPT]
         self._queue.extendleft(reversed(kept))
-        answer([entry for entry in batch if entry.kind is not OUTCOME and entry.kind is not DECISION], FAILED)
+        answer([entry for entry in batch if entry.kind not in _KEPT], FAILED)
 
     def _drop(self, entry: Entry) -> None:
         if entry.kind is OUTCOME:

@@ -87,6 +87,11 @@ class Call:
         return self._journey.canary
 
     @property
+    def is_masked(self) -> bool:
+        """Whether the guard has a mask control: the text of the sealed message is then masked, also under `monitor`."""
+        return self._journey.plan.stack.masker is not None
+
+    @property
     def dry_run(self) -> bool:
         """True under `preview`: nothing will be sent, recorded or consumed."""
         return self._journey.dry_run

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Final, TypeAlias
 
 from guardrails.core.message import Message
+from guardrails.core.message_class import current_class, stated_class
 from guardrails.errors import ConfigError, ControlError
 
 ClassOf: TypeAlias = Callable[[Message], str | None]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _SAYS: Final = "a message class is 1 to 32 lower-case letters, digits, _ or -, such as 'otp'"
-_current: Final[ContextVar[str | None]] = ContextVar("guardrails_message_class", default=None)
 
 
 @contextmanager
@@ -29,11 +28,11 @@ def message_class(name: str) -> Iterator[None]:
     Raises:
         ConfigError: It is not a name.
     """
-    token = _current.set(checked(name))
+    token = current_class.set(checked(name))
     try:
         yield
     finally:
-        _current.reset(token)
+        current_class.reset(token)
 
 
 def checked(name: object) -> str:
@@ -57,13 +56,7 @@ def class_of(message: Message, asked: ClassOf | None) -> str | None:
     Raises:
         ControlError: It is not a name.
     """
-    found: object
-    if asked is not None:
-        found = asked(message)
-    else:
-        found = _current.get()
-        if found is None:
-            found = message.metadata.get("message_class")
+    found = stated_class(message) if asked is None else asked(message)
     if found is None:
         return None
     if not isinstance(found, str) or not _NAME.fullmatch(found):
