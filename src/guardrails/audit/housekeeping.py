@@ -46,7 +46,7 @@ class Housekeeping:
 
     def __init__(self, *, compress: bool, retain_days: int | None) -> None:
         self._compress = compress
-        self.retain_days = retain_days
+        self.retain_days: int | None = retain_days
         self._expired: deque[Expired] = deque()  # filled by the thread, emptied by the writer
         self._thread: threading.Thread | None = None
 
