@@ -9,6 +9,7 @@ import typer
 from guardrails.cli.audit import app as audit_app
 from guardrails.cli.demo import demo
 from guardrails.cli.doctor import doctor
+from guardrails.cli.mask import mask, scan
 from guardrails.cli.models import app as models_app
 from guardrails.cli.policy import app as policy_app
 
@@ -27,6 +28,8 @@ app.add_typer(models_app, name="models")
 app.add_typer(policy_app, name="policy")
 app.command()(demo)
 app.command()(doctor)
+app.command()(mask)
+app.command()(scan)
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - the shape of a typer callback
