@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from math import pi, sin
 from pathlib import Path
 from random import Random  # noqa: TID251 - the same log for the same seed
 from typing import Any
@@ -34,6 +35,7 @@ TEXTS = (
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 30
 STREAMS = 8
+STORE_DOWN = 12  # the day on which limits were kept without their store
 REFUSED = 0.08  # of all messages
 
 Record = dict[str, Any]
@@ -122,7 +124,7 @@ def episodes(count: int, seed: int) -> Iterator[list[Record]]:
     sent, refused = ([one for one in found if (one[0]["stage"] == "decision") is wanted] for wanted in (False, True))
     written = 0
     while written < count:
-        day = BEGIN + timedelta(days=DAYS * written / count)
+        day = BEGIN + timedelta(days=_busy(DAYS * written / count))
         kind = refused if dice.random() < REFUSED else sent
         chosen = kind[dice.randrange(len(kind))]
         send, person = dice.randbytes(16).hex(), people[int(PEOPLE * dice.random() ** 2)]
@@ -133,12 +135,24 @@ def episodes(count: int, seed: int) -> Iterator[list[Record]]:
             if "recipients" in new:
                 new["recipients"] = [one | {"digest": person} for one in new["recipients"]]
                 new["tenant"] = f"tenant-{int(TENANTS * dice.random() ** 2)}"
+                new["policy"] = f"sha256:{sha256(b'policy' + bytes([(day - BEGIN).days // 11])).hexdigest()}"
+                if (day - BEGIN).days == STORE_DOWN:
+                    new["guards"] = [_degraded(guard) for guard in new["guards"]]
                 new["conversation"] = f"conversation-{dice.randrange(count // 8 + 1)}"
             made.append(new)
         if len(made) == 2 and dice.random() < 0.0005:  # a process that was killed in between
             made.pop()
         yield made
         written += len(made)
+
+
+def _busy(days: float) -> float:
+    """When so much of the time has passed in messages: more by day than by night, fewer at the end of a week."""
+    return days + 0.7 * sin(2 * pi * days) / (2 * pi) + 0.4 * 7 * sin(2 * pi * days / 7) / (2 * pi)
+
+
+def _degraded(guard: Record) -> Record:
+    return guard | {"detail": guard.get("detail", {}) | {"degraded": True}} if guard["name"] == "rate_limit" else guard
 
 
 def write(folder: Path, records: int, seed: int = SEED) -> None:

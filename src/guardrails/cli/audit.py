@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from guardrails.cli import desk
+from guardrails.cli import desk, reporting
 
 app: typer.Typer = typer.Typer(name="audit", help="Look at audit logs.", no_args_is_help=True)
 
@@ -63,3 +63,4 @@ def schema() -> None:
 app.command()(desk.query)
 app.command()(desk.tail)
 app.command()(desk.stats)
+app.command()(reporting.report)
