@@ -10,8 +10,10 @@ from guardrails.cli.audit import app as audit_app
 from guardrails.cli.demo import demo
 from guardrails.cli.doctor import doctor
 from guardrails.cli.mask import mask, scan
+from guardrails.cli.drill import drill
 from guardrails.cli.models import app as models_app
 from guardrails.cli.policy import app as policy_app
+from guardrails.cli.watch import watch
 
 app: typer.Typer = typer.Typer(
     name="guardrails",
@@ -30,6 +32,8 @@ app.command()(demo)
 app.command()(doctor)
 app.command()(mask)
 app.command()(scan)
+app.command()(watch)
+app.command()(drill)
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - the shape of a typer callback

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from guardrails.audit.folder import SUFFIX
 from guardrails.audit.reading import Malformed, files, parse
 
 _TAIL_BYTES: Final = 4 * 1_048_576
@@ -30,9 +31,8 @@ def evidence(record_control: Any, send_id: str) -> str | None:
         return None
     wanted = f'"{send_id}"'.encode()
     try:
-        newest = sorted(files(folder), key=_written, reverse=True)[:_NEWEST]
-        for path in newest:
-            lines = _tail(path)
+        for path in newest(folder):
+            lines = tail(path)
             for number, line in enumerate(lines):
                 if wanted in line:
                     return _chained(lines[number - 1] if number else None, line)
@@ -41,12 +41,31 @@ def evidence(record_control: Any, send_id: str) -> str | None:
     return "there is no record of it"
 
 
+def newest(folder: Path) -> list[Path]:
+    """
+    The plain log files of *folder* that were written to last, the newest first.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    plain = [path for path in files(folder) if path.name.endswith(SUFFIX)]
+    return sorted(plain, key=_written, reverse=True)[:_NEWEST]
+
+
 def _written(path: Path) -> float:
-    return path.stat().st_mtime
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # compressed or removed meanwhile
+        return 0.0
 
 
-def _tail(path: Path) -> list[bytes]:
-    """The last complete lines, without newlines."""
+def tail(path: Path) -> list[bytes]:
+    """
+    The last complete lines, without newlines.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL_BYTES))

@@ -1,0 +1,194 @@
+"""Somebody outside sees that canaries or checkpoints do not come; a drill says how soon each fault would be known."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from guardrails import AuditLog, Deny, Guard, MaskPII, Message, RateLimit, canary, check, monitor
+from guardrails.audit import DirectoryAnchor, Ed25519Signer
+from guardrails.proof.drill import FAULTS, drill
+from guardrails.proof.watch import alarms
+
+MINUTE: Final = 60.0
+
+
+def provider(to: str, body: str) -> str:
+    return to + body
+
+
+def look(folder: Path, *, later: float = 0.0, **more: Any) -> dict[str, str]:
+    given: dict[str, Any] = {"canary_seconds": MINUTE, "checkpoint_seconds": None, **more}
+    return {one.kind: one.what for one in alarms(folder, now=datetime.now(UTC) + timedelta(seconds=later), **given)}
+
+
+@pytest.fixture
+def guard(tmp_path: Path) -> Any:
+    with Guard(AuditLog(tmp_path / "audit", durability="os"), MaskPII(names="off"), channel="sms") as one:
+        yield one
+
+
+def test_a_log_with_a_fresh_canary_raises_no_alarm(guard: Guard, tmp_path: Path) -> None:
+    assert canary(guard).passed
+    assert look(tmp_path / "audit") == {}
+
+
+def test_a_canary_that_does_not_come_is_an_alarm(guard: Guard, tmp_path: Path) -> None:
+    guard(provider)("+12125550173", "hello")
+    assert look(tmp_path / "audit") == {"no_canary": "there is no canary"}
+    canary(guard)
+    assert look(tmp_path / "audit", later=100) == {}
+    assert "and one is due every 60 s" in look(tmp_path / "audit", later=200)["no_canary"]
+    assert look(tmp_path / "audit", later=200, canary_seconds=None) == {}
+
+
+def test_a_failed_canary_is_an_alarm_until_one_passes(
+    guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(MaskPII, "mask", lambda _self, text: (text, []))
+        canary(guard)
+    told = look(tmp_path / "audit")
+    assert list(told) == ["canary_failed"]
+    assert told["canary_failed"].endswith("failed in mask_pii")
+    canary(guard)
+    assert look(tmp_path / "audit") == {}
+
+
+def test_a_failed_canary_of_a_stream_that_is_closed_is_over(
+    guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MaskPII, "mask", lambda _self, text: (text, []))
+    canary(guard)
+    guard.close()
+    assert look(tmp_path / "audit") == {}
+
+
+def _signer(folder: Path) -> Ed25519Signer:
+    pem = folder / "signing.pem"
+    key = Ed25519PrivateKey.generate()
+    pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return Ed25519Signer(pem, name="audit.example.com")
+
+
+@pytest.mark.parametrize("where", ["anchor", "log"])
+def test_a_checkpoint_that_does_not_come_is_an_alarm(tmp_path: Path, where: str) -> None:
+    log = AuditLog(
+        tmp_path / "audit",
+        durability="os",
+        signer=_signer(tmp_path),
+        anchors=[DirectoryAnchor(tmp_path / "anchor")],
+        checkpoint_every=1,
+    )
+    more: dict[str, Any] = {"canary_seconds": None, "checkpoint_seconds": MINUTE}
+    if where == "anchor":
+        more["anchor"] = tmp_path / "anchor"
+    with Guard(log, channel="sms") as guard:
+        guard(provider)("+12125550173", "hello")
+        guard(provider)("+12125550173", "hello")
+        assert look(tmp_path / "audit", **more) == {}
+        assert list(look(tmp_path / "audit", later=200, **more)) == ["no_checkpoint"]
+
+
+def test_a_folder_that_is_gone_or_empty_is_an_alarm(tmp_path: Path) -> None:
+    assert list(look(tmp_path / "nothing")) == ["unreadable"]
+    assert list(look(tmp_path)) == ["no_stream"]
+
+
+def test_a_clock_that_is_behind_is_an_alarm(guard: Guard, tmp_path: Path) -> None:
+    canary(guard)
+    assert list(look(tmp_path / "audit", later=-60)) == ["clock"]
+
+
+def test_lines_that_are_no_records_are_passed_over(guard: Guard, tmp_path: Path) -> None:
+    canary(guard)
+    (tmp_path / "audit" / "29990101T000000.000000Z-x.jsonl").write_bytes(b'not a record\n{"ts":"yesterday"}\n')
+    assert look(tmp_path / "audit") == {}
+
+
+def _command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "guardrails", *arguments],
+        cwd=cwd,
+        env={**os.environ, "GUARDRAILS_KEY": "11" * 32},
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(60)
+def test_the_command_watches_from_another_process(guard: Guard, tmp_path: Path) -> None:
+    canary(guard)
+    well = _command("watch", "audit", "--once", cwd=tmp_path)
+    assert (well.returncode, well.stdout.split()[1:]) == (0, ["ok"])
+    late = _command("watch", "audit", "--until-alarm", "--canary", "0.001", "--every", "0.05", "--json", cwd=tmp_path)
+    assert late.returncode == 1
+    told = [json.loads(line) for line in late.stdout.splitlines()][-1]
+    assert (told["state"], told["kind"]) == ("ALARM", "no_canary")
+    assert _command("watch", "audit", "--every", "0", cwd=tmp_path).returncode == 2
+
+
+# -- drill ------------------------------------------------------------------------------------------------------------
+
+
+@check(refuses=["Buy from Acme"])
+def no_competitors(message: Message) -> Deny | None:
+    return Deny("names a competitor") if "Acme" in message.text else None
+
+
+def test_every_fault_of_every_control_is_found_in_one_round(tmp_path: Path) -> None:
+    guard = Guard(
+        AuditLog(tmp_path / "audit", durability="os"),
+        RateLimit("5/minute", per="recipient"),
+        MaskPII(names="off"),
+        channel="sms",
+        canary_every_seconds=30,
+    )
+    team = guard.extend(no_competitors)
+    send = team(provider)
+    drilled = list(drill(guard))
+    guard.close()
+    assert [(one.control, one.fault) for one in drilled if not one.found] == []
+    assert len(drilled) == 4 * len(FAULTS)
+    assert all(30 < one.alarm_seconds < 45 for one in drilled)
+    assert send is not None
+
+
+def test_a_drill_leaves_no_mark(guard: Guard) -> None:
+    list(drill(guard))
+    assert guard.health().well
+    assert canary(guard).passed
+
+
+def test_what_canaries_cannot_find_is_said() -> None:
+    @check
+    def silent(message: Message) -> None:
+        del message
+
+    told = {one.control: one for one in drill(Guard(monitor(RateLimit("1/hour")), silent)) if one.fault.startswith("lets")}
+    assert not told["silent"].found
+    assert "refuses" in told["silent"].why
+    assert not told["rate_limit"].found
+    assert told["rate_limit"].why == "it only watches"
+
+
+@pytest.mark.timeout(60)
+def test_the_command_prints_seconds_to_alarm(tmp_path: Path) -> None:
+    write: Callable[[str], int] = (tmp_path / "drilled.py").write_text
+    write("from guardrails import *\nguard = Guard(AuditLog('audit'), MaskPII(names='off'), channel='sms')\n")
+    ran = _command("drill", "drilled:guard", "--every", "10", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.count("alarm within 10.") == 6
+    assert _command("drill", "nothing_here", cwd=tmp_path).returncode == 2
