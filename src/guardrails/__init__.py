@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from guardrails.pii import MaskPII
     from guardrails.policy import from_policy
     from guardrails.proof.canary import CanaryReport, canary
-    from guardrails.ratelimit import Concurrency, Limit, RateLimit, Suppression
+    from guardrails.ratelimit import Cap, Concurrency, Limit, QuietHours, RateLimit, Suppression, UniqueRecipients
 
 _WHERE = {
     "guardrails.audit": ("AuditLog",),
@@ -68,7 +68,15 @@ _WHERE = {
     "guardrails.pii": ("MaskPII",),
     "guardrails.policy": ("from_policy",),
     "guardrails.proof.canary": ("CanaryReport", "canary"),
-    "guardrails.ratelimit": ("Concurrency", "Limit", "RateLimit", "Suppression"),
+    "guardrails.ratelimit": (
+        "Cap",
+        "Concurrency",
+        "Limit",
+        "QuietHours",
+        "RateLimit",
+        "Suppression",
+        "UniqueRecipients",
+    ),
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -78,6 +86,7 @@ __all__ = [
     "Blocked",
     "Call",
     "CanaryReport",
+    "Cap",
     "Caps",
     "Concurrency",
     "ConfigError",
@@ -97,6 +106,7 @@ __all__ = [
     "MaskPII",
     "Message",
     "Outcome",
+    "QuietHours",
     "RateLimit",
     "RateLimited",
     "Recipient",
@@ -108,6 +118,7 @@ __all__ = [
     "Tenant",
     "Text",
     "Unavailable",
+    "UniqueRecipients",
     "__version__",
     "canary",
     "check",

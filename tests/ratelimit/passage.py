@@ -48,8 +48,8 @@ class Passage:
         self.notes: list[tuple[str, Mapping[str, Any]]] = []
         self.sent = 0
 
-    def note(self, verdict: str, *, detail: Mapping[str, Any]) -> None:
-        self.notes.append((verdict, detail))
+    def note(self, verdict: str, *, detail: Mapping[str, Any] | None = None) -> None:
+        self.notes.append((verdict, detail or {}))
 
     def at_door(self, step: Any) -> None:
         self.steps.append(step)
@@ -67,7 +67,8 @@ class Passage:
                 entered += steps
                 if phase == "intent":
                     self._record()
-                await steps[0].commit(sealed, steps[1:], self.io)
+                if steps:
+                    await steps[0].commit(sealed, steps[1:], self.io)
         except BaseException:
             for step in reversed(entered):
                 await step.undo(self.io)

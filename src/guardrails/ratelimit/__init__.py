@@ -5,6 +5,17 @@ from __future__ import annotations
 from guardrails.ratelimit.concurrency import Concurrency
 from guardrails.ratelimit.control import RateLimit
 from guardrails.ratelimit.limit import Limit
-from guardrails.ratelimit.people import Suppression, is_stop, message_class
+from guardrails.ratelimit.people import Cap, QuietHours, Suppression, UniqueRecipients, is_stop, message_class, time_zone
 
-__all__ = ["Concurrency", "Limit", "RateLimit", "Suppression", "is_stop", "message_class"]
+__all__ = [
+    "Cap",
+    "Concurrency",
+    "Limit",
+    "QuietHours",
+    "RateLimit",
+    "Suppression",
+    "UniqueRecipients",
+    "is_stop",
+    "message_class",
+    "time_zone",
+]

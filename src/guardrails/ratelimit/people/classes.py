@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from guardrails.core.message import Message
 from guardrails.core.message_class import current_class, stated_class
 from guardrails.errors import ConfigError, ControlError
+
+if TYPE_CHECKING:
+    from guardrails.core.call import Call
 
 ClassOf: TypeAlias = Callable[[Message], str | None]
 
@@ -47,6 +50,39 @@ def read_classes(names: Collection[str], argument: str) -> frozenset[str]:
     if isinstance(names, str):
         raise ConfigError(f"{argument} takes several classes: write ({names!r},)")
     return frozenset(map(checked, names))
+
+
+class Classes:
+    """
+    Which messages a rule holds for.
+
+    Args:
+        rule: Whose, for errors.
+        classes: Those that it holds for; all unless given. A message without a class is held in any case.
+        exempt: Those that pass all the same.
+        asked: The class of a message.
+    """
+
+    __slots__ = ("_asked", "_exempt", "_only")
+
+    def __init__(self, rule: str, *, classes: Collection[str], exempt: Collection[str], asked: ClassOf | None) -> None:
+        self._only = read_classes(classes, f"{rule}(classes=...)")
+        self._exempt = read_classes(exempt, f"{rule}(exempt=...)")
+        self._asked = asked
+        if self._only and self._only & self._exempt:
+            raise ConfigError(f"{rule}: a class stands in classes= and in exempt=")
+
+    def hold(self, call: Call) -> bool:
+        """Whether the rule holds for the message; that it does not is noted for the record."""
+        message = call.message
+        if message.direction == "inbound":  # nobody is sent anything
+            call.note("allow", detail={"inbound": True})
+            return False
+        kind = class_of(message, self._asked)
+        if kind is not None and (kind in self._exempt or (self._only and kind not in self._only)):
+            call.note("allow", detail={"exempt": kind})
+            return False
+        return True
 
 
 def class_of(message: Message, asked: ClassOf | None) -> str | None:

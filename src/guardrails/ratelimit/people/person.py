@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from guardrails.address import Address, normalise
 from guardrails.core.message import Message
 from guardrails.errors import ControlError, Denied
@@ -45,3 +47,27 @@ def place(position: int, message: Message) -> str:
 def joined(*fields: str | None) -> str:
     """Fields as one text that no other fields give."""
     return "".join("-;" if one is None else f"{len(one)}:{one};" for one in fields)
+
+
+def fields_of(message: Message, roles: Sequence[str], scope: str, rule: str) -> list[str | None]:
+    """
+    What is counted besides recipients, as fields of a counter's identity.
+
+    Raises:
+        ControlError: The message lacks one of *roles*.
+    """
+    fields: list[str | None] = [message.tenant] if scope == "tenant" and "tenant" not in roles else []
+    for role in roles:
+        if role == "recipient":
+            continue
+        value: str | None = getattr(message, role)
+        if value is None:
+            raise ControlError(
+                f"{rule} counts by {role}, and this message has none; name the parameter that holds it, or set it with "
+                "guardrails.context()"
+            )
+        if role == "sender":
+            found = normalise(value)
+            value = f"{found.kind} {found.value}"
+        fields.append(value)
+    return fields
