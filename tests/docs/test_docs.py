@@ -42,7 +42,7 @@ WIDTH: Final = "100"
 
 _FENCE: Final = re.compile(r"^```(?P<kind>[a-z]*)[^\n]*\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"(?<!!)\[[^\]\n]+\]\((?P<target>[^)\s]+)\)")
-_HELP: Final = re.compile(r"<!-- help: (?P<command>[a-z ]+) -->\n```text\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+_HELP: Final = re.compile(r"<!-- help: (?P<command>[a-z -]+) -->\n```text\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _ROW: Final = re.compile(r"^\| `(?P<name>\w+)` \| (?P<value>[\d,]+) \| .+ \|$", re.MULTILINE)
 
 

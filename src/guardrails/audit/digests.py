@@ -31,12 +31,13 @@ class Digests:
 
     def __init__(self, keys: Keys, *, cached: int) -> None:
         self._keys = keys
-        self._recipient: Callable[[str, str | None], str] = lru_cache(maxsize=cached)(self._digest_recipient)
+        self._recipient: Callable[[str, str | None, str], str] = lru_cache(maxsize=cached)(self._digest_recipient)
 
     def recipients(self, addresses: Iterable[str], tenant: str | None) -> list[str]:
         """One JSON object for each address: the digest of its normalised form, and its kind."""
-        known = self._recipient
-        return [known(address, tenant) for address in addresses]
+        known, epochs = self._recipient, self._keys.epochs
+        epoch = "" if epochs is None else epochs.now()
+        return [known(address, tenant, epoch) for address in addresses]
 
     def identifier(self, value: str, tenant: str | None) -> str:
         """The digest of an id that may not stand in a record as it is."""
@@ -50,7 +51,7 @@ class Digests:
         """The digest of a masked reply, or of a provider's own id."""
         return self._keys.digester(REPLY, tenant).label(text)
 
-    def _digest_recipient(self, address: str, tenant: str | None) -> str:
+    def _digest_recipient(self, address: str, tenant: str | None, _epoch: str) -> str:
         person = normalise(address)
         digest = self._keys.digester(RECIPIENT, tenant).label(person.value)
         return f'{{"digest":{quote(digest)},"kind":{quote(person.kind)}}}'

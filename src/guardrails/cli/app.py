@@ -10,6 +10,7 @@ from guardrails.cli.audit import app as audit_app
 from guardrails.cli.demo import demo
 from guardrails.cli.doctor import doctor
 from guardrails.cli.drill import drill
+from guardrails.cli.keys import app as keys_app
 from guardrails.cli.mask import mask, scan
 from guardrails.cli.models import app as models_app
 from guardrails.cli.policy import app as policy_app
@@ -26,6 +27,7 @@ app: typer.Typer = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(audit_app, name="audit")
+app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 app.add_typer(policy_app, name="policy")
 app.command()(demo)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from guardrails.cli import desk, reporting
+from guardrails.cli import desk, evidence, reporting
 
 app: typer.Typer = typer.Typer(name="audit", help="Look at audit logs.", no_args_is_help=True)
 
@@ -52,14 +52,10 @@ def verify(
     raise typer.Exit(report.exit_code)
 
 
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of a record."""
-    from guardrails.audit.stages import json_schema  # noqa: PLC0415 - as above
-
-    typer.echo(json.dumps(json_schema(), indent=2))
-
-
+app.command()(evidence.prove)
+app.command()(evidence.check_proof)
+app.command("hash")(evidence.digests)
+app.command()(evidence.schema)
 app.command()(desk.query)
 app.command()(desk.tail)
 app.command()(desk.stats)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guardrails.keys.epochs import Epochs
 from guardrails.keys.master import KEY_BYTES, Digester, Keys
 
-__all__ = ["KEY_BYTES", "Digester", "Keys"]
+__all__ = ["KEY_BYTES", "Digester", "Epochs", "Keys"]

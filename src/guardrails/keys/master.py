@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import Final, NoReturn, TypeAlias, final
 
 from guardrails.errors import ConfigError, Unavailable
+from guardrails.keys.epochs import Epochs, epochs_from_environment
 from guardrails.keys.file import embedded_key, embedded_path
 
 KEY_BYTES: Final = 32
 _BLOCK_BYTES: Final = 64  # of SHA-256; no key of ours is longer
 ENVIRONMENT: Final = "GUARDRAILS_KEY"
+AUDIT: Final = "audit/"  # purposes of the audit log's digests, which epochs hold for
 _DIGESTERS: Final = 4_096  # kept per Keys; each is one derivation (about 20 us) when it has to be made again
 _HOW_TO: Final = "write 32 random bytes in hex or base64, such as the output of `openssl rand -hex 32`"
 
@@ -86,6 +88,7 @@ class Keys:
     Args:
         master: 32 bytes; several, newest first, while keys rotate; or a callable that returns either and is asked once,
             at first use.
+        epochs: Secrets that can be destroyed, mixed into the keys of the audit log's digests.
 
     Raises:
         ConfigError: The key material is not 32 bytes each.
@@ -94,12 +97,14 @@ class Keys:
     False
     """
 
-    __slots__ = ("__weakref__", "_digesters", "_embedded", "_masters", "_source", "ephemeral_only")
+    __slots__ = ("__weakref__", "_digesters", "_embedded", "_masters", "_source", "ephemeral_only", "epochs")
 
     ephemeral_only: bool  # True: random, gone with this process
+    epochs: Epochs | None
 
-    def __init__(self, master: Material | Callable[[], Material]) -> None:
-        self._digesters: dict[tuple[str, str | None], Digester] = {}
+    def __init__(self, master: Material | Callable[[], Material], *, epochs: Epochs | None = None) -> None:
+        self.epochs = epochs
+        self._digesters: dict[tuple[str, str | None, str], Digester] = {}
         self._masters: dict[None, tuple[bytes, ...]] = {}  # empty until first use; filled by one atomic setdefault
         self._embedded = False
         self.ephemeral_only = False
@@ -122,7 +127,11 @@ class Keys:
         Raises:
             ConfigError: It is something else. The value is never shown.
         """
-        return cls(key_from_text(text))
+        key = _decoded(text)
+        del text
+        if key is None:
+            raise ConfigError(f"Keys.from_text: that is not a key of {KEY_BYTES} bytes; {_HOW_TO}")
+        return cls(key)
 
     @classmethod
     def ephemeral(cls) -> Keys:
@@ -136,9 +145,10 @@ class Keys:
         """
         The key of this machine, looked up at first use: `GUARDRAILS_KEY`, else a file that is created on first use.
 
-        The file lies under `$GUARDRAILS_HOME` or the user's state folder, and only its owner can read it.
+        The file lies under `$GUARDRAILS_HOME` or the user's state folder, and only its owner can read it. Epochs are those
+        of `$GUARDRAILS_EPOCHS`, if it is set: a folder, perhaps with `:DAYS` behind it.
         """
-        keys = cls(_from_environment)
+        keys = cls(_from_environment, epochs=epochs_from_environment())
         keys._embedded = True
         return keys
 
@@ -163,13 +173,53 @@ class Keys:
             ConfigError: The key in the environment or in the embedded file is not usable.
             Unavailable: The key provider raised.
         """
-        known = self._digesters.get((purpose, tenant))
+        salted = self.epochs is not None and purpose.startswith(AUDIT)
+        epoch = self.epochs.now() if self.epochs is not None and salted else ""
+        known = self._digesters.get((purpose, tenant, epoch))
         if known is not None:
             return known
-        made = Digester([_derived(master, purpose, tenant) for master in self._resolved()])
+        made = Digester(
+            self._sub_keys(purpose, tenant, self.epochs.current(tenant).secret if self.epochs and salted else b"")
+        )
         if len(self._digesters) >= _DIGESTERS:
             self._digesters.clear()
-        return self._digesters.setdefault((purpose, tenant), made)
+        return self._digesters.setdefault((purpose, tenant, epoch), made)
+
+    def readers(self, purpose: str, tenant: str | None = None) -> tuple[Digester, ...]:
+        """
+        What a reader of the audit log looks with: one digester for each epoch whose secret is still there, newest first.
+
+        Args:
+            purpose: As for `digester`.
+            tenant: Whose data.
+
+        Raises:
+            ConfigError: A key or a secret cannot be used.
+            Unavailable: The key provider raised.
+        """
+        if self.epochs is None or not purpose.startswith(AUDIT):
+            return (self.digester(purpose, tenant),)
+        return tuple(Digester(self._sub_keys(purpose, tenant, salt.secret)) for salt in self.epochs.all(tenant))
+
+    def labels(self, purpose: str, tenant: str | None, data: str | bytes) -> tuple[str, ...]:
+        """Every label under which *data* may stand in records: all keys that rotate, all epochs."""
+        return tuple(label for reader in self.readers(purpose, tenant) for label in reader.all_labels(data))
+
+    def exported(self, purpose: str, tenant: str | None = None) -> tuple[bytes, ...]:
+        """
+        The sub-keys themselves, newest first, for somebody who is to look up one tenant's records and nothing else.
+
+        From a sub-key nobody gets to the master key, to another purpose or to another tenant.
+
+        Raises:
+            ConfigError: A key or a secret cannot be used.
+            Unavailable: The key provider raised.
+        """
+        salts = [b""] if self.epochs is None else [salt.secret for salt in self.epochs.all(tenant)]
+        return tuple(key for salt in salts for key in self._sub_keys(purpose, tenant, salt))
+
+    def _sub_keys(self, purpose: str, tenant: str | None, salt: bytes) -> list[bytes]:
+        return [_derived(master, purpose, tenant, salt) for master in self._resolved()]
 
     def require_production(self) -> None:
         """
@@ -191,8 +241,10 @@ class Keys:
             folder: The audit folder.
 
         Raises:
-            ConfigError: The embedded key file lies (or would lie) inside *folder*.
+            ConfigError: The embedded key file, or the secrets of epochs, lie (or would lie) inside *folder*.
         """
+        if self.epochs is not None and _lies_inside(self.epochs.folder / "any", folder):
+            raise ConfigError("the secrets of epochs lie inside the audit folder: give Epochs(folder) another one")
         if self.auto_created and _lies_inside(embedded_path(), folder):
             raise ConfigError(
                 "the key file lies inside the audit folder, where whoever can copy the log can copy the key; "
@@ -279,7 +331,7 @@ def _decoded(text: object) -> bytes | None:
     return key if len(key) == KEY_BYTES else None
 
 
-def _derived(master: bytes, purpose: str, tenant: str | None) -> bytes:
+def _derived(master: bytes, purpose: str, tenant: str | None, salt: bytes = b"") -> bytes:
     """
     HKDF-SHA256; the lengths in `info` keep (purpose, tenant) pairs apart, and no tenant apart from an empty one.
 
@@ -291,7 +343,7 @@ def _derived(master: bytes, purpose: str, tenant: str | None) -> bytes:
     named = purpose.encode("utf-8", "surrogatepass")
     owner = b"" if tenant is None else b"t" + tenant.encode("utf-8", "surrogatepass")
     info = b"platform-guardrails/keys/1" + len(named).to_bytes(4, "big") + named + owner
-    extracted = hmac.digest(bytes(KEY_BYTES), master, "sha256")  # no salt: as many zeros as the hash is long
+    extracted = hmac.digest(salt or bytes(KEY_BYTES), master, "sha256")  # no salt: as many zeros as the hash is long
     return hmac.digest(extracted, info + b"\x01", "sha256")
 
 

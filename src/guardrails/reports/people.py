@@ -28,7 +28,7 @@ def digests(value: str, keys: Keys, tenants: set[str | None]) -> frozenset[str]:
     """
     address.load()
     person = address.normalise(value).value
-    return frozenset(label for tenant in tenants for label in keys.digester(RECIPIENT, tenant).all_labels(person))
+    return frozenset(label for tenant in tenants for label in keys.labels(RECIPIENT, tenant, person))
 
 
 def tenants_of(folder: str | os.PathLike[str]) -> set[str | None]:
