@@ -13,9 +13,9 @@ from guardrails import AuditLog, Guard
 from guardrails.core.message import Message
 from guardrails.errors import RateLimited, Unavailable
 from guardrails.ratelimit import Limit, RateLimit
-from guardrails.ratelimit.breaker import MOST_SECONDS, Breaker
-from guardrails.ratelimit.link import StoreDown
 from guardrails.ratelimit.store import Store, taking
+from guardrails.server.breaker import MOST_SECONDS, Breaker
+from guardrails.server.link import StoreDown
 from tests.ratelimit.conftest import KEYS
 from tests.ratelimit.test_store import ANN, admitted, sender
 from tests.servers import Server

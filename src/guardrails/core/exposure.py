@@ -52,15 +52,21 @@ _IBAN_LENGTHS: Final = {
     for code in codes.split()
 }  # fmt: skip
 _AT: Final = re.compile(r"(?<=[\w.+%'\-])@(?:[^\W_](?:[\w\-]{0,62})\.){1,8}([^\W\d_]{2,63})(?![.\-]*\w)")
-# A country's top-level domain has two letters. Of the others only these: `ann@host.local` is nobody's address.
+# Top-level domains of countries, and the commonest others: `ann@host.local` is nobody's address.
 _TOP_LEVEL: Final = re.compile(
     r"com|net|org|edu|gov|mil|int|info|biz|name|pro|mobi|jobs|coop|aero|app|dev|page|blog|online|site|website|store"
     r"|shop|cloud|tech|email|mail|xyz|club|live|life|news|world|today|agency|company|business|solutions|services"
     r"|global|group|digital|media|studio|design|health|care|clinic|dental|doctor|bank|finance|insurance|legal|law"
     r"|school|academy|university|church|social|community|team|network|software|systems|center|support|space|work|tools"
     r"|top|icu|vip|fun|art|homes|house|farm|london|berlin|paris|tokyo|wien|swiss|scot|wales|africa|asia|nyc"
+    r"|ac|ad|ae|af|ag|ai|al|am|ao|aq|ar|as|at|au|aw|ax|az|ba|bb|bd|be|bf|bg|bh|bi|bj|bm|bn|bo|br|bs|bt|bw|by|bz|ca|cc"
+    r"|cd|cf|cg|ch|ci|ck|cl|cm|cn|co|cr|cu|cv|cw|cx|cy|cz|de|dj|dk|dm|do|dz|ec|ee|eg|er|es|et|eu|fi|fj|fk|fm|fo|fr|ga"
+    r"|gd|ge|gf|gg|gh|gi|gl|gm|gn|gp|gq|gr|gs|gt|gu|gw|gy|hk|hm|hn|hr|ht|hu|id|ie|il|im|in|io|iq|ir|is|it|je|jm|jo|jp"
+    r"|ke|kg|kh|ki|km|kn|kp|kr|kw|ky|kz|la|lb|lc|li|lk|lr|ls|lt|lu|lv|ly|ma|mc|md|me|mg|mh|mk|ml|mm|mn|mo|mp|mq|mr|ms"
+    r"|mt|mu|mv|mw|mx|my|mz|na|nc|ne|nf|ng|ni|nl|no|np|nr|nu|nz|om|pa|pe|pf|pg|ph|pk|pl|pm|pn|pr|ps|pt|pw|py|qa|re|ro"
+    r"|rs|ru|rw|sa|sb|sc|sd|se|sg|sh|si|sk|sl|sm|sn|so|sr|ss|st|su|sv|sx|sy|sz|tc|td|tf|tg|th|tj|tk|tl|tm|tn|to|tr|tt"
+    r"|tv|tw|tz|ua|ug|uk|us|uy|uz|va|vc|ve|vg|vi|vn|vu|wf|ws|ye|yt|za|zm|zw"
 )
-_COUNTRY: Final = 2  # letters
 _LOCAL: Final = re.compile(r"[\w.+%'\-]{1,64}\Z")
 _SSN: Final = re.compile(
     r"(?!000|666|9)\d{3}([ .\-\u2010-\u2015])(?<![\w+.\-]\d{3}.)(?<!\d \d{3}.)(?!00)\d{2}\1(?!0000)\d{4}(?![\w\-])(?! \d)"
@@ -109,7 +115,7 @@ def exposures(text: str) -> list[Exposure]:
 
 def _addresses(text: str) -> Iterator[Exposure]:
     for match in _AT.finditer(text):
-        if len(match[1]) != _COUNTRY and _TOP_LEVEL.fullmatch(match[1].lower()) is None:
+        if _TOP_LEVEL.fullmatch(match[1].lower()) is None:
             continue
         local = _LOCAL.search(text, max(0, match.start() - 64), match.start())
         if local is not None:

@@ -21,7 +21,7 @@ from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.operators_scoped import ScopedMask, ScopedOperators
 from guardrails.pii.operators_synthetic import Synthetic
 from guardrails.pii.reader import Examiner
-from guardrails.pii.registry import DEFAULT_ENTITIES
+from guardrails.pii.registry import DEFAULT_ENTITIES, check_names
 from guardrails.pii.stream import MaskFilter, Masking
 from guardrails.pii.vault.bound import BoundMask, bound_to, check_operators, check_vault
 from guardrails.pii.vault.vault import Vault
@@ -71,6 +71,8 @@ class MaskPII:
         own: `"keep"` lets values pass that are the recipient's own (`vault.own`), to a verified address of theirs, and refuses
             those of somebody else (`Blocked("other_subject")`); `"mask"` only refuses; None asks nothing.
         restore_into: Where `reply="restore"` puts values besides texts: `"links"`, `"tools"`.
+        learn: Entities whose values in an inbound message are learned to be its sender's own, where the sender's address is
+            verified; what is known to be somebody else's is not.
         budget_ms: How long one message may be looked at, in milliseconds; None for as long as the control's deadline.
         over_budget: `"deny"` refuses a message whose budget is over (`Unavailable`); `"patterns"` looks at the rest of it with
             patterns only, and says so in the record.
@@ -98,6 +100,7 @@ class MaskPII:
         vault: Vault | None = None,
         own: str | None = None,
         restore_into: Sequence[str] = (),
+        learn: Sequence[str] = (),
         budget_ms: float | None = None,
         over_budget: str = "deny",
         name: str = "mask_pii",
@@ -108,7 +111,7 @@ class MaskPII:
             raise ConfigError("MaskPII(entities=...) takes a list of at least one entity name")
         if not _is_list_of_words(allow):
             raise ConfigError("MaskPII(allow=...) takes a list of non-empty str")
-        check_vault(vault, own, restore_into)
+        check_vault(vault, own, restore_into, learn)
         floor, floors = _floors(thresholds)
         use_bundled_suffixes()
         self.name = name
@@ -128,6 +131,8 @@ class MaskPII:
         self._scoped = ScopedOperators(operators, self._detector.entities)
         self._operators = self._scoped.general
         check_operators(vault, self._scoped.every())
+        check_names(learn, self._detector.entities, argument="learn")
+        self._learn = tuple(learn)
         self._plain = operators_for(None, self._detector.entities)  # finding applies no operator that could have effects
         self._allow = tuple(allow)
         self._left_out = frozenset() if entities is None else CERTAIN - self._detector.entities
@@ -258,6 +263,9 @@ class MaskPII:
         budget = None if self._budget_ms is None else Budget(self._budget_ms, self._over_budget)
         masker = self._for(call.message, dry=call.dry_run, budget=budget)
         masked = await call.masked(masker, io)
+        lesson = getattr(masker, "lesson", None)
+        if lesson:
+            await io.ask(blocking=lesson.learn)
         if budget is not None:
             budget.close()
             if budget.exceeded:
@@ -287,6 +295,7 @@ class MaskPII:
                 restore_into=self._restore_into,
                 inline_characters=0 if vault.blocks else self.inline_characters,
                 lets_pass=partial(self._lets_pass, operators),
+                learn=self._learn,
             )
         if operators is self._operators and examiner is self._examiner:
             return self

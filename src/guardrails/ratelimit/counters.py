@@ -106,7 +106,7 @@ def counters_for(
             raise ConfigError(f"{who}: replicas= goes with a shared storage; in memory every process counts for itself")
         digester = (setup.keys or Keys.ephemeral()).digester("ratelimit")
         return Counters(ledger, Identity(rules, digester, ledger.storage), None, _no_store, patience, needs)
-    from guardrails.ratelimit.endpoint import endpoint  # noqa: PLC0415
+    from guardrails.server.endpoint import endpoint  # noqa: PLC0415
 
     where = endpoint(setup.storage, setup.plaintext_hosts)
     digester = _shared_digester(setup.keys, who)

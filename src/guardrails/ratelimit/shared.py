@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from guardrails.errors import Unavailable
 from guardrails.ratelimit.charge import Charge, Refusal
 from guardrails.ratelimit.ledger import Ledger
-from guardrails.ratelimit.link import StoreDown
 from guardrails.ratelimit.refused import detail_of, refused
 from guardrails.ratelimit.store import Store
+from guardrails.server.link import StoreDown
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call

@@ -21,10 +21,10 @@ from guardrails.errors import Unavailable
 from guardrails.keys import Digester
 from guardrails.ratelimit import scripts
 from guardrails.ratelimit.charge import LEASE_RETRY_SECONDS, Charge, Refusal, Rule
-from guardrails.ratelimit.endpoint import Endpoint
 from guardrails.ratelimit.keeper import Keeper
-from guardrails.ratelimit.link import Link, StoreDown, run, sha_of
 from guardrails.ratelimit.promises import Debts, Leases, Owed, Taking
+from guardrails.server.endpoint import Endpoint
+from guardrails.server.link import Link, StoreDown, run, sha_of
 
 PREFIX: Final = "guardrails:limit:"
 WAITING: Final = PREFIX + "waiting"

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from guardrails.errors import ConfigError
 from guardrails.ratelimit.charge import Charge, Refusal
 from guardrails.ratelimit.cost import priced
-from guardrails.ratelimit.link import StoreDown
 from guardrails.ratelimit.promises import Owed, Taking
 from guardrails.ratelimit.refused import detail_of, refused
 from guardrails.ratelimit.shared import Shared, check_share
 from guardrails.ratelimit.store import PREFIX, Admission, Store, counter_name, taking
 from guardrails.ratelimit.waiting import Waiting
+from guardrails.server.link import StoreDown
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call

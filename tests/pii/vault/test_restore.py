@@ -219,3 +219,38 @@ def test_restore_needs_a_vault_and_strings() -> None:
             MaskPII(**wrong)
     with pytest.raises(ControlError, match="stream of str"):
         list(guard.wrap(octets, reply="restore")("hi", "c"))
+
+
+def test_what_people_write_about_themselves_is_learned_where_their_address_is_verified() -> None:
+    own = Vault(keys=KEYS)
+    own.link(ANN, subject="ann", verified=True)
+    own.link(BOB, subject="bob", verified=True)
+    own.own("bob", ["bob@example.com"])
+    learning = MaskPII(vault=own, names="off", own="keep", learn=["EMAIL_ADDRESS"])
+    seen: list[str] = []
+
+    def handle(sender: str, body: str) -> None:
+        seen.append(body)
+
+    hear = Guard(learning, channel="sms", direction="inbound").wrap(handle)
+    hear(ANN, f"I am ann@example.com, call {ANN}; bob@example.com says hi")
+    hear("+12125550199", "I am eve@example.com")
+    assert seen == ["I am <EMAIL_ADDRESS>, call <PHONE_NUMBER>; <EMAIL_ADDRESS> says hi", "I am <EMAIL_ADDRESS>"]
+    sent: list[str] = []
+    send = Guard(learning, channel="sms").wrap(lambda to, body: sent.append(to and body))
+    send(ANN, f"Is ann@example.com right? Not eve@example.com, {ANN}")
+    assert sent == ["Is ann@example.com right? Not <EMAIL_ADDRESS>, <PHONE_NUMBER>"]
+    for to, text in ((BOB, "ann@example.com"), (ANN, "bob@example.com")):
+        with pytest.raises(Blocked, match="other_subject"):
+            send(to, text)
+
+
+def test_a_preview_learns_nothing() -> None:
+    own = Vault(keys=KEYS)
+    own.link(ANN, subject="ann", verified=True)
+    learning = MaskPII(vault=own, names="off", learn=["EMAIL_ADDRESS"])
+    Guard(learning, channel="sms", direction="inbound").preview("I am ann@example.com", sender=ANN)
+    assert own.owners("ann@example.com", None) == set()
+    for wrong in ({"learn": ["EMAIL_ADDRESS"]}, {"vault": own, "learn": ["MAIL"]}, {"vault": own, "learn": "URL"}):
+        with pytest.raises(ConfigError):
+            MaskPII(names="off", **wrong)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,16 +21,43 @@ from guardrails.pii.vault import Pseudonym, Vault
 from guardrails.pii.vault.links import Address
 from guardrails.pii.vault.session import Restorer
 from guardrails.pii.vault.tokens import ALPHABET, codes_in, label_of, token_of
+from tests.servers import Server, binaries, running
 
 KEYS = Keys(b"v" * 32)
 Make = Callable[..., Vault]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    started: dict[str, Server] = {}
+    with ExitStack() as stack:
+
+        def start(kind: str) -> Server:
+            if kind not in started:
+                started[kind] = stack.enter_context(running(binaries()[kind], tmp_path_factory.mktemp("server")))
+            return started[kind]
+
+        yield start
+
+
+@pytest.fixture(params=sorted(binaries()))
+def server(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Server:
+    return servers(request.param)
+
+
+@pytest.fixture(params=["memory", "sqlite", "keys apart", *sorted(binaries())])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    if request.param == "memory":
-        return lambda **more: Vault("memory://", keys=KEYS, **more)
-    return lambda **more: Vault(f"sqlite:///{tmp_path / 'vault.db'}", keys=KEYS, **more)
+    match request.param:
+        case "memory":
+            return lambda **more: Vault("memory://", keys=KEYS, **more)
+        case "sqlite" | "keys apart":
+            keys = f"sqlite:///{tmp_path / 'keys.db'}" if request.param == "keys apart" else None
+            return lambda **more: Vault(f"sqlite:///{tmp_path / 'vault.db'}", keys=KEYS, keys_in=keys, **more)
+        case kind:
+            server: Server = request.getfixturevalue("servers")(kind)
+            with server.client() as client:
+                client.flushall()
+            return lambda **more: Vault(server.url, keys=KEYS, **more)
 
 
 @given(entity=st.text(max_size=30), code=st.text(ALPHABET, min_size=16, max_size=16), around=st.text(max_size=9))
@@ -142,9 +172,9 @@ def test_an_altered_or_moved_row_opens_nothing(tmp_path: Path) -> None:
         vault.restore(token, subject="ann")
 
 
-@pytest.mark.parametrize("storage", ["memory", "sqlite"])
-def test_g5_concurrent_writers_agree_on_one_token(storage: str, tmp_path: Path) -> None:
-    address = "memory://" if storage == "memory" else f"sqlite:///{tmp_path / 'vault.db'}"
+@pytest.mark.parametrize("storage", ["memory", "sqlite", "redis"])
+def test_g5_concurrent_writers_agree_on_one_token(storage: str, tmp_path: Path, server: Server) -> None:
+    address = {"memory": "memory://", "redis": server.url}.get(storage, f"sqlite:///{tmp_path / 'vault.db'}")
     vaults = [Vault(address, keys=KEYS)] * 4 if storage == "memory" else [Vault(address, keys=KEYS) for _ in range(4)]
     barrier = threading.Barrier(4)
     tokens: list[str] = []
@@ -241,3 +271,75 @@ def test_the_operator_runs_in_presidios_engine() -> None:
     masked = engine.anonymize("Hi Ann", [RecognizerResult("PERSON", 3, 6, 1.0)], {"PERSON": config}).text
     assert masked != "Hi Ann"
     assert vault.restore(masked, subject="ann") == "Hi Ann"
+
+
+def test_g10_a_server_that_dies_hangs_or_comes_back_empty_resolves_nothing(server: Server) -> None:
+    vault = Vault(server.url, keys=KEYS)
+    token = vault.session("zoe").token("PERSON", "Zoe")
+    server.stop()
+    begun = time.monotonic()
+    with pytest.raises(Unavailable, match="store failed") as raised:
+        vault.session("zoe").token("PERSON", "Yan")
+    assert time.monotonic() - begun < 3
+    assert "Yan" not in str(raised.value)
+    server.cont()
+    server.restart()
+    until = time.monotonic() + 10
+    while True:
+        try:
+            assert vault.restore(token, subject="zoe") == token
+        except Unavailable:  # the breaker asks again after a pause
+            assert time.monotonic() < until
+        else:
+            break
+    server.kill()
+    with pytest.raises(Unavailable):
+        vault.restore(token, subject="zoe")
+    server.start()
+
+
+def test_rows_of_a_server_expire_with_it_and_hold_nothing_readable(server: Server) -> None:
+    with server.client() as client:
+        client.flushall()
+        vault = Vault(server.url, keys=KEYS)
+        vault.session("ann-17", tenant="acme").token("EMAIL_ADDRESS", "ann@example.com")
+        vault.own("ann-17", ["Ann Example"], expires=datetime.now(UTC) + timedelta(seconds=90))
+        vault.link("+12125550173", subject="ann-17", expires=datetime.now(UTC) + timedelta(seconds=60))
+        vault.link("+12125550174", subject="ann-17")
+        names = list(client.scan_iter())
+        assert len([name for name in names if 0 < client.ttl(name) <= 91]) == 2
+        stored = repr([client.execute_command("HGETALL", name, NEVER_DECODE=True) for name in names] + names)
+        for secret in ("ann@", "ann-17", "Ann Example", "2125550173", "acme"):
+            assert secret not in stored
+        vault.destroy("acme")
+        vault.forget("ann-17")
+        assert list(client.scan_iter(match="*/s/*")) == []
+
+
+def test_g8_a_server_elsewhere_needs_tls_and_a_key_of_yours() -> None:
+    for wrong in (
+        lambda: Vault("redis://cache.example.com/0", keys=KEYS),
+        lambda: Vault("redis://127.0.0.1/0"),
+        lambda: Vault("http://127.0.0.1/0", keys=KEYS),
+        lambda: Vault("sqlite://x", keys=KEYS),
+        lambda: Vault(5, keys=KEYS),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: Vault("redis://127.0.0.1/0", keys=KEYS, keys_in="memory://"),
+    ):
+        with pytest.raises(ConfigError):
+            wrong()  # type: ignore[no-untyped-call]  # a lambda
+    Vault("rediss://cache.example.com/0", keys=KEYS)
+    Vault("redis://cache.example.com/0", keys=KEYS, plaintext_hosts=["cache.example.com"])
+
+
+def test_g5_what_was_forgotten_cannot_be_read_in_a_backup_of_the_values(tmp_path: Path) -> None:
+    keys = f"sqlite:///{tmp_path / 'keys.db'}"
+    vault = Vault(f"sqlite:///{tmp_path / 'vault.db'}", keys=KEYS, keys_in=keys)
+    token = vault.session("ann").token("PERSON", "Ann")
+    vault.close()
+    shutil.copy(tmp_path / "vault.db", tmp_path / "backup.db")
+    backup = Vault(f"sqlite:///{tmp_path / 'backup.db'}", keys=KEYS, keys_in=keys)
+    assert backup.restore(token, subject="ann") == "Ann"
+    vault.forget("ann")
+    assert backup.restore(token, subject="ann") == token
+    assert vault.session("ann").token("PERSON", "Ann") != token
+    assert backup.restore(token, subject="ann") == token

@@ -44,8 +44,11 @@ class _InScope:
     session: Session
     address: Address
     ownership: Ownership | None
+    learns: Callable[[str, str], None] | None = None
 
     def apply(self, entity: str, value: str, /) -> str:
+        if self.learns is not None:
+            self.learns(entity, value)
         if self.ownership is not None and entity != TOKEN:
             whose = self.ownership(value)
             if whose == "own":
@@ -55,6 +58,41 @@ class _InScope:
         if isinstance(self.operator, Pseudonym) and self.operator.vault is None:
             return self.session.token(entity, value, self.address.within)
         return self.operator.apply(entity, value)
+
+
+@final
+class Lesson:
+    """
+    What an inbound message says about the person who sent it.
+
+    Args:
+        vault: Where it is learned.
+        message: The message.
+        entities: What is learned.
+    """
+
+    __slots__ = ("_about", "_entities", "_tenant", "_values", "_vault")
+
+    def __init__(self, vault: Vault, message: Message, entities: Collection[str]) -> None:
+        self._vault = vault
+        self._about = vault.about(message)
+        self._tenant = message.tenant
+        self._entities = frozenset(entities)
+        self._values: dict[str, None] = {}
+
+    def hear(self, entity: str, value: str) -> None:
+        """Keep a value in mind."""
+        if entity in self._entities:
+            self._values[value] = None
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def learn(self) -> None:
+        """Register it as the sender's own, if the address is verified as theirs."""
+        subject, verified = self._about()
+        if verified:
+            self._vault.learn(subject, list(self._values), tenant=self._tenant)
 
 
 @final
@@ -72,6 +110,7 @@ class BoundMask:
         restore_into: Where else than in texts values come back: of `RESTORABLE`.
         inline_characters: Longer texts of async sends are masked in a worker thread.
         lets_pass: Whether a value may go out as it is.
+        lesson: What the message says about its sender, where that is to be learned.
         escapes: Whether tokens in the text are text that somebody typed.
     """
 
@@ -83,17 +122,18 @@ class BoundMask:
     restore_into: Collection[str]
     inline_characters: int
     lets_pass: Callable[[str, str], bool]
+    lesson: Lesson | None = None
     escapes: bool = True
 
     @property
     def sealing(self) -> BoundMask:
         """For text that changed on its way: its tokens are tokens."""
-        return replace(self, escapes=False)
+        return replace(self, escapes=False, lesson=None)
 
     @property
     def replies(self) -> BoundMask:
         """For what comes back to the caller, who is none of the subjects."""
-        return replace(self, escapes=False, ownership=None)
+        return replace(self, escapes=False, ownership=None, lesson=None)
 
     def mask(self, text: str, /) -> tuple[str, Sequence[Finding]]:
         """The masked text, and what was found."""
@@ -141,8 +181,10 @@ class BoundMask:
 
     def _masking(self) -> Masking:
         address = Address()
+        learns = None if self.lesson is None else self.lesson.hear
         operators: dict[str, Operator] = {
-            entity: _InScope(operator, self.session, address, self.ownership) for entity, operator in self.operators.items()
+            entity: _InScope(operator, self.session, address, self.ownership, learns)
+            for entity, operator in self.operators.items()
         }
         operators[TOKEN] = _InScope(Pseudonym(), self.session, address, None)
         if self.escapes:
@@ -194,9 +236,11 @@ def bound_to(
     restore_into: Collection[str],
     inline_characters: int,
     lets_pass: Callable[[str, str], bool],
+    learn: Collection[str] = (),
 ) -> BoundMask:
     """The mask for *message*; whom it is about is asked of the vault when it matters first."""
     about = vault.about(message)
+    inbound = message.direction == "inbound"
 
     def ownership(value: str, /) -> str:
         owners = vault.owners(value, message.tenant)
@@ -204,7 +248,7 @@ def bound_to(
             return "nobody"
         subject, verified = about()
         if owners.isdisjoint(vault.ids_of(subject, message.tenant)):
-            return "other"
+            return "nobody" if inbound else "other"  # what a person writes about others reaches nobody: it is masked
         return "own" if verified and own == "keep" else "nobody"
 
     return BoundMask(
@@ -216,10 +260,11 @@ def bound_to(
         restore_into=restore_into,
         inline_characters=inline_characters,
         lets_pass=lets_pass,
+        lesson=Lesson(vault, message, learn) if learn and inbound and not dry else None,
     )
 
 
-def check_vault(vault: object, own: object, restore_into: object) -> None:
+def check_vault(vault: object, own: object, restore_into: object, learn: object = ()) -> None:
     """
     Whether these arguments of `MaskPII` fit together.
 
@@ -232,8 +277,10 @@ def check_vault(vault: object, own: object, restore_into: object) -> None:
         raise ConfigError('MaskPII(own=...) is "keep", "mask" or None')
     if not isinstance(restore_into, Collection) or isinstance(restore_into, str) or not RESTORABLE.issuperset(restore_into):
         raise ConfigError(f"MaskPII(restore_into=...) takes a list of {', '.join(map(repr, sorted(RESTORABLE)))}")
-    if vault is None and (own is not None or restore_into):
-        raise ConfigError("MaskPII(own=..., restore_into=...) need vault=, which knows whose data is whose")
+    if not isinstance(learn, Collection) or isinstance(learn, str):
+        raise ConfigError("MaskPII(learn=...) takes a list of entity names")
+    if vault is None and (own is not None or restore_into or learn):
+        raise ConfigError("MaskPII(own=..., restore_into=..., learn=...) need vault=, which knows whose data is whose")
 
 
 def check_operators(vault: Vault | None, operators: Collection[Operator]) -> None:

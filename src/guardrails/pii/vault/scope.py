@@ -124,23 +124,29 @@ class Scope:
     def sealed(self, code: str, value: Value) -> bytes:
         """The row of a token."""
         entity = _bytes(value.entity)
-        return entity + b"\0" + seal(self.key, _packed([value.text, value.within]), self._place(code, value.entity))
+        box = seal(self.key, _packed([value.text, value.within]), self._place(code, value.entity))
+        return self._key_id() + b"\0" + entity + b"\0" + box
 
-    def opened(self, code: str, row: bytes) -> Value:
+    def opened(self, code: str, row: bytes) -> Value | None:
         """
-        What the row of a token says.
+        What the row of a token says; None if it is from before the subject was forgotten.
 
         Raises:
             SpeakableError: It was altered, or written for another place.
         """
-        name, _, box = row.partition(b"\0")
+        key_id, _, rest = row.partition(b"\0")
+        if key_id != self._key_id():
+            return None
+        name, _, box = rest.partition(b"\0")
         entity = name.decode("utf-8", "replace")
         text, within = json.loads(unseal([self.key], box, self._place(code, entity)))
         return Value(entity, text, within)
 
+    def _key_id(self) -> bytes:
+        return hashlib.sha256(b"platform-guardrails/vault/key-id\0" + self.key).hexdigest()[:12].encode()
+
     def _place(self, code: str, entity: str) -> str:
-        key_id = hashlib.sha256(b"platform-guardrails/vault/key-id\0" + self.key).hexdigest()[:12]
-        return f"platform-guardrails/vault/1\0{self.group}\0{code}\0{entity}\0{key_id}"
+        return f"platform-guardrails/vault/1\0{self.group}\0{code}\0{entity}\0{self._key_id().decode()}"
 
 
 def _packed(parts: list[object]) -> bytes:

@@ -118,7 +118,11 @@ class Session:
         if scope is None or row is None:
             self._missing.add(code)
             return None
-        value = self._codes[code] = scope.opened(code, row)
+        value = scope.opened(code, row)
+        if value is None:
+            self._missing.add(code)
+        else:
+            self._codes[code] = value
         return value
 
     def _mine(self, *, make: bool) -> Scope | None:

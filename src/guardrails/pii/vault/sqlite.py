@@ -80,7 +80,7 @@ class SqliteStore:
             raise FullError
         return found or (value, until)
 
-    def put(self, group: str, key: str, value: bytes, /, *, until: float) -> None:
+    def put(self, group: str, key: str, value: bytes, /, *, until: float, now: float) -> None:  # noqa: ARG002 - it is kept as it is
         """Set the row."""
         with self._asked() as rows:
             rows.execute(_PUT, (group, key, value, until))

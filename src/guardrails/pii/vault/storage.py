@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from importlib.util import find_spec
 from typing import Final
 
 from guardrails.errors import ConfigError
 from guardrails.pii.vault.sqlite import SqliteStore
 from guardrails.pii.vault.store import MemoryStore, Store
+from guardrails.server.endpoint import endpoint
 
 _FILE: Final = "sqlite:///"
-_HOW: Final = 'use "memory://" or "sqlite:///PATH"'
 
 
 def is_remote(storage: str) -> bool:
@@ -17,15 +19,28 @@ def is_remote(storage: str) -> bool:
     return isinstance(storage, str) and not storage.startswith(("memory:", "sqlite:"))
 
 
-def open_store(storage: str) -> Store:
+def open_store(storage: str, plaintext_hosts: Collection[str]) -> Store:
     """
     The store.
 
+    Args:
+        storage: Its address.
+        plaintext_hosts: Hosts that may be asked without TLS, besides loopback.
+
     Raises:
-        ConfigError: There is no such storage, or it cannot be used.
+        ConfigError: There is no such storage, it cannot be used, or it would be asked without TLS.
     """
     if storage == "memory://":
         return MemoryStore()
-    if isinstance(storage, str) and storage.startswith(_FILE) and len(storage) > len(_FILE):
+    if not isinstance(storage, str):
+        raise ConfigError(f"Vault(storage=...) takes an address such as 'sqlite:///PATH', not {type(storage).__name__}")
+    if storage.startswith(_FILE) and len(storage) > len(_FILE):
         return SqliteStore(storage.removeprefix(_FILE))
-    raise ConfigError(f"Vault(storage=...): no such storage; {_HOW}")
+    if storage.startswith(("memory:", "sqlite:")):
+        raise ConfigError('Vault(storage=...): write "memory://", or "sqlite:///PATH" (three slashes, then the path)')
+    where = endpoint(storage, plaintext_hosts, asked_by="Vault")
+    if find_spec("redis") is None:
+        raise ConfigError('Vault: a shared storage needs the extra "redis": pip install "platform-guardrails[redis]"')
+    from guardrails.pii.vault.redis import RedisStore  # noqa: PLC0415 - needs the extra
+
+    return RedisStore(where)

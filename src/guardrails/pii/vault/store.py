@@ -39,7 +39,7 @@ class Store(Protocol):
             FullError: There was none, and the group holds *most* live rows.
         """
 
-    def put(self, group: str, key: str, value: bytes, /, *, until: float) -> None:
+    def put(self, group: str, key: str, value: bytes, /, *, until: float, now: float) -> None:
         """Set the row."""
 
     def keys(self, group: str, /, *, now: float) -> list[str]:
@@ -90,7 +90,7 @@ class MemoryStore:
             rows[key] = row = (value, until)
             return row
 
-    def put(self, group: str, key: str, value: bytes, /, *, until: float) -> None:
+    def put(self, group: str, key: str, value: bytes, /, *, until: float, now: float) -> None:  # noqa: ARG002 - it is kept as it is
         """Set the row."""
         with self._lock:
             self._groups.setdefault(group, {})[key] = (value, until)

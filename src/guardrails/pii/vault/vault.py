@@ -6,7 +6,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, final
 
 from guardrails.address import normalise
@@ -27,6 +27,7 @@ from guardrails.pii.vault.scope import (
 )
 from guardrails.pii.vault.session import Restorer, Session
 from guardrails.pii.vault.storage import is_remote, open_store
+from guardrails.pii.vault.store import Store
 
 if TYPE_CHECKING:
     from guardrails.core.message import Message
@@ -36,6 +37,9 @@ _KEY: Final = "key"
 _OWNS: Final = "own:"
 _LINKED: Final = "link:"
 _TO: Final = "to"
+_SUBJECT: Final = (
+    "subject:"  # and the id that a team gave; else whom a message is about is "address:..." or "conversation:..."
+)
 _NO_SUBJECT: Final = "nobody says whose data this is: the call needs a recipient or a conversation"
 
 
@@ -45,12 +49,16 @@ class Vault:
     Keeps the values behind tokens, encrypted, each for one subject of one tenant.
 
     Args:
-        storage: `"memory://"`, `"sqlite:///PATH"`, or `"redis://HOST:PORT/DB"` (extra `redis`).
+        storage: `"memory://"`, `"sqlite:///PATH"`, or a server (extra `redis`): `"redis://HOST:PORT/DB"`, `"rediss://..."` (TLS),
+            `"redis+unix:///PATH"`, or the same with `valkey`.
         keys: The master key. Left out: a random one for memory, the key of this machine for a file. A server that
             several machines share needs one that you chose.
         keep_seconds: How long a value is kept after it was last masked; None for ever. Tokens of values that are still in
             use are renewed.
         most_values: Of one subject. When they are reached, messages with new values are refused: no live one is dropped.
+        keys_in: Another storage for the subjects' keys. What `forget` deletes there can no longer be read in any copy of
+            *storage*: keep backups of *storage* only.
+        plaintext_hosts: Servers that may be asked without TLS, besides this machine.
         clock: The time, aware; for tests.
 
     Raises:
@@ -64,6 +72,8 @@ class Vault:
         keys: Keys | None = None,
         keep_seconds: float | None = _DAYS_30,
         most_values: int = 10_000,
+        keys_in: str | None = None,
+        plaintext_hosts: Collection[str] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         if keys is not None and not isinstance(keys, Keys):
@@ -74,13 +84,16 @@ class Vault:
             raise ConfigError("Vault(most_values=...) takes an int of at least 1")
         if keys is None:
             keys = Keys.ephemeral() if storage == "memory://" else Keys.default()
-        if is_remote(storage) and (keys.auto_created or keys.ephemeral_only):
+        if (is_remote(storage) or is_remote(keys_in or "memory://")) and (keys.auto_created or keys.ephemeral_only):
             raise ConfigError("a vault on a server needs a key of yours: set GUARDRAILS_KEY or pass keys=")
         self.most_values: Final = most_values
         self._keys = keys
         self._keep = math.inf if keep_seconds is None else float(keep_seconds)
         self._clock = clock
-        self._store = open_store(storage)
+        if keys_in == "memory://" != storage:
+            raise ConfigError("Vault(keys_in=...): keys that end with this process would make the values useless after it")
+        self._store = open_store(storage, plaintext_hosts)
+        self._key_store = self._store if keys_in is None else open_store(keys_in, plaintext_hosts)
         self._durable = storage != "memory://"
         self._checked = False
 
@@ -110,7 +123,7 @@ class Vault:
     def session(self, subject: str, *, tenant: str | None = None, dry: bool = False) -> Session:
         """The tokens of one subject; with *dry* nothing is written."""
         _check_words(subject=subject, tenant=tenant)
-        return Session(self, lambda make: self.scope(f"subject:{subject}", tenant, make=make, dry=dry), dry=dry)
+        return Session(self, lambda make: self.scope(_SUBJECT + subject, tenant, make=make, dry=dry), dry=dry)
 
     def link(
         self,
@@ -142,12 +155,12 @@ class Vault:
             )
         until = math.inf if expires is None else expires.timestamp()
         group = groups(self._keys, tenant, "l", _place_of(address))[0]
-        data = json.dumps([f"subject:{subject}", bool(verified)]).encode("ascii")
+        data = json.dumps([_SUBJECT + subject, bool(verified)]).encode("ascii")
         self._ready()
-        scope = self.scope(f"subject:{subject}", tenant, make=True, dry=False)
+        scope = self.scope(_SUBJECT + subject, tenant, make=True, dry=False)
         assert scope is not None  # noqa: S101 - made
-        self._store.put(scope.group, _LINKED + group, b"", until=until)
-        self._store.put(group, _TO, seal(wrapping_keys(self._keys, tenant)[0], data, group), until=until)
+        self._store.put(scope.group, _LINKED + group, b"", until=until, now=self._now())
+        self._store.put(group, _TO, seal(wrapping_keys(self._keys, tenant)[0], data, group), until=until, now=self._now())
 
     def unlink(self, address: str, *, tenant: str | None = None) -> None:
         """Forget whose address this is."""
@@ -182,12 +195,12 @@ class Vault:
             raise ConfigError('vault.own(subject, ["Ann", "+12125550173"]) takes a list of non-empty str')
         until = math.inf if expires is None else expires.timestamp()
         self._ready()
-        scope = self.scope(f"subject:{subject}", tenant, make=True, dry=False)
+        scope = self.scope(_SUBJECT + subject, tenant, make=True, dry=False)
         assert scope is not None  # noqa: S101 - made
         for value in values:
             group = groups(self._keys, tenant, "o", same_value(value))[0]
-            self._store.put(scope.group, _OWNS + group, b"", until=until)
-            self._store.put(group, _id_of(scope.group), b"", until=until)
+            self._store.put(scope.group, _OWNS + group, b"", until=until, now=self._now())
+            self._store.put(group, _id_of(scope.group), b"", until=until, now=self._now())
 
     def forget(self, subject: str, *, tenant: str | None = None) -> int:
         """
@@ -198,20 +211,20 @@ class Vault:
         _check_words(subject=subject, tenant=tenant)
         self._ready()
         gone = 0
-        for group in groups(self._keys, tenant, "s", f"subject:{subject}"):
+        for group in groups(self._keys, tenant, "s", _SUBJECT + subject):
             for key in self._store.keys(group, now=self._now()):
                 if key.startswith(_OWNS):
                     self._store.remove(key.removeprefix(_OWNS), _id_of(group))
                 elif key.startswith(_LINKED):
                     self._store.remove(key.removeprefix(_LINKED), _TO)
-            gone += self._store.remove_groups(group)
+            gone += self._removed(group)
         return gone
 
     def destroy(self, tenant: str | None) -> int:
         """Delete everything of a tenant. Returns the number of rows."""
         _check_words(tenant=tenant)
         self._ready()
-        return sum(self._store.remove_groups(prefix) for prefix in tenant_groups(self._keys, tenant))
+        return sum(map(self._removed, tenant_groups(self._keys, tenant)))
 
     def open(self) -> None:
         """
@@ -225,7 +238,8 @@ class Vault:
 
     def close(self) -> None:
         """Let go of files and connections; the next use opens them again."""
-        self._store.close()
+        for store in self._stores():
+            store.close()
 
     def require_production(self) -> None:
         """
@@ -245,7 +259,7 @@ class Vault:
     @property
     def blocks(self) -> bool:
         """Whether a call may wait for a disk or a network."""
-        return self._store.blocks
+        return any(store.blocks for store in self._stores())
 
     def scope(self, subject: str, tenant: str | None, *, make: bool, dry: bool) -> Scope | None:
         """The rows of a subject; None if there are none and none are to be made."""
@@ -253,7 +267,7 @@ class Vault:
         candidates = groups(self._keys, tenant, "s", subject)
         wrapping = wrapping_keys(self._keys, tenant)
         for group in candidates:
-            row = self._store.get(group, _KEY, now=self._now())
+            row = self._key_store.get(group, _KEY, now=self._now())
             if row is not None:
                 return Scope(group, unseal(wrapping, row[0], group))
         if not make:
@@ -262,18 +276,18 @@ class Vault:
         if dry:
             return Scope(candidates[0], key)
         box = seal(wrapping[0], key, candidates[0])
-        row = self._store.add(candidates[0], _KEY, box, until=math.inf, now=self._now(), most=self.most_values)
+        row = self._key_store.add(candidates[0], _KEY, box, until=math.inf, now=self._now(), most=self.most_values)
         return Scope(candidates[0], unseal(wrapping, row[0], candidates[0]))
 
     def kept(self, scope: Scope, code: str, value: Value) -> bytes:
         """The row of a token, which is *value*'s if there was none; raises `FullError`."""
         now = self._now()
-        most = self.most_values + 1  # the subject's own key is a row too
+        most = self.most_values + (self._key_store is self._store)  # the subject's own key is a row too
         row, until = self._store.add(
             scope.group, code, scope.sealed(code, value), until=now + self._keep, now=now, most=most
         )
         if until - now < self._keep / 2:
-            self._store.put(scope.group, code, row, until=now + self._keep)
+            self._store.put(scope.group, code, row, until=now + self._keep, now=self._now())
         return row
 
     def row(self, group: str, code: str) -> bytes | None:
@@ -290,6 +304,21 @@ class Vault:
                 subject, verified = json.loads(unseal(wrapping_keys(self._keys, tenant), row[0], group))
                 return subject, verified
         return None
+
+    def learn(self, subject: str, values: Collection[str], *, tenant: str | None = None) -> None:
+        """
+        As `own`, for as long as a value is kept; what is known to be somebody else's is left out.
+
+        Args:
+            subject: As `subject_of` answers.
+            values: Of theirs.
+            tenant: Of which tenant.
+        """
+        mine = self.ids_of(subject, tenant)
+        new = [value for value in values if self.owners(value, tenant) <= mine]
+        if new:
+            ends = None if math.isinf(self._keep) else self._clock() + timedelta(seconds=self._keep)
+            self.own(subject.removeprefix(_SUBJECT), new, tenant=tenant, expires=ends)
 
     def owners(self, value: str, tenant: str | None) -> set[str]:
         """Ids of those that a value belongs to."""
@@ -344,12 +373,22 @@ class Vault:
         if self._checked:
             return
         expected = digests(self._keys, "check", None, "1")
-        row, _ = self._store.add("about", "check", expected[0].encode(), until=math.inf, now=self._now(), most=1)
-        if row.decode("ascii", "replace") not in expected:
-            raise ConfigError("the vault's storage was made with another key: pass that one, also as an old key of keys=")
-        if row != expected[0].encode():
-            self._store.put("about", "check", expected[0].encode(), until=math.inf)
+        for store in self._stores():
+            row, _ = store.add("about", "check", expected[0].encode(), until=math.inf, now=self._now(), most=1)
+            if row.decode("ascii", "replace") not in expected:
+                raise ConfigError(
+                    "the vault's storage was made with another key: pass that one, also as an old key of keys="
+                )
+            if row != expected[0].encode():
+                store.put("about", "check", expected[0].encode(), until=math.inf, now=self._now())
         self._checked = True
+
+    def _stores(self) -> list[Store]:
+        return [self._store] if self._key_store is self._store else [self._key_store, self._store]
+
+    def _removed(self, prefix: str) -> int:
+        """Rows that are gone; keys first, so that what is left after a failure cannot be read."""
+        return sum(store.remove_groups(prefix) for store in self._stores())
 
     def _now(self) -> float:
         return self._clock().timestamp()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from guardrails.errors import ConfigError, Unavailable
-from guardrails.ratelimit.endpoint import endpoint
+from guardrails.server.endpoint import endpoint
 
 MOST_LINES: Final = 10_000
 _MOST_BYTES: Final = 8 * 1024 * 1024

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar, final
 
 from guardrails.errors import Unavailable
-from guardrails.ratelimit.endpoint import endpoint
-from guardrails.ratelimit.link import Link, StoreDown, run
+from guardrails.server.endpoint import endpoint
+from guardrails.server.link import Link, StoreDown, run
 
 T = TypeVar("T")
 

@@ -61,7 +61,7 @@ def server_of(
         raise ConfigError(f"{rule}: max_connections must be an int of at least 1")
     if storage.startswith("sqlite:"):
         raise ConfigError(f'{rule}: a file is written "sqlite:///relative.db" or "sqlite:////absolute/path.db"')
-    from guardrails.ratelimit.endpoint import endpoint  # noqa: PLC0415
+    from guardrails.server.endpoint import endpoint  # noqa: PLC0415
 
     endpoint(storage, plaintext_hosts)  # a wrong address is told before a missing extra
     from guardrails.ratelimit.people.server import Server  # noqa: PLC0415 - needs the extra

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from guardrails.errors import ConfigError
-from guardrails.ratelimit.breaker import Breaker
-from guardrails.ratelimit.endpoint import Endpoint
+from guardrails.server.breaker import Breaker
+from guardrails.server.endpoint import Endpoint
 
 try:
     import redis

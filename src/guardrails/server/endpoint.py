@@ -38,13 +38,14 @@ class Endpoint:
     password: str | None = field(default=None, repr=False)
 
 
-def endpoint(storage: str, plaintext_hosts: Collection[str] = ()) -> Endpoint:
+def endpoint(storage: str, plaintext_hosts: Collection[str] = (), *, asked_by: str = "RateLimit") -> Endpoint:
     """
     Read *storage*.
 
     Args:
         storage: The address.
         plaintext_hosts: Hosts that may be asked without TLS, besides loopback.
+        asked_by: Whose argument it is, for errors.
 
     Raises:
         ConfigError: It is none that we know, or would send without TLS to a host that was not named.
@@ -53,24 +54,24 @@ def endpoint(storage: str, plaintext_hosts: Collection[str] = ()) -> Endpoint:
         parts = urlsplit(storage)
         host, port = parts.hostname or "", parts.port or 6379
     except ValueError:
-        raise ConfigError(f"RateLimit: storage is not an address; write {_HOW}") from None
+        raise ConfigError(f"{asked_by}: storage is not an address; write {_HOW}") from None
     if parts.scheme not in (*_PLAIN, *_TLS, *_UNIX):
-        raise ConfigError(f"RateLimit: unknown storage scheme; write {_HOW}")
+        raise ConfigError(f"{asked_by}: unknown storage scheme; write {_HOW}")
     if parts.query or parts.fragment:
-        raise ConfigError("RateLimit: storage takes no options after ? or #; they are arguments of RateLimit")
+        raise ConfigError(f"{asked_by}: storage takes no options after ? or #; they are arguments of {asked_by}")
     named = unquote(parts.username) if parts.username else None
     secret = unquote(parts.password) if parts.password else None
     if parts.scheme in _UNIX:
         if host or not parts.path.strip("/"):
-            raise ConfigError('RateLimit: a unix socket is written "redis+unix:///path/to.sock"')
+            raise ConfigError(f'{asked_by}: a unix socket is written "redis+unix:///path/to.sock"')
         return Endpoint("", 0, unquote(parts.path), 0, tls=False, username=named, password=secret)
     database = parts.path.strip("/")
     if not host or not (database == "" or (database.isascii() and database.isdigit())):
-        raise ConfigError("RateLimit: storage needs a host, and after it nothing but the number of a database")
+        raise ConfigError(f"{asked_by}: storage needs a host, and after it nothing but the number of a database")
     tls = parts.scheme in _TLS
     if not tls and not is_loopback(host) and host not in plaintext_hosts:
         raise ConfigError(
-            "RateLimit: the store's host is not this machine, and the connection would not be encrypted; "
+            f"{asked_by}: the store's host is not this machine, and the connection would not be encrypted; "
             "write rediss:// (or valkeys://), or name the host in plaintext_hosts="
         )
     return Endpoint(host, port, "", int(database or 0), tls=tls, username=named, password=secret)
