@@ -19,10 +19,10 @@ from typing import Any, Final, final
 from guardrails.errors import Unavailable
 from guardrails.keys import Digester
 from guardrails.ratelimit.keeper import Keeper
-from guardrails.ratelimit.link import sha_of
 from guardrails.ratelimit.people.server import Server
 from guardrails.ratelimit.people.tally import Ask, Full, Want, keep_of
 from guardrails.ratelimit.people.tally_file import OTHER_KEY
+from guardrails.server.link import sha_of
 
 _PREFIX: Final = "guardrails:people:"
 _GRANT_MS: Final = 600_000
