@@ -11,6 +11,7 @@ from guardrails.cli.demo import demo
 from guardrails.cli.doctor import doctor
 from guardrails.cli.drill import drill
 from guardrails.cli.keys import app as keys_app
+from guardrails.cli.limits import app as limits_app
 from guardrails.cli.mask import mask, scan
 from guardrails.cli.models import app as models_app
 from guardrails.cli.policy import app as policy_app
@@ -28,6 +29,7 @@ app: typer.Typer = typer.Typer(
 )
 app.add_typer(audit_app, name="audit")
 app.add_typer(keys_app, name="keys")
+app.add_typer(limits_app, name="limits")
 app.add_typer(models_app, name="models")
 app.add_typer(policy_app, name="policy")
 app.command()(demo)

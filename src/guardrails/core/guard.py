@@ -423,6 +423,11 @@ class Guard:
         return self._parent
 
     @property
+    def channel(self) -> str:
+        """What its messages are, unless a decoration says otherwise."""
+        return self._channel
+
+    @property
     def family(self) -> tuple[Guard, ...]:
         """This guard, and every guard that extends it."""
         teams = sorted(registry.copied(self._teams), key=lambda team: team.where)

@@ -8,7 +8,6 @@ Pure ASGI, so that context variables and background tasks work as before.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +21,7 @@ from guardrails.core.guard import Guard
 from guardrails.core.message import Message
 from guardrails.core.replies import OwnReply, own_reply
 from guardrails.errors import Denied, GuardrailsError, RateLimited
+from guardrails.ratelimit.fields import rate_limit_fields
 
 __all__ = ["GuardASGI"]
 
@@ -233,8 +233,8 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 async def _refuse(send: Send, error: GuardrailsError) -> None:
     status = 429 if isinstance(error, RateLimited) else 403 if isinstance(error, Denied) else 503
     headers = [(b"content-type", b"application/json")]
-    if isinstance(error, RateLimited) and error.retry_after is not None:
-        headers.append((b"retry-after", str(math.ceil(error.retry_after)).encode()))
+    if isinstance(error, RateLimited):
+        headers += [(name.lower().encode(), value.encode()) for name, value in rate_limit_fields(error).items()]
     if isinstance(error, Denied) and error.sent is not False:
         status = 500  # the application has answered, and its answer is withheld
     elif isinstance(error, Denied) and error.control == "caps":

@@ -19,10 +19,12 @@ from guardrails.ratelimit.counters import MEMORY, Setup, counters_for, wait_of
 from guardrails.ratelimit.limit import MAX_AMOUNT, Limit, Per
 from guardrails.ratelimit.memory import Reserve
 from guardrails.ratelimit.refused import detail_of, refused
+from guardrails.ratelimit.use import Use, forget, known_charges, uses
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
+    from guardrails.core.message import Message
 
 MAX_LEASE_SECONDS: Final = 86_400
 MAX_KEYS: Final = 200_000
@@ -146,6 +148,33 @@ class Concurrency:
             return await forward(call)
         finally:
             reserve.leave()
+
+    def usage(self, message: Message, *, layer: str = "platform") -> list[Use]:
+        """
+        What is used of each counter of *message*; limits that count by a role that it lacks are left out.
+
+        Args:
+            message: Whose counters; its text does not matter.
+            layer: Of the guard: "platform" or "team".
+
+        Raises:
+            Unavailable: A shared storage does not answer.
+        """
+        return uses(known_charges(self._identity, message, layer), self._ledger, self._shared)
+
+    def reset(self, message: Message, *, layer: str = "platform", limit: str | None = None) -> int:
+        """
+        Forget what is used of the counters of *message*, of one limit or of all.
+
+        Returns:
+            How many counters there were.
+
+        Raises:
+            Unavailable: A shared storage does not answer.
+        """
+        charges = known_charges(self._identity, message, layer)
+        chosen = [charge for charge in charges if limit in (None, charge.rule.limit.label)]
+        return forget(chosen, self._ledger, self._shared)
 
     @property
     def per_process(self) -> bool:

@@ -74,6 +74,14 @@ class Identity:
                 self._known[layer, envelope] = charges
         return charges
 
+    def known(self, message: Message, layer: str) -> Iterator[Charge]:
+        """As `charges`, for limits that count by what *message* has; the others are left out."""
+        for rule in self._rules:
+            try:
+                yield from list(self._charged(rule, message, layer))
+            except ControlError:
+                continue
+
     def rehearsed(self, message: Message, layer: str, name: str) -> tuple[Charge, ...]:
         """As `charges`, on counters of the rehearsal *name* alone."""
         return tuple(

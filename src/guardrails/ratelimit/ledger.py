@@ -87,6 +87,25 @@ class Ledger:
             finally:
                 self._busy = False
 
+    def used(self, charges: Sequence[Charge]) -> list[tuple[int, float | None]]:
+        """For each counter: units that count now or are reserved, and seconds until one more fits."""
+        with self._lock:
+            self.storage.tick()
+            self._drain()
+            found = []
+            for rule, key, _, _ in charges:
+                used = self.storage.used(key) + self._held.get(key, 0)
+                found.append((used, 0.0 if used < rule.amount else self._wait(rule, key, 1, 0)))
+            return found
+
+    def forget_counters(self, charges: Sequence[Charge]) -> int:
+        """Forget what was used; reservations stay. How many counters there were."""
+        with self._lock:
+            known = [charge.key for charge in charges if charge.key in self.storage.windows]
+            for key in known:
+                self.storage.clear(key)
+            return len(known)
+
     def stand(self, charges: Sequence[Charge]) -> int:
         """
         Stand in line.

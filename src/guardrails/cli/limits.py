@@ -1,0 +1,137 @@
+"""`guardrails limits`: what somebody has used of the limits in a shared store, and a way to begin anew."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from guardrails.cli.usage import UsageError, one_line_errors
+
+if TYPE_CHECKING:
+    from guardrails.core.message import Message
+
+app: typer.Typer = typer.Typer(
+    name="limits",
+    help="Look at limits in a shared store, and reset them. Who is meant is read from stdin, and looked up by digest.",
+    no_args_is_help=True,
+)
+
+_ROLES: Final = ("recipient", "tenant", "conversation", "actor", "channel", "sender")
+_BAR: Final = 20  # characters
+_MOST: Final = 65_536  # characters of stdin
+_TARGET: Final = "A policy file, module:guard, or a module that makes guards."
+
+Target = Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET)]
+
+
+@app.command()
+def show(
+    target: Target,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each limit.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """
+    Show what somebody has used, a bar for each limit.
+
+    On stdin: an address, or a line `role=value` for each of recipient, tenant, conversation, actor, channel and sender.
+    Limits that count by a role that was not given are left out. No identifier is printed.
+    Exit code 0: shown. 1: the store does not answer. 2: wrong usage, or nothing that counts in a store.
+    """
+    rows = _each(target, lambda control, message, layer: control.usage(message, layer=layer))
+    for layer, control, found in rows:
+        for one in found:
+            if as_json:
+                facts = {"layer": layer, "control": control.name, **asdict(one), "remaining": one.remaining}
+                typer.echo(json.dumps(facts))
+                continue
+            filled = min(_BAR, -(-one.used * _BAR // one.amount))
+            when = "room now" if not one.retry_after else f"room in {one.retry_after:.1f} s"
+            window = "at once" if one.strategy == "lease" else f"in {one.window_seconds} s"
+            typer.echo(f"{layer:8} {one.limit:24} [{'#' * filled:.<{_BAR}}] {one.used} of {one.amount} {window}, {when}")
+
+
+@app.command()
+def reset(
+    target: Target,
+    limit: Annotated[str | None, typer.Option(metavar="NAME", help="This limit only; else all.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it only say what would be.")] = False,  # noqa: FBT002
+) -> None:
+    """
+    Forget what somebody has used, so that the limits begin anew for them.
+
+    On stdin as for `show`. Exit codes as of `show`.
+    """
+
+    def forget(control: Any, message: Message, layer: str) -> int:
+        if not yes:
+            return sum(one.used > 0 for one in control.usage(message, layer=layer) if limit in (None, one.limit))
+        forgotten: int = control.reset(message, layer=layer, limit=limit)
+        return forgotten
+
+    total = sum(found for _, _, found in _each(target, forget))
+    typer.echo(f"{total} counters {'reset' if yes else 'would be reset; add --yes to do it'}")
+
+
+def _each(target: str, ask: Callable[[Any, Message, str], Any]) -> list[tuple[str, Any, Any]]:
+    """What each limit in a store answers: its layer, the control, the answer."""
+    from guardrails.core.message import Message  # noqa: PLC0415 - `--help` does not need it
+    from guardrails.errors import ConfigError, Unavailable  # noqa: PLC0415
+
+    problem = ""
+    with one_line_errors():
+        said = _said(sys.stdin.read(_MOST))
+        try:
+            controls = list(_controls(target))
+            if not controls:
+                raise UsageError(
+                    f"{target} has no limits in a shared store; those in memory are known to the process that counts only"
+                )
+            channel = said.pop("channel", None)
+            recipient = said.pop("recipient", None)
+            found = []
+            for layer, control, own_channel in controls:
+                who: dict[str, Any] = {**said, "recipients": () if recipient is None else recipient}
+                message = Message({}, channel=channel or own_channel, **who)
+                found.append((layer, control, ask(control, message, layer)))
+        except ConfigError as error:
+            raise UsageError(str(error)) from None
+        except Unavailable as error:
+            problem = str(error)
+        else:
+            return found
+    typer.echo(f"guardrails: {problem}", err=True)
+    raise typer.Exit(1)
+
+
+def _controls(target: str) -> Iterator[tuple[str, Any, str]]:
+    from guardrails.proof.target import load  # noqa: PLC0415
+
+    seen: set[int] = set()
+    for guard in load(target):
+        for one in guard.family:
+            for stack in one.stacks:
+                for slot in stack.slots:
+                    control: Any = slot.control
+                    shared = callable(getattr(control, "usage", None)) and getattr(control, "uses_network", False)
+                    if shared and id(control) not in seen:
+                        seen.add(id(control))
+                        yield slot.layer, control, one.channel
+
+
+def _said(text: str) -> dict[str, str]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) == 1 and "=" not in lines[0]:
+        return {"recipient": lines[0]}
+    said: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        role, mark, value = line.partition("=")
+        if not mark or role.strip() not in _ROLES or not value.strip() or role.strip() in said:
+            raise UsageError(f"stdin, line {number}: write role=value, each once; the roles are {', '.join(_ROLES)}")
+        said[role.strip()] = value.strip()
+    if not said:
+        raise UsageError("say on stdin who is meant: an address, or lines such as tenant=acme")
+    return said

@@ -1,0 +1,151 @@
+"""What is used of a limit: for people who look (`guardrails limits`), and as header fields."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardrails import Concurrency, Guard, Message, RateLimited
+from guardrails.ratelimit import Limit, RateLimit, rate_limit_fields
+from tests.ratelimit.conftest import KEYS
+from tests.servers import Server
+
+ANN = "+12125550173"
+STRATEGIES = ("fixed-window", "moving-window", "sliding-window-counter")
+
+MODULE = """
+from guardrails import Concurrency, Guard, Limit, RateLimit
+from guardrails.keys import Keys
+
+keys = Keys(b"k" * 32)
+limits = RateLimit(Limit("4/hour", per="recipient"), Limit("100/day", per="tenant", name="daily"), storage={url!r}, keys=keys)
+guard = Guard(limits, Concurrency(2, per="recipient", storage={url!r}, keys=keys), channel="sms")
+team = guard.extend(RateLimit(Limit("9/hour", per="recipient", name="team"), storage={url!r}, keys=keys, name="own"))
+in_memory = Guard(RateLimit("4/hour", per="recipient"), channel="sms")
+"""
+
+
+def command(folder: Path, *arguments: str, said: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "guardrails", "limits", *arguments],
+        cwd=folder, input=said, capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+
+
+def message(**more: Any) -> Message:
+    return Message("hello", channel="sms", recipients=more.pop("to", ANN), **more)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("shared", [False, True])
+def test_use_is_what_was_sent_and_looking_takes_nothing(server: Server, strategy: str, shared: bool) -> None:  # noqa: FBT001
+    storage: dict[str, Any] = {"storage": server.url, "keys": KEYS} if shared else {}
+    limit = RateLimit(Limit("3/hour", per="recipient", strategy=strategy), Limit("9/hour", per="tenant"), **storage)
+    for expected in range(4):
+        for _ in range(2):
+            (use,) = limit.usage(message())  # no tenant: that limit is left out
+            assert (use.used, use.remaining, use.limit) == (expected, 3 - expected, "recipient/hour")
+            assert (use.retry_after > 0) is (expected == 3)
+        if expected < 3:
+            send_one(limit)
+    assert limit.reset(message()) == 1
+    assert limit.usage(message())[0].used == 0
+    assert limit.reset(message(), limit="another") == 0
+    limit.close()
+
+
+def send_one(limit: RateLimit) -> None:
+    """Through the first limit alone, over the same counters: the other one needs a tenant."""
+    Guard(limit.with_limits(limit.limits[0]), channel="sms").run(message(), lambda _: "sent")
+
+
+def test_leases_are_shown_too(server: Server) -> None:
+    control = Concurrency(2, storage=server.url, keys=KEYS)
+    guard = Guard(control, channel="sms")
+
+    @guard
+    def send(to: str, body: str) -> int:
+        return control.usage(message())[0].used
+
+    assert send(ANN, "hello") == 1
+    assert Concurrency(2).usage(message())[0].used == 0
+
+
+def test_fields_say_what_is_left_and_when_to_come_back() -> None:
+    limit = RateLimit(Limit("2/minute", per="recipient"), Limit("100/day"))
+    send = Guard(limit, channel="sms").wrap(lambda to, body: "sent")  # noqa: ARG005
+    send(ANN, "hello")
+    assert rate_limit_fields(limit.usage(message())) == {
+        "RateLimit-Policy": '"recipient/minute";q=2;w=60, "all/day";q=100;w=86400',
+        "RateLimit": '"recipient/minute";r=1;t=0, "all/day";r=99;t=0',
+    }
+    send(ANN, "hello")
+    with pytest.raises(RateLimited) as refused:
+        send(ANN, "hello")
+    assert rate_limit_fields(refused.value) == {
+        "RateLimit-Policy": '"recipient/minute";q=2;w=60',
+        "RateLimit": '"recipient/minute";r=0;t=60',
+        "Retry-After": "60",
+    }
+
+
+def test_fields_of_what_never_fits_or_is_not_known() -> None:
+    assert rate_limit_fields(RateLimited(limit="a", amount=1, window_seconds=1)) == {"RateLimit-Policy": '"a";q=1;w=1'}
+    assert rate_limit_fields(RateLimited(retry_after=0.01)) == {"Retry-After": "1"}
+    assert rate_limit_fields([]) == {}
+
+
+def test_the_command_shows_a_bar_for_each_limit_and_resets_when_told(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(MODULE.format(url=server.url))
+    limit = RateLimit(Limit("4/hour", per="recipient"), storage=server.url, keys=KEYS)
+    send = Guard(limit, channel="sms").wrap(lambda to, body: "sent")  # noqa: ARG005
+    for _ in range(3):
+        send(ANN, "hello")
+
+    shown = command(tmp_path, "show", "shop:guard", said="whatsapp:+1 212 555-0173\n")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    lines = shown.stdout.splitlines()
+    assert lines[0].split() == "platform recipient/hour [###############.....] 3 of 4 in 3600 s, room now".split()  # noqa: SIM905
+    assert lines[1].split() == "platform concurrency [....................] 0 of 2 at once, room now".split()  # noqa: SIM905
+    assert "555" not in shown.stdout
+
+    as_json = command(tmp_path, "show", "shop:guard", "--json", said=f"recipient={ANN}\ntenant=acme\n")
+    found = [json.loads(line) for line in as_json.stdout.splitlines()]
+    assert {one["limit"]: one["used"] for one in found}["daily"] == 0
+
+    asked = command(tmp_path, "reset", "shop:guard", said=ANN)
+    assert asked.stdout == "1 counters would be reset; add --yes to do it\n"
+    assert command(tmp_path, "reset", "shop:guard", "--yes", "--limit", "recipient/hour", said=ANN).returncode == 0
+    assert limit.usage(message())[0].used == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "code", "says"),
+    [
+        ("shop:guard", "", 2, "who is meant"),
+        ("shop:guard", "phone=+12125550173", 2, "line 1"),
+        ("shop:guard", "tenant=a\ntenant=b", 2, "line 2"),
+        ("shop:in_memory", ANN, 2, "in memory"),
+        ("shop:nothing", ANN, 2, "not a guard"),
+        ("nowhere.yaml", ANN, 2, "no such file"),
+    ],
+)
+def test_a_wrong_command_is_one_line(tmp_path: Path, target: str, said: str, code: int, says: str) -> None:
+    (tmp_path / "shop.py").write_text(MODULE.format(url="redis://127.0.0.1:1/0"))
+    ran = command(tmp_path, "show", target, said=said)
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert says in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert "555" not in ran.stderr
+
+
+def test_a_store_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(MODULE.format(url="redis://127.0.0.1:1/0"))
+    ran = command(tmp_path, "show", "shop:guard", said=ANN)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "does not answer" in ran.stderr
