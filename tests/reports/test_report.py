@@ -67,9 +67,9 @@ def run(*words: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("report")
-    log = AuditLog(home / "log", keys=Keys(b"k" * 32), durability="os")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    log = AuditLog(folder / "log", keys=Keys(b"k" * 32), durability="os")
     with Guard(log, Control(), channel=EVIL) as guard:
         send = guard(lambda to, body: (to, body))
         for text in ("sent", "degraded", "refused", "undecided", "sent"):
@@ -77,29 +77,29 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 send(ANN, text)
             except (Denied, Unavailable):
                 continue
-    return home
+    return folder
 
 
-def report(home: Path, *words: str) -> Any:
-    kept = ("--index", str(home / "tables.duckdb"), "--reviews", str(home / "reviews"))
-    return run("report", str(home / "log"), "-o", str(home / "report.html"), *kept, *words)
+def report(folder: Path, *words: str) -> Any:
+    kept = ("--index", str(folder / "tables.duckdb"), "--reviews", str(folder / "reviews"))
+    return run("report", str(folder / "log"), "-o", str(folder / "report.html"), *kept, *words)
 
 
 @pytest.fixture(scope="module")
-def text(home: Path) -> str:
-    said = report(home)
+def text(folder: Path) -> str:
+    said = report(folder)
     assert (said.exit_code, "all verdicts hold" in said.stdout) == (0, True)
-    return (home / "report.html").read_text("utf-8")
+    return (folder / "report.html").read_text("utf-8")
 
 
-def test_a_report_needs_no_network_and_no_script(text: str, home: Path) -> None:
+def test_a_report_needs_no_network_and_no_script(text: str, folder: Path) -> None:
     page = Page(text)
     assert {"script", "link", "iframe", "object", "embed", "img", "base", "form"}.isdisjoint(page.tags)
     assert [address for address in page.addresses if not address.startswith("#")] == []
     assert page.handlers == []
     assert "url(" not in text.replace("url(#", "")
     assert "default-src 'none'" in text
-    assert (home / "report.html").stat().st_mode & 0o777 == 0o600
+    assert (folder / "report.html").stat().st_mode & 0o777 == 0o600
 
 
 def test_ids_are_unlike_each_other_and_every_link_leads_somewhere(text: str) -> None:
@@ -120,14 +120,14 @@ def test_no_message_and_no_canary_is_in_a_report(text: str) -> None:
     assert "undecided" in text  # the word of the report, not the message
 
 
-def test_every_figure_can_be_asked_for_again(text: str, home: Path) -> None:
+def test_every_figure_can_be_asked_for_again(text: str, folder: Path) -> None:
     commands = [unescape(part.partition("</code>")[0]) for part in text.split("<pre><code>")[1:]]
     assert len(commands) == 9
     for command in commands:
         program, *words = shlex.split(command)
         assert (program, words[:3]) == ("guardrails", ["audit", "query", "log"])
-        words = [*words[1:2], str(home / "log"), *words[3:], "--index", str(home / "tables.duckdb")]
-        said = run(*words, "--format", "jsonl", "--reviews", str(home / "reviews"))
+        words = [*words[1:2], str(folder / "log"), *words[3:], "--index", str(folder / "tables.duckdb")]
+        said = run(*words, "--format", "jsonl", "--reviews", str(folder / "reviews"))
         assert said.exit_code == 0, said.stderr
         assert all(isinstance(json.loads(line), dict) for line in said.stdout.splitlines())
 
@@ -139,9 +139,9 @@ def test_figures_count_what_is_on_record(text: str) -> None:
     assert "could not decide" in text
 
 
-def test_a_broken_log_says_so_in_words_and_by_exit_code(home: Path, tmp_path: Path) -> None:
+def test_a_broken_log_says_so_in_words_and_by_exit_code(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
-    for path in (home / "log").iterdir():
+    for path in (folder / "log").iterdir():
         lines = path.read_bytes().splitlines(keepends=True)
         (tmp_path / "log" / path.name).write_bytes(b"".join(lines[:2] + lines[3:]))
     said = report(tmp_path)
@@ -150,28 +150,28 @@ def test_a_broken_log_says_so_in_words_and_by_exit_code(home: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("words", [("--since", "2030-01-01"), ("--until", "x"), ("--anchor", "nowhere")])
-def test_a_report_about_nothing_is_a_mistake_in_one_line(home: Path, words: tuple[str, ...]) -> None:
-    said = report(home, *words)
+def test_a_report_about_nothing_is_a_mistake_in_one_line(folder: Path, words: tuple[str, ...]) -> None:
+    said = report(folder, *words)
     assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
 
 
-def test_a_report_that_cannot_be_written_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
-    said = report(home, "-o", str(tmp_path / "no" / "report.html"))
+def test_a_report_that_cannot_be_written_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
+    said = report(folder, "-o", str(tmp_path / "no" / "report.html"))
     assert (said.exit_code, list(tmp_path.iterdir())) == (2, [])
 
 
-def test_only_a_part_of_the_time_is_reported_if_asked(home: Path, tmp_path: Path) -> None:
-    last = max(record["ts"] for record in read_records(home / "log"))
-    said = report(home, "-o", str(tmp_path / "part.html"), "--since", last)
+def test_only_a_part_of_the_time_is_reported_if_asked(folder: Path, tmp_path: Path) -> None:
+    last = max(record["ts"] for record in read_records(folder / "log"))
+    said = report(folder, "-o", str(tmp_path / "part.html"), "--since", last)
     assert (said.exit_code, "<b>0</b><span>messages sent" in (tmp_path / "part.html").read_text("utf-8")) == (0, True)
 
 
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(ConfigError, match=r"platform-guardrails\[desk\]"):
         charts.svg({}, name="x", label="x", width=charts.WIDE)
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    assert "platform-guardrails[desk]" in report(home).stderr
+    assert "platform-guardrails[desk]" in report(folder).stderr
 
 
 def test_control_characters_and_markup_are_escaped() -> None:

@@ -87,7 +87,7 @@ def query(
     from guardrails.reports.scan import select  # noqa: PLC0415
 
     with answering():
-        _check_form(form)
+        check_form(form)
         people = _digests(directory, recipient, tenant)
         asked = Filters(
             since=since, until=until, stage=stage, channel=channel, tenant=tenant, decision=decision, control=control,
@@ -120,7 +120,7 @@ def tail(
     from guardrails.reports.tail import Follower, newest  # noqa: PLC0415
 
     with answering():
-        _check_form(form)
+        check_form(form)
         record_review(directory, "tail", {"lines": count, "follow": follow}, reviews)
         follower = Follower(directory) if follow else None  # first, so that nothing falls between the two
         show(rendered(newest(directory, count) if count else (), form))
@@ -144,7 +144,8 @@ def stats(directory: Folder, reviews: Reviews = None) -> None:
         typer.echo(json.dumps(counted(directory), indent=2))
 
 
-def _check_form(form: str) -> None:
+def check_form(form: str) -> None:
+    """Refuse a form of output that there is not."""
     if form not in {"table", "jsonl", "csv"}:
         raise UsageError("--format is table, jsonl or csv")
 
