@@ -84,7 +84,7 @@ def forget(charges: Sequence[Charge], ledger: Ledger, shared: Shared | None) -> 
         return 0
     if shared is None:
         return ledger.forget_counters(charges)
-    from guardrails.ratelimit.link import StoreDown  # noqa: PLC0415 - needs the extra
+    from guardrails.server.link import StoreDown  # noqa: PLC0415 - needs the extra
 
     try:
         return shared.store.clear(charges)
@@ -102,7 +102,7 @@ def known_charges(identity: Identity, message: Message, layer: str) -> list[Char
 def _of_store(charges: Sequence[Charge], shared: Shared) -> list[tuple[int, float | None]]:
     if not charges:
         return []
-    from guardrails.ratelimit.link import StoreDown  # noqa: PLC0415 - needs the extra
+    from guardrails.server.link import StoreDown  # noqa: PLC0415 - needs the extra
 
     try:
         return shared.store.used(charges)
