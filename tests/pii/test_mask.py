@@ -66,7 +66,7 @@ def test_a_web_address_goes_with_its_port_path_and_query(mask_pii: MaskPII, text
 
 def test_overlapping_finds_are_one_and_the_surest_names_it(mask_pii: MaskPII) -> None:
     findings = mask_pii.find("ssn 078-05-1120")
-    assert [(f.type, f.start, f.end, f.score) for f in findings] == [("US_SSN", 4, 15, 0.5)]
+    assert [(f.type, f.start, f.end, f.score) for f in findings] == [("US_SSN", 4, 15, 0.85)]
 
 
 def test_positions_are_code_points(mask_pii: MaskPII) -> None:
@@ -117,7 +117,7 @@ def test_repr_shows_the_configuration_only() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"names": "spacy:en_core_web_sm"}, 'not in this version; use names="model" or names="off"'),
+        ({"names": "everything"}, 'use "model", "off", "spacy:<installed package>" or a presidio EntityRecognizer'),
         ({"entities": ["EMAIL"]}, "did you mean 'EMAIL_ADDRESS'"),
         ({"entities": ["PERSON"], "names": "off"}, "unknown entity 'PERSON'"),
         ({"entities": []}, "at least one"),
@@ -131,7 +131,7 @@ def test_repr_shows_the_configuration_only() -> None:
         ({"operators": ["URL"]}, "mapping"),
         ({"allow": "example.com"}, "list"),
         ({"allow": [""]}, "non-empty"),
-        ({"analyzer": object()}, "AnalyzerEngine, not object"),
+        ({"analyzer": object()}, "AnalyzerEngine or the path of its YAML file, not object"),
     ],
 )
 def test_a_wrong_argument_is_refused_with_what_to_write(arguments: dict[str, object], says: str) -> None:

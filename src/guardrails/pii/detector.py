@@ -33,6 +33,10 @@ class Detector(Protocol):
         """What can be found."""
 
     @property
+    def has_names(self) -> bool:
+        """Whether a recognizer of names is known to be among the recognizers."""
+
+    @property
     def looks_again(self) -> bool:
         """Whether the text is looked at again with what was found replaced, until nothing more is found."""
 
@@ -55,6 +59,8 @@ class PatternDetector:
         floor: Least score of the others; None for the engine's.
         language: The language to register the recognizers under.
         names: Recognizers of names; what a pattern finds, it names.
+        more: Recognizers that a user brought.
+        also: Entities beside those.
     """
 
     looks_again = True
@@ -67,26 +73,33 @@ class PatternDetector:
         *,
         language: str,
         names: Sequence[EntityRecognizer] = (),
+        more: Sequence[EntityRecognizer] = (),
+        also: Sequence[str] = (),
     ) -> None:
         from guardrails.pii.fast.answers import Answers, distinct  # noqa: PLC0415 - loads presidio
 
-        self.engine: AnalyzerEngine = pattern_engine(entities, language=language, names=names)
+        self.engine: AnalyzerEngine = pattern_engine(entities, language=language, names=names, more=more, also=also)
         recognizers: tuple[EntityRecognizer, ...] = tuple(self.engine.registry.recognizers)
-        self._named = tuple(names)
+        self._named = recognizers[len(recognizers) - len(names) :]
+        self.has_names: bool = bool(names)
         self._names = [entity for recognizer in recognizers for entity in recognizer.supported_entities]
         self._nothing = self.engine.nlp_engine.process_text("", language)  # no NLP: the same artifacts for every text
-        self.entities: frozenset[str] = frozenset(self._names)
+        wanted = frozenset(self._names)
+        self.entities: frozenset[str] = wanted if entities is None else wanted.intersection((*entities, *also))
         check_names(floors, self.entities, argument="thresholds")
         if floor is not None:
             self.engine.default_score_threshold = floor
         default = self.engine.default_score_threshold
         for recognizer in recognizers:
-            own = {entity: floors[entity] for entity in recognizer.supported_entities if entity in floors}
+            own = recognizer.score_thresholds  # of one that a user brought
+            own |= {entity: floors[entity] for entity in recognizer.supported_entities if entity in floors}
             recognizer.score_thresholds = own
         self._floors = {entity: floors.get(entity, default) for entity in self._names}
-        patterns = [one for one in recognizers if one not in self._named]
-        self.again: Callable[[str], list[Span]] = Answers(self.engine, language, None, recognizers=patterns).spans
+        self._patterns: Callable[[str], list[Span]] = Answers(
+            self.engine, language, None, recognizers=recognizers[: len(recognizers) - len(names)]
+        ).spans
         self._distinct = distinct
+        self._is_narrowed = self.entities != wanted
 
     def spans(self, text: str, /) -> list[Span]:
         """What is found in *text*, overlaps and all."""
@@ -95,9 +108,15 @@ class PatternDetector:
             return patterns
         return [*patterns, *beside(self._by_name(text), patterns, text)]
 
+    def again(self, text: str, /) -> list[Span]:
+        """What patterns find in *text*, overlaps and all."""
+        found = self._patterns(text)
+        return [span for span in found if span.type in self.entities] if self._is_narrowed else found
+
     def _by_name(self, text: str) -> list[Span]:
-        found = [one for recognizer in self._named for one in recognizer.analyze(text, self._names, self._nothing)]
-        return self._distinct(_as_spans(one for one in found if one.score >= self._floors[one.entity_type]))
+        found = [one for recognizer in self._named for one in recognizer.analyze(text, self._names, self._nothing) or ()]
+        floors = self._floors
+        return self._distinct(_as_spans(one for one in found if one.score >= floors.get(one.entity_type, 2.0)))
 
 
 class EngineDetector:
@@ -109,9 +128,10 @@ class EngineDetector:
         entities: Narrows what it looks for; None for all that it knows.
         floors: Least score per entity.
         floor: Least score of the others; None for what the engine and its recognizers say.
-        language: Passed to the engine.
+        languages: Passed to the engine, one after the other; what any of them finds is found.
     """
 
+    has_names = False  # whether it has, nobody knows
     looks_again = False  # "exactly": a second look could find what the engine alone does not
 
     def __init__(
@@ -121,17 +141,13 @@ class EngineDetector:
         floors: Mapping[str, float],
         floor: float | None,
         *,
-        language: str,
+        languages: Sequence[str],
     ) -> None:
-        from presidio_analyzer import AnalyzerEngine  # noqa: PLC0415 - loads spaCy; the caller has it already
-
-        if not isinstance(engine, AnalyzerEngine):
-            raise ConfigError(f"MaskPII(analyzer=...) takes a presidio AnalyzerEngine, not {type(engine).__name__}")
-        if language not in engine.supported_languages:
-            raise ConfigError(
-                f"MaskPII(language={language!r}): the analyzer supports {', '.join(map(str, engine.supported_languages))}"
-            )
-        known = frozenset(engine.get_supported_entities(language))
+        for language in languages:
+            if language not in engine.supported_languages:
+                supported = ", ".join(map(str, engine.supported_languages))
+                raise ConfigError(f"MaskPII(languages=[{language!r}]): the analyzer supports {supported}")
+        known = frozenset(entity for language in languages for entity in engine.get_supported_entities(language))
         if entities is not None:
             check_names(entities, known, argument="entities")
         check_names(floors, known, argument="thresholds")
@@ -145,14 +161,20 @@ class EngineDetector:
             return floors.get(entity, default)
 
         is_theirs = not floors and floor is None
-        self.spans: Callable[[str], list[Span]] = Answers(
-            engine, language, entities, floors=None if is_theirs else least
-        ).spans
+        answers = [Answers(engine, one, entities, floors=None if is_theirs else least).spans for one in languages]
+        self.spans: Callable[[str], list[Span]] = answers[0] if len(answers) == 1 else _joined(answers)
 
     def again(self, text: str, /) -> list[Span]:
         """Nothing: an engine is asked once."""
         del text
         return []
+
+
+def _joined(looks: Sequence[Callable[[str], list[Span]]]) -> Callable[[str], list[Span]]:
+    def spans(text: str, /) -> list[Span]:
+        return [span for look in looks for span in look(text)]
+
+    return spans
 
 
 def _as_spans(found: Iterable[RecognizerResult]) -> list[Span]:

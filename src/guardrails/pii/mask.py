@@ -12,28 +12,30 @@ from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError, Unavailable
 from guardrails.pii.budget import Budget, check_budget
-from guardrails.pii.detector import WARM_UP, Detector, EngineDetector, PatternDetector, on_time
+from guardrails.pii.choice import detector
+from guardrails.pii.detector import WARM_UP, Detector, on_time
 from guardrails.pii.disguise import disguises
 from guardrails.pii.failures import SpeakableError, what_failed
+from guardrails.pii.lists import Allowed, AllowList, DenyList
 from guardrails.pii.offline import use_bundled_suffixes
 from guardrails.pii.operators import DEFAULT, Block, Keep, Operator, OperatorLike, operators_for
 from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.operators_scoped import ScopedMask, ScopedOperators
 from guardrails.pii.operators_synthetic import Synthetic
 from guardrails.pii.reader import Examiner
-from guardrails.pii.registry import DEFAULT_ENTITIES, check_names
+from guardrails.pii.registry import check_names
 from guardrails.pii.stream import MaskFilter, Masking
 from guardrails.pii.vault.bound import BoundMask, bound_to, check_operators, check_vault
 from guardrails.pii.vault.vault import Vault
 
 if TYPE_CHECKING:
-    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry
 
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
     from guardrails.core.message import Message
+    from guardrails.pii.brought import Brought
 
-_NAMES: Final = ("model", "off")
 SHORTEST_WITH_NAMES: Final = 80  # characters of a segment: "Ok Ann. Bye." alone says too little about who Ann is
 
 
@@ -57,16 +59,24 @@ class MaskPII:
     Args:
         entities: Presidio entity names to look for; None for the default set, or for all that `analyzer` knows.
         names: `"model"` to find names of people, places, postal addresses and numbers of people too, or `"off"`. No model is
-            needed where *entities* has none of them, and it says nothing where *analyzer* is given.
+            needed where *entities* has none of them, and it says nothing where *analyzer* is given. `"spacy:<package>"`: also
+            what that installed spaCy model finds where the name model has at least an inkling. Or a Presidio recognizer of
+            names, instead of the model.
         operators: Entity name (or `"DEFAULT"`) to `"replace"` (the default: `<ENTITY_NAME>`), `"partial"`, `"redact"`,
             `"keep"`, `"block"`, `"hash"`, `"encrypt"`, `"pseudonym"`, `"synthetic"`, an object of their classes, or an
             `OperatorConfig` or `Operator` of presidio-anonymizer. Channel or direction to a mapping like this one: goes before
             what is said for all.
         thresholds: Least score (0 to 1) to count as found: one number, or entity name (or `"DEFAULT"`) to number.
             Default 0.35; with `analyzer`, what the engine says. With `analyzer`, thresholds replace its recognizers' own.
-        analyzer: A Presidio `AnalyzerEngine` to use instead, exactly as it is.
-        allow: Exact strings (case matters) that are never masked; a finding that reaches beyond one is masked.
-        language: Presidio language code of the text.
+        analyzer: A Presidio `AnalyzerEngine` to use instead, exactly as it is, or the path of its YAML configuration.
+        recognizers: Presidio recognizers, registries, dictionaries of pattern recognizers, or paths of YAML files with a list
+            of those: they find beside ours.
+        allow: Exact strings (case matters) and compiled patterns that are never masked; a finding that reaches beyond one is.
+        deny: Words that are always masked, as whole words in any case: a list (found as `DENIED`), or entity name to list.
+        languages: Codes of the languages of the texts; None for `["en"]`. Each other than English adds what Presidio knows
+            for it. The name model reads en, es, fr, de, it, pt and nl.
+        countries: Codes of countries whose numbers are looked for too, such as `["uk", "in"]`.
+        language: Old name of *languages*, for one.
         vault: Where `"pseudonym"` keeps values, and who owns what; needed by `reply="restore"`.
         own: `"keep"` lets values pass that are the recipient's own (`vault.own`), to a verified address of theirs, and refuses
             those of somebody else (`Blocked("other_subject")`); `"mask"` only refuses; None asks nothing.
@@ -91,12 +101,16 @@ class MaskPII:
         self,
         *,
         entities: Sequence[str] | None = None,
-        names: str = "model",
+        names: str | EntityRecognizer = "model",
         operators: Mapping[str, OperatorLike] | None = None,
         thresholds: float | Mapping[str, float] | None = None,
-        analyzer: AnalyzerEngine | None = None,
-        allow: Sequence[str] = (),
-        language: str = "en",
+        analyzer: AnalyzerEngine | str | None = None,
+        recognizers: Collection[Brought] | RecognizerRegistry = (),
+        allow: AllowList = (),
+        deny: DenyList = (),
+        languages: Sequence[str] | None = None,
+        countries: Sequence[str] = (),
+        language: str | None = None,
         vault: Vault | None = None,
         own: str | None = None,
         restore_into: Sequence[str] = (),
@@ -105,24 +119,27 @@ class MaskPII:
         over_budget: str = "deny",
         name: str = "mask_pii",
     ) -> None:
-        if names not in _NAMES:
-            raise ConfigError(f'MaskPII(names={names!r}) is not in this version; use names="model" or names="off"')
-        if entities is not None and not (_is_list_of_words(entities) and entities):
-            raise ConfigError("MaskPII(entities=...) takes a list of at least one entity name")
-        if not _is_list_of_words(allow):
-            raise ConfigError("MaskPII(allow=...) takes a list of non-empty str")
         check_vault(vault, own, restore_into, learn)
         floor, floors = _floors(thresholds)
         use_bundled_suffixes()
         self.name = name
-        self._detector: Detector = (
-            _patterns_and_names(names, entities, floors, floor, language)
-            if analyzer is None
-            else EngineDetector(analyzer, entities, floors, floor, language=language)
+        languages = (language or "en",) if languages is None else languages
+        if language is not None and tuple(languages) != (language,):
+            raise ConfigError("MaskPII(language=...) is the old name of languages=[...]; say it once")
+        self._detector: Detector = detector(
+            entities=entities,
+            names=names,
+            floor=floor,
+            floors=floors,
+            deny=deny,
+            recognizers=recognizers,
+            analyzer=analyzer,
+            languages=languages,
+            countries=countries,
         )
-        self._names = names if analyzer is None else "off"
+        self._names = _shown(names) if self._detector.has_names else "off"
         # Core masks longer texts of async sends in a worker thread: inference never stalls the loop.
-        self.inline_characters: int = 0 if self._names == "model" else INLINE_CHARACTERS
+        self.inline_characters: int = 0 if self._detector.has_names else INLINE_CHARACTERS
         self._vault, self._own, self._restore_into = vault, own, tuple(restore_into)
         check_budget(budget_ms, over_budget)
         if analyzer is not None and over_budget != "deny":
@@ -134,10 +151,10 @@ class MaskPII:
         check_names(learn, self._detector.entities, argument="learn")
         self._learn = tuple(learn)
         self._plain = operators_for(None, self._detector.entities)  # finding applies no operator that could have effects
-        self._allow = tuple(allow)
+        self._allow = Allowed(allow)
         self._left_out = frozenset() if entities is None else CERTAIN - self._detector.entities
-        self._allowed = frozenset((one.type, one.value) for word in self._allow for one in exposures(word))
-        self._language = language
+        self._allowed = frozenset((one.type, one.value) for word in self._allow.words for one in exposures(word))
+        self._languages = tuple(languages)
         look, again = on_time(self._detector.spans), on_time(self._detector.again)
         self._examiner = Examiner(
             look if analyzer is not None else disguises(look, again),
@@ -145,10 +162,10 @@ class MaskPII:
             self._detector.entities,
             looks_again=self._detector.looks_again,
             allow=self._allow,
-            shortest=SHORTEST_WITH_NAMES if self._names == "model" else 0,
+            shortest=SHORTEST_WITH_NAMES if self._detector.has_names else 0,
         )
         self._of_ids = self._examiner
-        if self._names == "model":
+        if self._detector.has_names:
             self._of_ids = Examiner(
                 disguises(again, again),
                 disguises(again, again),
@@ -319,25 +336,12 @@ class MaskPII:
     def __repr__(self) -> str:
         return (
             f"MaskPII(entities={sorted(self.entities)}, names={self._names!r}, operators={self._operators!r}, "
-            f"allow={len(self._allow)} strings, language={self._language!r}, name={self.name!r})"
+            f"allow={len(self._allow)} entries, languages={list(self._languages)!r}, name={self.name!r})"
         )
 
 
-def _patterns_and_names(
-    names: str, entities: Sequence[str] | None, floors: Mapping[str, float], floor: float | None, language: str
-) -> PatternDetector:
-    if names == "off":
-        return PatternDetector(entities, floors, floor, language=language)
-    from guardrails.pii.names.recognizer import floors_for, recognizers  # noqa: PLC0415 - loads presidio
-
-    found_by = recognizers(entities, floors, floor, language)
-    own = {entity for recognizer in found_by for entity in recognizer.supported_entities}
-    usual = {entity: least for entity, least in floors_for(floors, floor).items() if entity in own - set(DEFAULT_ENTITIES)}
-    return PatternDetector(entities, {**usual, **floors}, floor, language=language, names=found_by)
-
-
-def _is_list_of_words(value: object) -> bool:
-    return isinstance(value, Collection) and not isinstance(value, str) and all(isinstance(w, str) and w for w in value)
+def _shown(names: object) -> str:
+    return names if isinstance(names, str) else type(names).__name__
 
 
 def _is_score(value: object) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, final
 
 from guardrails.pii.budget import Budget
+from guardrails.pii.lists import Allowed
 from guardrails.pii.spans import Piece, Span, View, speaks, tokens, union, within
 from guardrails.pii.windows import STRIDE, WINDOW, Cutter, Window
 
@@ -32,7 +33,7 @@ class Examiner:
         again: The same for a further look.
         entities: Whose placeholders are left alone.
         looks_again: Whether to look again.
-        allow: Exact strings; what lies inside of one is not found.
+        allow: What lies inside of one of these is not found.
         shortest: Least length of a segment, in characters.
     """
 
@@ -45,14 +46,14 @@ class Examiner:
         entities: frozenset[str],
         *,
         looks_again: bool,
-        allow: Sequence[str],
+        allow: Allowed,
         shortest: int = 0,
     ) -> None:
         self._spans = spans
         self._again = again
         self._atoms: Callable[[str], list[Span]] | None = None
         self._entities = entities
-        self._allow = tuple(allow)
+        self._allow = allow
         self.looks_again: bool = looks_again
         self.shortest: int = shortest
 
@@ -92,7 +93,7 @@ class Examiner:
         atoms = [*known, *tokens(text, self._entities)]
         if self._atoms is not None:
             atoms += self._atoms(text)
-        allowed = self._allowed(text)
+        allowed = self._allow.places(text)
         whole = Piece(0, len(text), "", "")
         pieces = whole.without(atoms) if atoms else [whole]
         found: list[Span] = []
@@ -118,15 +119,6 @@ class Examiner:
                 break
         found.sort()
         return found
-
-    def _allowed(self, text: str) -> list[tuple[int, int]]:
-        places: list[tuple[int, int]] = []
-        for word in self._allow:
-            at = text.find(word)
-            while at >= 0:
-                places.append((at, at + len(word)))
-                at = text.find(word, at + 1)
-        return places
 
 
 @final

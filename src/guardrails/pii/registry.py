@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 from collections.abc import Collection, Iterable, Sequence
@@ -68,32 +69,95 @@ def pattern_entities(*, theirs_only: bool = False) -> dict[str, type[EntityRecog
     return known
 
 
-def pattern_engine(
-    entities: Collection[str] | None, *, language: str, names: Sequence[EntityRecognizer] = ()
-) -> AnalyzerEngine:
+def of_countries(countries: Iterable[str]) -> list[str]:
     """
-    An engine over exactly the recognizers for *entities* (default: `DEFAULT_ENTITIES`) and *names*, without an NLP engine.
+    The entities that Presidio has recognizers for in *countries*.
+
+    Args:
+        countries: ISO 3166 codes of two letters, in any case; the United Kingdom is `"uk"` or `"gb"`.
 
     Raises:
-        ConfigError: An entity is unknown.
+        ConfigError: There are none for a country.
+    """
+    by_country: dict[str, list[str]] = {}
+    for entity, kind in pattern_entities().items():
+        if kind.COUNTRY_CODE is not None:
+            by_country.setdefault(kind.COUNTRY_CODE.lower(), []).append(entity)
+    found: list[str] = []
+    for country in countries:
+        code = country.lower()
+        code = "uk" if code == "gb" else code
+        if code not in by_country:
+            known = ", ".join(sorted(by_country))
+            raise ConfigError(f"MaskPII(countries=...): there are no recognizers for {country!r}; there are for {known}")
+        found += by_country[code]
+    return found
+
+
+def of_languages(languages: Iterable[str]) -> list[str]:
+    """The entities whose recognizers Presidio keeps for *languages* other than English."""
+    wanted = set(languages) - {"en"}
+    return [
+        entity
+        for entity, kind in pattern_entities().items()
+        if inspect.signature(kind).parameters["supported_language"].default in wanted
+    ]
+
+
+def pattern_engine(
+    entities: Collection[str] | None,
+    *,
+    language: str,
+    names: Sequence[EntityRecognizer] = (),
+    more: Sequence[EntityRecognizer] = (),
+    also: Iterable[str] = (),
+) -> AnalyzerEngine:
+    """
+    An engine over exactly the recognizers for *entities*, *more* and *names*, without an NLP engine.
+
+    Args:
+        entities: What to look for; None for `DEFAULT_ENTITIES`, and what *more* and *names* find.
+        language: The language to register all of them under.
+        names: Recognizers of names.
+        more: Recognizers that a user brought.
+        also: Entities beside those.
+
+    Raises:
+        ConfigError: An entity is unknown, or *entities* leaves nothing for a recognizer that was brought.
     """
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry  # noqa: PLC0415 - a second of imports
     from presidio_analyzer.nlp_engine import NoOpNlpEngine  # noqa: PLC0415
 
+    from guardrails.pii.context import WholeWords  # noqa: PLC0415
     from guardrails.pii.recognizers import build  # noqa: PLC0415
     from guardrails.pii.recognizers_more import InternationalPhone  # noqa: PLC0415
 
     known = pattern_entities()
-    wanted = DEFAULT_ENTITIES if entities is None else tuple(dict.fromkeys(entities))
-    named = {entity for recognizer in names for entity in recognizer.supported_entities}
-    check_names(wanted, known.keys() | named, argument="entities")
+    wanted = tuple(dict.fromkeys((*(DEFAULT_ENTITIES if entities is None else entities), *also)))
+    brought = {entity for recognizer in (*names, *more) for entity in recognizer.supported_entities}
+    check_names(wanted, known.keys() | brought, argument="entities")
+    for recognizer in more if entities is not None else ():
+        if not set(wanted).intersection(recognizer.supported_entities):
+            missing = ", ".join(recognizer.supported_entities)
+            raise ConfigError(f"MaskPII(entities=...): nothing is left for {type(recognizer).__name__}; add {missing}")
     patterns = [build(known[entity], language) for entity in wanted if entity in known]
     if "PHONE_NUMBER" in wanted:
         patterns.append(build(InternationalPhone, language))
-    registry = RecognizerRegistry(recognizers=[*patterns, *names], supported_languages=[language])
+    labelled = [_labelled(one, language) for one in (*more, *names)]
+    registry = RecognizerRegistry(recognizers=[*patterns, *labelled], supported_languages=[language])
     return AnalyzerEngine(
         registry=registry,
         nlp_engine=NoOpNlpEngine(models=[{"lang_code": language, "model_name": ""}]),
         supported_languages=[language],
         default_score_threshold=DEFAULT_THRESHOLD,
+        context_aware_enhancer=WholeWords(),
     )
+
+
+def _labelled(recognizer: EntityRecognizer, language: str) -> EntityRecognizer:
+    """*recognizer* under *language*, which is only a label here: everything reads every text. The user's own stays as it is."""
+    if recognizer.supported_language == language:
+        return recognizer
+    twin = copy.copy(recognizer)
+    twin.supported_language = language
+    return twin

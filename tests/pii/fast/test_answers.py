@@ -41,21 +41,22 @@ def engine_of(*recognizers: EntityRecognizer) -> AnalyzerEngine:
 
 
 EVERYTHING = everything()
+FAST = Answers(EVERYTHING, "en", None)
 
 
 def test_the_installed_presidio_is_known() -> None:
     assert knows_presidio()
 
 
-@pytest.mark.parametrize(("name", "count"), [("plain", 500), ("everything", 250), ("in context", 300)])
+@pytest.mark.parametrize(("name", "count"), [("plain", 400), ("everything", 150), ("in context", 250)])
 def test_a_slice_of_the_differential_has_no_differences(name: str, count: int) -> None:
     assert list(differing(ENGINES[name](), texts(f"slice of {name}", count))) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(text=st.one_of(SHORT, st.text("".join(ALPHABETS), max_size=80)))
 def test_any_text_gets_the_answers_of_every_recognizer_there_is(text: str) -> None:
-    assert list(differing(EVERYTHING, [text])) == []
+    assert list(differing(EVERYTHING, [text], FAST)) == []
 
 
 def test_the_comparison_sees_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +69,8 @@ def test_the_comparison_sees_a_difference(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_without_google_re2_the_answers_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "has_re2", lambda: False)
-    assert list(differing(plain(), texts("no re2", 150))) == []
-    assert list(differing(everything(), texts("no re2", 60))) == []
+    assert list(differing(plain(), texts("no re2", 100))) == []
+    assert list(differing(everything(), texts("no re2", 30))) == []
 
 
 def test_with_an_unknown_presidio_the_engine_itself_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ Source: presidio-analyzer 2.2.366 `AnalyzerEngine.analyze`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from threading import Lock
@@ -24,6 +24,7 @@ from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 from presidio_analyzer.predefined_recognizers import IbanRecognizer, PhoneRecognizer
 
+from guardrails.pii.context import Phrases, WholeWords, in_context, phrases, raised
 from guardrails.pii.fast.gate import Gate
 from guardrails.pii.fast.known import knows_presidio
 from guardrails.pii.fast.lean import LeanPattern, lean_patterns, patterns_of
@@ -76,6 +77,7 @@ class Answers:
         *("_artifacts", "_asks_context", "_default", "_engine", "_entities", "_floors", "_gate", "_language", "_lean"),
         *("_names", "_needs_language", "_only", "_own", "_recognizers", "_seen", "_by_id", "_is_known", "_least"),
         "_without_re2",
+        "_words",
     )
 
     def __init__(
@@ -152,14 +154,18 @@ class Answers:
         is_silent = type(engine.nlp_engine) is NoOpNlpEngine
         self._artifacts: NlpArtifacts | None = engine.nlp_engine.process_text("", self._language) if is_silent else None
         enhancer = engine.context_aware_enhancer
+        keeps_scores = all(
+            type(one).enhance_using_context is EntityRecognizer.enhance_using_context for one in self._recognizers
+        )
+        self._words: dict[str, Phrases] | None = None
+        if type(enhancer) is WholeWords and keeps_scores:
+            self._words = {one.id: phrases(one.context) for one in self._recognizers if one.context}
         # Without tokens the only word around a match is "", which supports nothing but an empty context word.
-        self._asks_context = not (
+        self._asks_context = self._words is None and not (
             is_silent
+            and keeps_scores
             and type(enhancer) is LemmaContextAwareEnhancer
-            and all(
-                type(one).enhance_using_context is EntityRecognizer.enhance_using_context and all(one.context or ())
-                for one in self._recognizers
-            )
+            and all(all(one.context or ()) for one in self._recognizers)
         )
         self._least = {
             (one.id, entity): self._floor(one, entity) for one in self._recognizers for entity in one.supported_entities
@@ -176,9 +182,27 @@ class Answers:
         passing = self._passing(text)
         if not passing and not self._needs_language:
             return []
-        hits: list[Hit] = []
+        hits, results, artifacts = self._found(text, passing)
+        if results or (hits and self._asks_context):
+            return self._in_context(text, hits, results, artifacts)
+        if not hits:
+            return []
+        if self._words:
+            hits = _raised(text, hits, self._words)
+        least = self._least
+        return distinct(
+            [
+                Span(start, end, entity, score)
+                for recognizer, start, end, score in hits
+                if score >= least[recognizer.id, (entity := recognizer.supported_entities[0])]
+            ]
+        )
+
+    def _found(self, text: str, passing: Collection[int]) -> tuple[list[Hit], list[RecognizerResult], NlpArtifacts | None]:
+        """What recognizers of a known kind found, what others did, and what linguistic processing wrote, if any ran."""
         lean = self._lean
         count = len(lean)
+        hits: list[Hit] = []
         for number in passing:
             if number < count:
                 pattern = lean[number]
@@ -195,18 +219,7 @@ class Answers:
             if artifacts is None:
                 artifacts = self._engine.nlp_engine.process_text(text, self._language)
             results += self._asked(member.recognizer, text, artifacts)
-        if not hits and not results:
-            return []
-        if results or self._asks_context:
-            return self._in_context(text, hits, results, artifacts)
-        least = self._least
-        return distinct(
-            [
-                Span(start, end, entity, score)
-                for recognizer, start, end, score in hits
-                if score >= least[recognizer.id, (entity := recognizer.supported_entities[0])]
-            ]
-        )
+        return hits, results, artifacts
 
     def _passing(self, text: str) -> Collection[int]:
         if not self._gate.is_open:
@@ -265,9 +278,10 @@ class Answers:
         return [_span(result) for result in found if result.score >= self._floor_of(result)]
 
     def _one_by_one(self, text: str) -> list[Span]:
-        """What chosen recognizers of our own engine answer, which has no context."""
+        """What chosen recognizers of our own engine answer."""
         artifacts = self._engine.nlp_engine.process_text(text, self._language)
         found = [one for recognizer in self._recognizers for one in self._asked(recognizer, text, artifacts)]
+        found = self._engine._enhance_using_context(text, found, artifacts, self._recognizers)  # noqa: SLF001
         return distinct([_span(one) for one in found if one.score >= self._floor_of(one)])
 
 
@@ -307,6 +321,28 @@ def _result(hit: Hit) -> RecognizerResult:
 def _name(recognizer: Any) -> str:
     name: str = recognizer.name
     return name
+
+
+def _raised(text: str, hits: list[Hit], words: Mapping[str, Phrases]) -> list[Hit]:
+    """*hits*, each with the score that its context words give it; first, duplicates within one recognizer go."""
+    by_recognizer: dict[str, list[Hit]] = {}
+    for hit in hits:
+        by_recognizer.setdefault(hit.recognizer.id, []).append(hit)
+    found: list[Hit] = []
+    for name, same in by_recognizer.items():
+        of = words.get(name)
+        if of is None:
+            found += same
+            continue
+        kept = same
+        if len(same) > 1:
+            spans = set(distinct([Span(hit.start, hit.end, "", hit.score) for hit in same]))
+            kept = [hit for hit in same if (hit.start, hit.end, "", hit.score) in spans]
+        found += [
+            hit._replace(score=raised(hit.score)) if hit.score < 1 and in_context(text, hit.start, of) else hit
+            for hit in kept
+        ]
+    return found
 
 
 def _merged(results: list[RecognizerResult]) -> list[RecognizerResult]:

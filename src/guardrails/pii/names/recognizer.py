@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 
 from guardrails.errors import ConfigError
-from guardrails.pii.names.decode import BESIDE_PATTERNS, ENTITIES, ID, LOCATION, PERSON, decoded
+from guardrails.pii.names.decode import BESIDE_PATTERNS, ENTITIES, ID, LOCATION, PERSON, Word, decoded
 from guardrails.pii.names.runtime import Runtime, runtime
+from guardrails.pii.spans import Span
 
 if TYPE_CHECKING:
     from presidio_analyzer.nlp_engine import NlpArtifacts
@@ -58,14 +59,19 @@ class NameRecognizer(EntityRecognizer):
     def analyze(self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None) -> list[RecognizerResult]:
         """What is found in *text* of *entities*."""
         del nlp_artifacts
-        least = {entity: floor for entity, floor in self._least.items() if entity in entities}
+        return self._results(self._spans(text, self._runtime.words(text), entities))
+
+    def _spans(self, text: str, words: list[Word], entities: Collection[str]) -> list[Span]:
+        return decoded(text, words, {entity: floor for entity, floor in self._least.items() if entity in entities})
+
+    def _results(self, spans: Iterable[Span]) -> list[RecognizerResult]:
         metadata = {
             RecognizerResult.RECOGNIZER_NAME_KEY: type(self).__name__,
             RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
         }
         return [
             RecognizerResult(span.type, span.start, span.end, span.score, recognition_metadata=dict(metadata))
-            for span in decoded(text, self._runtime.words(text), least)
+            for span in spans
         ]
 
 
@@ -76,14 +82,24 @@ def floors_for(floors: Mapping[str, float], floor: float | None) -> dict[str, fl
 
 
 def recognizers(
-    entities: Sequence[str] | None, floors: Mapping[str, float], floor: float | None, language: str
+    entities: Sequence[str] | None,
+    floors: Mapping[str, float],
+    floor: float | None,
+    language: str,
+    *,
+    beside: str | None = None,
 ) -> list[Any]:
     """
-    The name model, if any of *entities* needs it.
+    The name model, if any of *entities* needs it, and the spaCy model *beside* it, if any.
 
     Phone numbers and e-mail addresses alone do not: patterns find them.
     """
     wanted = [entity for entity in ENTITIES if entities is None or entity in entities]
     if not {PERSON, LOCATION, ID}.intersection(wanted):
         return []
-    return [NameRecognizer(supported_entities=wanted, supported_language=language, threshold=floors_for(floors, floor))]
+    least = floors_for(floors, floor)
+    if beside is None:
+        return [NameRecognizer(supported_entities=wanted, supported_language=language, threshold=least)]
+    from guardrails.pii.names.spacy_names import NamesWithSpacy  # noqa: PLC0415 - loads spaCy's model
+
+    return [NamesWithSpacy(beside, supported_entities=wanted, supported_language=language, threshold=least)]

@@ -85,7 +85,7 @@ class Runtime:
     def words(self, text: str) -> list[Word]:
         """The words of *text*, in order."""
         # Half of a surrogate pair has no UTF-8; any other character in its place keeps all positions.
-        encoded = self._tokenizer.encode(_HALVES.sub("\ufffd", text), add_special_tokens=False)
+        encoded = self._tokenizer.encode(HALVES.sub("\ufffd", text), add_special_tokens=False)
         ids: list[int] = encoded.ids
         if not ids:
             return []
@@ -145,7 +145,7 @@ _NO_TELEMETRY: Final = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": 
 _CLS: Final = 2  # lines of vocab.txt, counted from 0
 _SEP: Final = 3
 _UNKNOWN: Final = "[UNK]"
-_HALVES: Final = re.compile("[\ud800-\udfff]")
+HALVES: Final = re.compile("[\ud800-\udfff]")
 
 
 def _tokenizer(vocabulary: str) -> Any:

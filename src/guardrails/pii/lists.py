@@ -1,0 +1,115 @@
+"""What is never masked, and what always is: strings and patterns that a user lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, final
+
+import regex  # type: ignore[import-untyped]  # it has no types
+
+from guardrails.errors import ConfigError
+from guardrails.pii.failures import SpeakableError
+
+if TYPE_CHECKING:
+    from presidio_analyzer import EntityRecognizer
+
+DENIED: Final = "DENIED"
+_SECONDS: Final = 1.0  # of an allowed pattern, for one window
+_ENTITY: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+
+AllowList = Collection["str | re.Pattern[str]"]
+DenyList = Collection[str] | Mapping[str, Collection[str]]
+
+
+@final
+class Allowed:
+    """
+    Where nothing is found.
+
+    Args:
+        given: Exact strings, and compiled patterns.
+
+    Raises:
+        ConfigError: Something else is among them.
+    """
+
+    __slots__ = ("_patterns", "words")
+
+    def __init__(self, given: AllowList = ()) -> None:
+        if isinstance(given, str | re.Pattern) or not isinstance(given, Collection):
+            raise ConfigError("MaskPII(allow=...) takes a list of str and of compiled patterns")
+        words: list[str] = []
+        patterns: list[Any] = []
+        for one in given:
+            if isinstance(one, str) and one:
+                words.append(one)
+            elif isinstance(one, re.Pattern) and isinstance(one.pattern, str):
+                flags = one.flags & (re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE | re.ASCII)
+                patterns.append(regex.compile(one.pattern, int(flags)))
+            else:
+                raise ConfigError("MaskPII(allow=...) takes a list of non-empty str and of compiled patterns of str")
+        self.words: tuple[str, ...] = tuple(words)
+        self._patterns = tuple(patterns)
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """
+        Start and end of everything in *text* that is allowed.
+
+        Raises:
+            SpeakableError: A pattern ran out of time.
+        """
+        if not self.words and not self._patterns:
+            return []
+        return [*self._of_words(text), *self._of_patterns(text)]
+
+    def _of_words(self, text: str) -> Iterator[tuple[int, int]]:
+        for word in self.words:
+            at = text.find(word)
+            while at >= 0:
+                yield at, at + len(word)
+                at = text.find(word, at + 1)
+
+    def _of_patterns(self, text: str) -> Iterator[tuple[int, int]]:
+        for pattern in self._patterns:
+            try:
+                yield from (match.span() for match in pattern.finditer(text, timeout=_SECONDS))
+            except TimeoutError:
+                pass
+            else:
+                continue
+            raise SpeakableError(f"a pattern of allow= took more than {_SECONDS:g} seconds")
+
+    def __len__(self) -> int:
+        return len(self.words) + len(self._patterns)
+
+
+def denied(given: DenyList, language: str) -> list[EntityRecognizer]:
+    """
+    Presidio recognizers for what is always masked: whole words, in any case.
+
+    Args:
+        given: Strings, found as `DENIED`; or entity name to strings.
+        language: The language to register them under.
+
+    Raises:
+        ConfigError: Something else was given.
+    """
+    from presidio_analyzer import PatternRecognizer  # noqa: PLC0415 - loads presidio
+
+    if isinstance(given, str) or not isinstance(given, Collection):
+        raise ConfigError("MaskPII(deny=...) takes a list of str, or a mapping of entity name to list of str")
+    by_entity = given if isinstance(given, Mapping) else {DENIED: given} if given else {}
+    found: list[EntityRecognizer] = []
+    for entity, words in by_entity.items():
+        if not isinstance(entity, str) or _ENTITY.fullmatch(entity) is None:
+            raise ConfigError(f"MaskPII(deny=...): {entity!r} is no entity name; write it in capitals, such as PROJECT")
+        if isinstance(words, str) or not isinstance(words, Collection) or not words:
+            raise ConfigError(f"MaskPII(deny={{{entity!r}: ...}}) takes a list of at least one str")
+        if not all(isinstance(word, str) and word.strip() for word in words):
+            raise ConfigError(f"MaskPII(deny={{{entity!r}: ...}}): every entry is a str that is not blank")
+        longest_first = sorted({word.strip() for word in words}, key=lambda word: (-len(word), word))
+        found.append(
+            PatternRecognizer(entity, deny_list=longest_first, name=f"Denied{entity}", supported_language=language)
+        )
+    return found
