@@ -1,9 +1,7 @@
 """
 How well personal data is found: `make eval`.
 
-leak: share of gold letters and digits that stay visible. over-mask: share of all other letters and digits that are masked.
-whole: share of gold entities of which nothing stays visible. precision and recall: findings of a type that touch gold of the
-type, and gold of a type that a finding of the type touches. flagged: share of messages with any finding.
+What is counted stands in `guardrails.reports.quality.scoring`.
 
 Sets are JSON lines, `{"text": ..., "spans": [[start, end, TYPE], ...]}`; NEUTRAL spans count neither way. Those of
 `--data FOLDER` (`../shared/data` if it is there) are third-party texts that the project does not contain; without them a
@@ -16,104 +14,40 @@ import argparse
 import hashlib
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from guardrails.pii import MaskPII
+from guardrails.reports.quality.gold import Row
+from guardrails.reports.quality.scoring import NAMES, Score, share
 
 ROOT = Path(__file__).parent.parent
-NEUTRAL = "NEUTRAL"
-# Which of our entities answer for a gold type, where the names differ.
-ANSWERS = {
-    "PHONE_NUMBER": {"PHONE"},
-    "EMAIL_ADDRESS": {"EMAIL"},
-    "IBAN_CODE": {"IBAN"},
-    "US_SSN": {"SSN"},
-    "IP_ADDRESS": {"IP"},
-    "MAC_ADDRESS": {"MAC"},
-    "ID": {"DRIVER_LICENSE", "BANK", "MRN", "NATIONAL_ID", "PASSPORT", "SSN"},
-}
-NAMES = {"PERSON", "LOCATION"}
 CASE_ROWS = 600
 STABLE_ROWS = 300
 
 
-class Row(NamedTuple):
-    """A text and its gold."""
-
-    text: str
-    spans: tuple[tuple[int, int, str], ...]
-
-
-class Score:
-    """Counts of one set."""
-
-    def __init__(self) -> None:
-        self.gold = self.leaked = self.other = self.over = 0
-        self.entities = self.whole = self.rows = self.flagged = self.flagged_beside_names = 0
-        self.of_gold: Counter[str] = Counter()
-        self.recalled: Counter[str] = Counter()
-        self.leaked_of: Counter[str] = Counter()
-        self.characters_of: Counter[str] = Counter()
-        self.found: Counter[str] = Counter()
-        self.right: Counter[str] = Counter()
-
-    def add(self, row: Row, findings: Sequence[tuple[int, int, str]]) -> None:
-        """Count one message."""
-        self.rows += 1
-        self.flagged += bool(findings)
-        self.flagged_beside_names += any(kind not in NAMES for _, _, kind in findings)
-        masked = {place for start, end, _ in findings for place in range(start, end)}
-        gold: set[int] = set()
-        neutral: set[int] = set()
-        for start, end, kind in row.spans:
-            places = {place for place in range(start, end) if row.text[place].isalnum()}
-            if kind == NEUTRAL:
-                neutral |= places
-                continue
-            gold |= places
-            self.entities += 1
-            self.whole += places <= masked
-            self.of_gold[kind] += 1
-            self.recalled[kind] += any(s < end and start < e and kind in answers(ours) for s, e, ours in findings)
-            self.leaked_of[kind] += len(places - masked)
-            self.characters_of[kind] += len(places)
-        other = {place for place, character in enumerate(row.text) if character.isalnum()} - gold - neutral
-        self.gold += len(gold)
-        self.leaked += len(gold - masked)
-        self.other += len(other)
-        self.over += len(other & masked)
-        for start, end, ours in findings:
-            self.found[ours] += 1
-            touched = {kind for s, e, kind in row.spans if s < end and start < e}
-            self.right[ours] += bool(touched & (answers(ours) | {NEUTRAL}))
-
-    def line(self, name: str) -> str:
-        """One row of the table."""
-        return (
-            f"{name:<26}{self.rows:>6}{share(self.leaked, self.gold)}{share(self.over, self.other)}"
-            f"{share(self.whole, self.entities)}{share(self.flagged, self.rows)}{share(self.flagged_beside_names, self.rows)}"
-        )
-
-    def types(self) -> Iterator[str]:
-        """Recall and leak of each gold type, precision of each of ours."""
-        for kind, count in self.of_gold.most_common():
-            leak = share(self.leaked_of[kind], self.characters_of[kind])
-            yield f"    gold {kind:<16}{count:>6}  recall{share(self.recalled[kind], count)}  leak{leak}"
-        for kind, count in self.found.most_common():
-            yield f"    found {kind:<15}{count:>6}  precision{share(self.right[kind], count)}"
+def line(score: Score, name: str) -> str:
+    """One row of the table."""
+    return (
+        f"{name:<26}{score.rows:>6}{column(score.leaked, score.gold)}{column(score.over, score.other)}"
+        f"{column(score.whole, score.entities)}{column(score.flagged, score.rows)}"
+        f"{column(score.flagged_beside_names, score.rows)}"
+    )
 
 
-def answers(ours: str) -> set[str]:
-    """The gold types for which a finding of *ours* is right."""
-    return ANSWERS.get(ours, {ours})
+def types(score: Score) -> Iterator[str]:
+    """Recall and leak of each gold type, precision of each of ours."""
+    for kind, count in score.of_gold.most_common():
+        leak = column(score.leaked_of[kind], score.characters_of[kind])
+        yield f"    gold {kind:<16}{count:>6}  recall{column(score.recalled[kind], count)}  leak{leak}"
+    for kind, count in score.found.most_common():
+        yield f"    found {kind:<15}{count:>6}  precision{column(score.right[kind], count)}"
 
 
-def share(part: int, whole: int) -> str:
+def column(part: int, whole: int) -> str:
     """A share as a column; a dash where there is nothing to share."""
-    return f"{part / whole:>9.4f}" if whole else f"{'-':>9}"
+    value = share(part, whole)
+    return f"{'-':>9}" if value is None else f"{value:>9.4f}"
 
 
 def judged(control: MaskPII, rows: Iterable[Row], change: Callable[[str], str] = str) -> Score:
@@ -121,14 +55,18 @@ def judged(control: MaskPII, rows: Iterable[Row], change: Callable[[str], str] =
     score = Score()
     for row in rows:
         text = "".join(new if len(new := change(character)) == 1 else character for character in row.text)
-        score.add(Row(text, row.spans), [(one.start, one.end, one.type) for one in control.find(text)])
+        score.add(row._replace(text=text), [(one.start, one.end, one.type) for one in control.find(text)])
     return score
 
 
 def load(path: Path) -> list[Row]:
     """The rows of a file; of messages with a label, the ham."""
     rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return [Row(row["text"], tuple(map(tuple, row["spans"]))) for row in rows if row.get("label", "ham") == "ham"]
+    return [
+        Row(number, row["text"], tuple(map(tuple, row["spans"])))
+        for number, row in enumerate(rows, start=1)
+        if row.get("label", "ham") == "ham"
+    ]
 
 
 _VALUES = {
@@ -165,7 +103,7 @@ def generated(count: int = 300) -> list[Row]:
                 text += value + rest
             else:
                 text += piece
-        rows.append(Row(text, tuple(spans)))
+        rows.append(Row(number + 1, text, tuple(spans)))
     return rows
 
 
@@ -178,7 +116,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only sets whose name contains this")
     parser.add_argument("--rows", type=int, help="only so many of each set")
     asked = parser.parse_args()
-    dial = None if asked.threshold is None else dict.fromkeys(NAMES, asked.threshold)
+    dial = None if asked.threshold is None else dict.fromkeys(sorted(NAMES), asked.threshold)
     control = MaskPII(names=asked.names, thresholds=dial)
     files = sorted(asked.data.glob("*.jsonl")) if asked.data.is_dir() else []
     sets = {path.stem: load(path) for path in files if asked.only in path.stem} or {"generated": generated()}
@@ -189,14 +127,14 @@ def main() -> None:
         begun = time.perf_counter()
         score = judged(control, rows)
         milliseconds = (time.perf_counter() - begun) / len(rows) * 1_000
-        print(score.line(name), f"  {milliseconds:.2f} ms a message", flush=True)
+        print(line(score, name), f"  {milliseconds:.2f} ms a message", flush=True)
         if score.gold:
             for case in (str, str.lower, str.upper):
-                print(judged(control, rows[:CASE_ROWS], case).line(f"  {case.__name__}, first {CASE_ROWS}"), flush=True)
-            print(*score.types(), sep="\n")
+                print(line(judged(control, rows[:CASE_ROWS], case), f"  {case.__name__}, first {CASE_ROWS}"), flush=True)
+            print(*types(score), sep="\n")
         masked = [control.mask(row.text)[0] for row in rows[:STABLE_ROWS]]
         moved = sum(control.mask(text)[0] != text for text in masked)
-        print(f"    masked texts that change when masked again:{share(moved, len(masked))}", flush=True)
+        print(f"    masked texts that change when masked again:{column(moved, len(masked))}", flush=True)
 
 
 if __name__ == "__main__":

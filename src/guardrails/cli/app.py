@@ -13,6 +13,7 @@ from guardrails.cli.drill import drill
 from guardrails.cli.keys import app as keys_app
 from guardrails.cli.limits import app as limits_app
 from guardrails.cli.mask import mask, scan
+from guardrails.cli.evaluate import evaluate
 from guardrails.cli.models import app as models_app
 from guardrails.cli.policy import app as policy_app
 from guardrails.cli.watch import watch
@@ -38,6 +39,7 @@ app.command()(mask)
 app.command()(scan)
 app.command()(watch)
 app.command()(drill)
+app.command("eval")(evaluate)
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - the shape of a typer callback

@@ -1,0 +1,1 @@
+"""How well personal data is found in texts whose personal data is known."""
