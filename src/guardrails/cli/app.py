@@ -10,10 +10,10 @@ from guardrails.cli.audit import app as audit_app
 from guardrails.cli.demo import demo
 from guardrails.cli.doctor import doctor
 from guardrails.cli.drill import drill
+from guardrails.cli.evaluate import evaluate
 from guardrails.cli.keys import app as keys_app
 from guardrails.cli.limits import app as limits_app
 from guardrails.cli.mask import mask, scan
-from guardrails.cli.evaluate import evaluate
 from guardrails.cli.models import app as models_app
 from guardrails.cli.policy import app as policy_app
 from guardrails.cli.watch import watch

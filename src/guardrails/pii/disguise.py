@@ -5,7 +5,7 @@ Personal data in disguise: looked at as a reader, a browser or a program would r
 2. Percent-encoding, HTML entities and backslash escapes are undone (three times at most), look-alikes and what has no width
    are folded (`guardrails.pii.folding`), "ann (at) example (dot) com" is spelled back, and cards written digit by digit are
    joined. Base64 and hexadecimal runs that decode to text are masked whole if anything is found in them.
-3. A text without any of these costs two regular expressions.
+3. A text without any of these costs two regular expressions, and one with long runs only, no view.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import base64
 import binascii
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -41,8 +41,9 @@ _BASE64: Final = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{12,}={0,2}(?![\w+/=-]
 _HEX: Final = re.compile(r"(?<!\w)(?:0x)?((?:[0-9A-Fa-f]{2}){6,})(?!\w)")
 _DISGUISED: Final = re.compile(
     r"%[0-9A-Fa-f]{2}|&#?\w{1,32};|\\[ux][0-9A-Fa-f]{2}|(?i:[(\[{]\s*(?:at|dot|\.)\s*[)\]}]|\sdot\s)"
-    r"|\d([ ._*/|-])\d\1\d\1\d\1\d|[A-Za-z0-9+/_-]{12}"
+    r"|\d([ ._*/|-])\d\1\d\1\d\1\d"
 )
+_RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{12}")
 _WORDS: Final = re.compile(r"\w+")
 _BLANKS: Final = frozenset("\t\n\r")
 _CHECKED: Final = frozenset({"CREDIT_CARD", "IBAN_CODE"})
@@ -59,9 +60,11 @@ def disguises(look: Look, patterns: Look) -> Look:
 
     def spans(text: str, /) -> list[Span]:
         found = look(text)
-        if text.isascii() and _DISGUISED.search(text) is None:
-            return found
-        return found + _behind(text, look, patterns)
+        if not text.isascii() or _DISGUISED.search(text) is not None:
+            return found + _behind(text, look, patterns)
+        if _RUN.search(text) is not None:
+            return found + list(_in_runs(text, patterns))
+        return found
 
     return spans
 
@@ -79,7 +82,7 @@ def _behind(text: str, look: Look, patterns: Look) -> list[Span]:
     joined = replaced(view, _ONE_BY_ONE, lambda match: match.group().replace(match[1], ""))
     if joined is not view:
         found += [span for span in _back(joined, patterns(joined.text)) if span.type in _CHECKED]
-    return found + _in_runs(view, patterns)
+    return found + _back(view, list(_in_runs(view.text, patterns)))
 
 
 def _back(view: Folded, spans: list[Span]) -> list[Span]:
@@ -116,17 +119,15 @@ def _respelled(match: re.Match[str]) -> str | None:
     return None if other == spelled else other
 
 
-def _in_runs(view: Folded, look: Look) -> list[Span]:
-    """Runs of base64 or hexadecimal digits whose text holds something."""
-    found: list[Span] = []
+def _in_runs(text: str, look: Look) -> Iterator[Span]:
+    """Runs of base64 or hexadecimal digits in *text* whose own text holds something."""
     for pattern, decode in ((_HEX, _from_hex), (_BASE64, _from_base64)):
-        for match in pattern.finditer(view.text):
+        for match in pattern.finditer(text):
             inside = decode(match)
             hits = look(inside) if inside else ()
             if hits:
                 best = max(hits, key=lambda span: span.score)
-                found.append(Span(*view.back(*match.span()), best.type, best.score))
-    return found
+                yield Span(*match.span(), best.type, best.score)
 
 
 def _readable(raw: bytes) -> str:

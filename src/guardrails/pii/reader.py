@@ -93,13 +93,22 @@ class Examiner:
         atoms = [*known, *tokens(text, self._entities)]
         if self._atoms is not None:
             atoms += self._atoms(text)
-        allowed = self._allow.places(text)
         whole = Piece(0, len(text), "", "")
-        pieces = whole.without(atoms) if atoms else [whole]
+        pieces = [whole]
+        if atoms:
+            pieces = whole.without(atoms)
+            view = View(text, pieces)
+            fresh = view.back(self._spans(view.text))
+        else:
+            fresh = [(whole, span) for span in self._spans(text)]
+        if not fresh:  # most texts
+            return []
+        allowed = self._allow.places(text)
         found: list[Span] = []
         for look in range(MOST_LOOKS):
-            view = View(text, pieces)
-            fresh = view.back(self._again(view.text) if look else self._spans(view.text))
+            if look:
+                view = View(text, pieces)
+                fresh = view.back(self._again(view.text))
             if allowed:
                 fresh = [(piece, span) for piece, span in fresh if not within(span, allowed)]
             if not fresh:

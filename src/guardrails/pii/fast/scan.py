@@ -25,8 +25,8 @@ LONGEST: Final = 4_000  # characters; longer texts could reach phonenumbers' lim
 _VALID: Final = 1  # Leniency.VALID
 _DIGIT: Final = re.compile(r"\d")
 # All strings of up to three digits were tried, with and without "+": none is valid in Presidio's default regions.
-# Digits of one number are at most four punctuation characters apart; the only letter among those is "x".
-CANDIDATE: Final = re.compile(r"\d(?:[^\dA-WYZa-wyz]{0,4}\d){3}")
+# Digits of one number are at most four punctuation characters apart.
+CANDIDATE: Final = re.compile(rf"\d(?:[{shared._VALID_PUNCTUATION}]{{0,4}}\d){{3}}")  # noqa: SLF001 - the library's own
 # An extension takes digits beyond letters with it: what follows is no candidate of its own.
 _EXTENSION: Final = re.compile(
     r"\d(?:;ext|[ \xa0\t,]*(?:e?xt|x|#|~|int|\u0434\u043e\u0431|anexo|[\uff45\uff58\uff03\uff5e\uff49])|[- ]+\d{1,6}#)",
