@@ -31,8 +31,9 @@ def rows(*, is_default: bool) -> Iterator[str]:
         recognizer = build(kind, "en")
         scores = sorted({one.score for one in getattr(recognizer, "patterns", ())}, reverse=True) or [0.4]
         has_check = (
-            isinstance(recognizer, PatternRecognizer) and kind.validate_result is not PatternRecognizer.validate_result
-        )  # type: ignore[attr-defined]  # it is one
+            isinstance(recognizer, PatternRecognizer)
+            and type(recognizer).validate_result is not PatternRecognizer.validate_result
+        )
         written = ", ".join(f"{score:g}" for score in scores) + ("; 1 if its check digits fit" if has_check else "")
         language = inspect.signature(kind).parameters["supported_language"].default
         name = f"`{kind.__name__}`" + (" (ours)" if kind.__module__.startswith("guardrails") else "")
