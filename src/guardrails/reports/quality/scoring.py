@@ -62,8 +62,15 @@ class Score:
     """Counts of one set."""
 
     def __init__(self) -> None:
-        self.gold = self.leaked = self.other = self.over = 0
-        self.entities = self.whole = self.rows = self.flagged = self.flagged_beside_names = 0
+        self.rows: int = 0
+        self.gold: int = 0  # letters and digits
+        self.leaked: int = 0
+        self.other: int = 0
+        self.over: int = 0
+        self.entities: int = 0
+        self.whole: int = 0
+        self.flagged: int = 0  # messages
+        self.flagged_beside_names: int = 0
         self.of_gold: Counter[str] = Counter()
         self.recalled: Counter[str] = Counter()
         self.whole_of: Counter[str] = Counter()
