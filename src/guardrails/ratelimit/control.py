@@ -18,7 +18,7 @@ from guardrails.core.stream import Stream
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.charge import Charge, Refusal
-from guardrails.ratelimit.cost import Heard, priced, settled
+from guardrails.ratelimit.cost import Heard, priced, roughly, settled
 from guardrails.ratelimit.counters import MEMORY, Counters, Setup, counters_for, wait_of, with_limits
 from guardrails.ratelimit.limit import Limit, Per
 from guardrails.ratelimit.memory import Reserve, Spend
@@ -145,6 +145,8 @@ class RateLimit:
         if refusal is not None:
             if refusal.wait and not call.dry_run and not call.monitored:
                 return await self._patiently(charges, refusal, call, forward, io)
+            if is_priced:
+                refusal = _foretold(refusal, ledger.look(roughly(charges, call.message))[0])
             call.note("deny", detail=detail_of(refusal))
             raise refused(refusal, len(call.message.recipients))
         detail: dict[str, str | int | bool | None] = {"limit": tightest.rule.limit.name, "remaining": remaining}
@@ -235,6 +237,13 @@ class RateLimit:
 
     def __repr__(self) -> str:
         return f"RateLimit({', '.join(limit.label for limit in self.limits)})"
+
+
+def _foretold(refusal: Refusal, guess: Refusal | None) -> Refusal:
+    """The refusal that has to wait longer, unless a guess says never: masking may make a text shorter."""
+    if guess is None or guess.retry_after is None or refusal.retry_after is None:
+        return refusal
+    return guess if guess.retry_after > refusal.retry_after else refusal
 
 
 def _looked(answer: tuple[Refusal | None, Charge, int]) -> Refusal | tuple[Charge, int]:

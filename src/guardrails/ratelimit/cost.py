@@ -65,6 +65,14 @@ def priced(charges: Sequence[Charge], message: Message) -> Sequence[Charge]:
     return found
 
 
+def roughly(charges: Sequence[Charge], message: Message) -> Sequence[Charge]:
+    """As `priced`, for a message that is not masked yet: a guess of how long it would have to wait. Functions are not asked."""
+    return [
+        charge._replace(units=_cost(charge.rule.limit, message)) if isinstance(charge.rule.limit.cost, str) else charge
+        for charge in charges
+    ]
+
+
 def _cost(limit: Limit, message: Message) -> int:
     units: object
     if limit.cost == "segments":
