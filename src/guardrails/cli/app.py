@@ -16,6 +16,7 @@ from guardrails.cli.limits import app as limits_app
 from guardrails.cli.mask import mask, scan
 from guardrails.cli.models import app as models_app
 from guardrails.cli.policy import app as policy_app
+from guardrails.cli.sends import sends
 from guardrails.cli.watch import watch
 
 app: typer.Typer = typer.Typer(
@@ -40,6 +41,7 @@ app.command()(scan)
 app.command()(watch)
 app.command()(drill)
 app.command("eval")(evaluate)
+app.command()(sends)
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - the shape of a typer callback

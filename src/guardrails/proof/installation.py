@@ -18,7 +18,7 @@ from guardrails.proof.diagnosis import FAIL, OK, WARN, Answer
 
 _LEAST_PYTHON: Final = (3, 11)
 _REQUIREMENT: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*(?:\(?>=\s*(?P<least>[0-9.]+))?")
-_EXTRAS: Final = {"redis": "redis", "trio": "trio", "opentelemetry": "otel", "libcst": "sends"}
+_EXTRAS: Final = {"redis": "redis", "trio": "trio", "opentelemetry": "otel", "libcst": "scan"}
 _PATHOLOGICAL_SECONDS: Final = 0.05
 
 
