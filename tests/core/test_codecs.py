@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
+import re
+from email.message import EmailMessage
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -225,3 +229,113 @@ def test_what_is_no_form_is_denied_without_repeating_it(body: Any) -> None:
         through(body, text="body|form")
     assert "|form" in str(raised.value)
     assert "ann" not in str(raised.value)
+
+
+# -- HTML ---------------------------------------------------------------------------------------------------------------------
+
+PAGE = (
+    "<!DOCTYPE html><p CLASS=x title=\"a &amp; b\">one &lt; <b>two</b> three</p>\n<img alt='pic' src=y.png><br/>"
+    "<script>var s = 'four';</script><!-- five --> &nbsp; <td>six<td>seven"
+)
+
+
+def test_html_is_looked_at_text_by_text_and_keeps_its_markup() -> None:
+    look = Look()
+    sent = Guard(look, Change()).wrap(echo, text="body|html")(PAGE)
+    texts = [text.translate(dict.fromkeys([0x2061, 0x2062, 0x2063])) for text in look.last.parts.values()]
+    assert texts == ["a & b", "one < two three", "pic", "y.png", "var s = 'four';", " five ", " \xa0 ", "six", "seven"]
+    assert sent.startswith("<!DOCTYPE html><p CLASS=x title=\"A &amp; B\">ONE &lt; <b>TWO</b> THREE</p>\n<img alt='PIC'")
+    assert sent.endswith("<td>SIX<td>SEVEN")
+
+
+@pytest.mark.parametrize("box", [str, str.encode])
+def test_unchanged_html_is_the_same_object(box: Any) -> None:
+    page = box(PAGE)
+    assert Guard(Look()).wrap(echo, text="body|html")(page) is page
+
+
+def test_what_is_written_into_html_is_escaped() -> None:
+    assert through("<p title='x'>x</p>", "body|html", lambda _: "<b>'\"&") == (
+        "<p title='&lt;b&gt;&#x27;&quot;&amp;'>&lt;b&gt;&#x27;&quot;&amp;</p>"
+    )
+
+
+@given(
+    words=st.lists(
+        st.sampled_from(["ann@", "example.com", "<b>", "</b>", "<p>", "<i class=x>", " ", "&amp;", "x"]), max_size=12
+    )
+)
+def test_whatever_is_done_to_the_text_the_tags_stay(words: list[str]) -> None:
+    page = "".join(words)
+    tags = [word for word in words if word.startswith("<")]
+    for change in (str.upper, lambda text: text.replace("ann@", ""), lambda _: "gone", lambda text: text + "!"):
+        sent = through(page, "body|html", change)
+        assert re.findall(r"<[^>]*>", sent) == tags
+
+
+def test_an_address_that_an_inline_tag_divides_is_one_text() -> None:
+    def hide(text: str) -> str:
+        return re.sub(r"ann@\u2063[\u2061\u2062]+\u2063example\.com", "GONE", text)
+
+    page = "<p>to <b>ann@<i>example.com</i></b> now</p><p>ann@</p><p>example.com</p>"
+    assert through(page, "body|html", hide) == "<p>to <b>GONE<i></i></b> now</p><p>ann@</p><p>example.com</p>"
+
+
+# -- e-mail -------------------------------------------------------------------------------------------------------------------
+
+
+def mail() -> EmailMessage:
+    one = EmailMessage()
+    one["To"], one["From"], one["Subject"] = "Bob <bob@example.com>", "desk@example.com", "a subject"
+    one.set_content("plain text\n")
+    one.add_alternative('<p title="a title">some <b>text</b></p>', subtype="html")
+    one.add_attachment(b"123", maintype="application", subtype="pdf", filename="a name.pdf")
+    return one
+
+
+@pytest.mark.parametrize("box", [lambda one: one, bytes, lambda one: bytearray(bytes(one)), EmailMessage.as_string])
+def test_an_e_mail_is_masked_in_subject_texts_and_names_and_comes_back_as_it_was(box: Any) -> None:
+    given_ = box(mail())
+    before = bytes(given_) if isinstance(given_, EmailMessage) else bytes(given_) if not isinstance(given_, str) else given_
+    look = Look()
+    wrap = Guard(look, Change()).wrap(echo, text="body|mime", recipient="body|mime.to", sender="body|mime.sender")
+    sent = wrap(given_)
+    assert (look.last.recipients, look.last.sender) == (("bob@example.com",), "desk@example.com")
+    assert next(iter(look.last.parts)) == "body|mime.subject"
+    assert type(sent) is type(given_)
+    assert (bytes(given_) if isinstance(given_, EmailMessage) else given_) == before
+    match sent:
+        case EmailMessage():
+            read = sent
+        case str():
+            read = email.message_from_string(sent, policy=email.policy.default)
+        case _:
+            read = email.message_from_bytes(bytes(sent), policy=email.policy.default)
+    assert (read["To"], read["From"], read["Subject"]) == ("Bob <bob@example.com>", "desk@example.com", "A SUBJECT")
+    body, page = read.get_body(("plain",)), read.get_body(("html",))
+    assert body is not None
+    assert page is not None
+    assert body.get_content() == "PLAIN TEXT\n"
+    assert page.get_content().strip() == '<p title="A TITLE">SOME <b>TEXT</b></p>'
+    (attached,) = read.iter_attachments()
+    assert (attached.get_filename(), attached.get_content()) == ("A NAME.PDF", b"123")
+
+
+def test_an_unchanged_e_mail_is_the_same_object() -> None:
+    for one in (mail(), bytes(mail())):
+        assert Guard(Look()).wrap(echo, text="body|mime")(one) is one
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [5, b"Content-Type: multipart/signed; boundary=x\n\n--x--", b"Content-Type: text/plain; charset=none\n\nx", ["x"]],
+)
+def test_g2_an_e_mail_that_cannot_be_read_is_denied(wrong: Any) -> None:
+    with pytest.raises(Denied):
+        Guard(Look()).wrap(echo, text="body|mime")(wrong)
+
+
+def test_g2_html_that_is_no_text_is_denied() -> None:
+    for wrong in (5, b"\xff", ["x"]):
+        with pytest.raises(Denied, match="html"):
+            Guard(Look()).wrap(echo, text="body|html")(wrong)

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from guardrails import Guard, MaskPII, context
-from guardrails.adapters.html import spans
+from guardrails.core.markup import spans
 from guardrails.integrations.httpx2 import GuardTransport
 from guardrails.pii import Vault
 

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
-from guardrails.adapters.html import rewritten, spans
+from guardrails.core.markup import rewritten, spans
 from guardrails.errors import Denied, RateLimited
 from guardrails.integrations import aiosmtplib as over_aiosmtplib
 from guardrails.integrations.smtplib import guard_smtp

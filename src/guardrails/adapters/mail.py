@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import email
-from collections.abc import Mapping
 from email.message import EmailMessage
 from email.message import Message as AnyMail
-from email.policy import SMTP
-from email.utils import getaddresses
 from typing import Final
 
-from guardrails.adapters.html import Span, rewritten, spans
 from guardrails.adapters.ids import is_opaque
 from guardrails.core.context import current
 from guardrails.core.message import Message
+from guardrails.core.mime import Mime
 from guardrails.errors import Denied
 
 CONVERSATION: Final = "X-Guardrails-Conversation"
-_HEADERS: Final = ("Subject", "Comments", "Keywords", "Thread-Topic")
-_SIGNED: Final = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 
 
 class Mail:
@@ -37,53 +31,27 @@ class Mail:
     def __init__(
         self, source: AnyMail | bytes | str, *, recipients: list[str] | None = None, attachments: str = "pass"
     ) -> None:
-        data = source.encode() if isinstance(source, str) else source if isinstance(source, bytes) else source.as_bytes()
-        self.copy: EmailMessage = email.message_from_bytes(data, policy=SMTP)
-        if self.copy.get_content_type() in _SIGNED or "DKIM-Signature" in self.copy:
-            raise Denied("a signed or encrypted e-mail cannot be read; guard it before it is signed", control="binding")
-        self._texts: dict[str, EmailMessage] = {}
-        self._spans: dict[str, list[Span]] = {}
-        parts: dict[str, str] = {}
-        for name in _HEADERS:
-            if name in self.copy:
-                parts[name.lower()] = str(self.copy[name])
-        for number, part in enumerate(one for one in self.copy.walk() if not one.is_multipart()):
-            self._read(part, f"part[{number}]", parts, attachments)
-        people = recipients if recipients is not None else self.addresses("To", "Cc", "Bcc")
-        sender = self.addresses("From")
+        self._mime = Mime(source)
+        if attachments == "refuse" and self._mime.others:
+            raise Denied("an attachment that is not text", control="binding")
+        people = recipients if recipients is not None else self._mime.addresses("To", "Cc", "Bcc")
+        sender = self._mime.addresses("From")
         self.message: Message = Message(
-            parts,
+            self._parts(),
             channel="email",
             recipients=tuple(people),
             sender=sender[0] if sender else None,
             conversation=current.get().conversation,
         )
 
-    def _read(self, part: AnyMail, path: str, parts: dict[str, str], attachments: str) -> None:
-        if not isinstance(part, EmailMessage):
-            return
-        if part.get_content_maintype() != "text":
-            if attachments == "refuse":
-                raise Denied("an attachment that is not text", control="binding")
-            return
-        try:
-            text = str(part.get_content())
-        except (LookupError, ValueError):
-            text = None
-        if text is None:
-            raise Denied("a text part in an encoding that cannot be read", control="binding")
-        self._texts[path] = part
-        if part.get_content_subtype() == "html":
-            self._spans[path] = spans(text)
-            parts |= {f"{path}.html[{number}]": span.text for number, span in enumerate(self._spans[path])}
-        else:
-            parts[path] = text
-
-    def addresses(self, *headers: str) -> list[str]:
-        """The addresses in some headers, without names."""
-        return [
-            address for _, address in getaddresses([str(one) for name in headers for one in self.copy.get_all(name, [])])
-        ]
+    def _parts(self) -> dict[str, str]:
+        parts = dict(self._mime.headers)
+        for number, body in self._mime.bodies.items():
+            if isinstance(body, str):
+                parts[f"part[{number}]"] = body
+            else:
+                parts |= {f"part[{number}].html[{at}]": text for at, text in enumerate(body)}
+        return parts | {f"attachment[{number}]": name for number, name in self._mime.names.items()}
 
     def sealed(self, sealed: Message, *, carries: bool = False) -> EmailMessage:
         """
@@ -93,33 +61,16 @@ class Mail:
             sealed: The message as the guard sealed it.
             carries: Whether the conversation's id travels in a header, if it is opaque.
         """
-        old, new = self.message.parts, sealed.parts
-        for name in _HEADERS:
-            if (path := name.lower()) in old and old[path] != new[path]:
-                del self.copy[name]
-                self.copy[name] = " ".join(new[path].splitlines())
-        for path, part in self._texts.items():
-            self._write(path, part, new)
+        new = sealed.parts
+        bodies: dict[int, str | list[str]] = {
+            number: new[f"part[{number}]"]
+            if isinstance(body, str)
+            else [new[f"part[{number}].html[{at}]"] for at in range(len(body))]
+            for number, body in self._mime.bodies.items()
+        }
+        names = {number: new[f"attachment[{number}]"] for number in self._mime.names}
+        copy = self._mime.rewrite(new, bodies, names)
         if carries and sealed.conversation is not None and is_opaque(sealed.conversation):
-            del self.copy[CONVERSATION]
-            self.copy[CONVERSATION] = sealed.conversation
-        return self.copy
-
-    def _write(self, path: str, part: EmailMessage, texts: Mapping[str, str]) -> None:
-        before = str(part.get_content())
-        if path in self._spans:
-            changed = [
-                (span, texts[f"{path}.html[{number}]"])
-                for number, span in enumerate(self._spans[path])
-                if texts[f"{path}.html[{number}]"] != span.text
-            ]
-            after = rewritten(before, changed) if changed else before
-        else:
-            after = texts[path]
-        if after == before:
-            return
-        kept = {name: part[name] for name in ("Content-Disposition", "Content-ID", "Content-Language") if name in part}
-        part.set_content(after, subtype=part.get_content_subtype(), charset="utf-8")
-        for name, value in kept.items():
-            del part[name]
-            part[name] = value
+            del copy[CONVERSATION]
+            copy[CONVERSATION] = sealed.conversation
+        return copy

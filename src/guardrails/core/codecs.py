@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 from urllib.parse import quote_plus, unquote_plus
 
+from guardrails.core.markup import blocks, with_blocks
+from guardrails.core.mime import closed, opened
 from guardrails.errors import Denied
 
 
@@ -16,7 +18,7 @@ def decode(value: object, codec: str) -> object:
     What *value* holds.
 
     Args:
-        value: bytes for `utf8`; str or bytes for `json` and `form`.
+        value: bytes for `utf8`; str or bytes for `json`, `form` and `html`; these or an e-mail for `mime`.
         codec: One of `selectors.CODECS`.
 
     Raises:
@@ -33,6 +35,13 @@ def decode(value: object, codec: str) -> object:
             if not isinstance(value, str):
                 raise _unreadable(codec, f"needs str or bytes, not {type(value).__name__}")
             return _parsed(value) if codec == "json" else _fields(value)
+        case "html":
+            text = _text(value, codec) if isinstance(value, bytes | bytearray) else value
+            if not isinstance(text, str):
+                raise _unreadable(codec, f"needs str or bytes, not {type(value).__name__}")
+            return blocks(text)
+        case "mime":
+            return opened(value)
         case _:  # selectors.parse_selector admits no other
             raise _unreadable(codec, "is not known")
 
@@ -46,11 +55,18 @@ def encode(value: object, codec: str, like: object) -> object:
         codec: One of `selectors.CODECS`.
         like: The encoded original. In JSON and forms everything but the replaced strings stays as it was written.
     """
-    if codec in ("json", "form"):
-        original = like.decode("utf-8") if isinstance(like, bytes | bytearray) else str(like)
-        text = _rewritten(original, _parsed(original), value) if codec == "json" else _refilled(original, value)
-    else:
-        text = str(value)
+    if codec == "mime":
+        return closed(value, like)
+    original = like.decode("utf-8") if isinstance(like, bytes | bytearray) else str(like)
+    match codec:
+        case "json":
+            text = _rewritten(original, _parsed(original), value)
+        case "form":
+            text = _refilled(original, value)
+        case "html":
+            text = with_blocks(original, list(_strings(value)))
+        case _:
+            text = str(value)
     if isinstance(like, bytearray):
         return bytearray(text.encode())
     return text.encode() if isinstance(like, bytes) else text

@@ -23,6 +23,7 @@ from typing import Any, Final, TypeAlias
 
 from guardrails.core.caps import Caps
 from guardrails.core.codecs import decode, encode
+from guardrails.core.mime import Texts
 from guardrails.core.selectors import Decode, Every, Index, Key, Step
 from guardrails.errors import Denied
 
@@ -209,6 +210,8 @@ def _child(value: object, step: Key | Index) -> list[tuple[Key | Index | Item, o
         if not isinstance(value, list | tuple):
             raise Denied(f"[{step.number}] needs a list or tuple, not {type(value).__name__}", control="binding")
         return _children(value)[step.number : step.number + 1]
+    if isinstance(value, Texts) and step.name in value.routes:
+        return [(Item(step.name), value.routes[step.name])]
     if isinstance(value, dict):
         return [(Item(step.name), dict.__getitem__(value, step.name))] if dict.__contains__(value, step.name) else []
     if isinstance(value, tuple) and step.name in getattr(type(value), "_fields", ()):

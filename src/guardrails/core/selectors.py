@@ -1,5 +1,5 @@
 """
-The little language that names arguments: `param.key.attr`, `[0]`, `[*]`, `.*`, `["a.b"]`, codecs `|form`, `|json`, `|utf8`.
+The little language that names arguments: `param.key.attr`, `[0]`, `[*]`, `.*`, `["a.b"]`, codecs such as `|json`.
 
     selector := NAME ( step | "|" CODEC )*
     step     := "." NAME | ".*" | "[*]" | "[" INT "]" | '["' TEXT '"]'
@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from guardrails.errors import ConfigError
 
-CODECS: Final = ("form", "json", "utf8")
+CODECS: Final = ("form", "html", "json", "mime", "utf8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,14 @@ class Span:
         end: Where it ends.
         text: What it says, unescaped.
         is_markup: Whether its replacement must be escaped.
+        is_attribute: Whether it is the value of an attribute.
     """
 
     start: int
     end: int
     text: str
     is_markup: bool
+    is_attribute: bool = False
 
 
 def spans(source: str) -> list[Span]:
@@ -53,6 +55,81 @@ def rewritten(source: str, news: Sequence[tuple[Span, str]]) -> str:
         out += [source[at : span.start], escape(text, quote=True) if span.is_markup else text]
         at = span.end
     return "".join(out) + source[at:]
+
+
+def blocks(source: str) -> list[str]:
+    """
+    The texts of *source*, those that only inline tags divide as one: `ann@<b>example.com</b>` is one address.
+
+    Where a tag stood there is an invisible mark; `with_blocks` needs it to put what is left of the text back in its place.
+
+    >>> blocks("<p>write to ann@<b>example.com</b></p>")[0].encode("ascii", "ignore")
+    b'write to ann@example.com'
+    """
+    return [_joined([span.text for span in group]) for group in _groups(source)]
+
+
+def with_blocks(source: str, news: Sequence[str]) -> str:
+    """
+    *source* with other texts, in the order of `blocks`.
+
+    What stands between two marks goes where it came from. A text whose marks are gone goes where the first of it came from.
+    """
+    changes: list[tuple[Span, str]] = []
+    for group, new in zip(_groups(source), news, strict=True):
+        texts = [span.text for span in group]
+        if new != _joined(texts):
+            parted = _parted(new, len(group))
+            changes += [one for one in zip(group, parted, strict=True) if one[0].text != one[1]]
+    return rewritten(source, sorted(changes, key=lambda one: one[0].start))
+
+
+_OPENS, _ZERO, _ONE = "\u2063", "\u2061", "\u2062"
+_MARK: Final = re.compile(f"{_OPENS}([{_ZERO}{_ONE}]+){_OPENS}")
+_INLINE: Final = re.compile(
+    r"(?:</?(?:a|abbr|b|bdi|bdo|big|cite|code|em|font|i|kbd|label|mark|q|s|samp|small|span|strong|sub|sup|tt|u|var|wbr)\b[^<>]*>)+",
+    re.IGNORECASE,
+)
+
+
+def _groups(source: str) -> list[list[Span]]:
+    groups: list[list[Span]] = []
+    last: list[Span] | None = None  # of texts that a reader sees on one line
+    for span in spans(source):
+        if span.is_attribute or not span.is_markup:
+            groups.append([span])
+        elif (
+            last is not None
+            and _INLINE.fullmatch(source, last[-1].end, span.start)
+            and not any(mark in span.text for mark in (_OPENS, _ZERO, _ONE))
+        ):
+            last.append(span)
+        else:
+            last = [span]
+            groups.append(last)
+    return groups
+
+
+def _joined(texts: Sequence[str]) -> str:
+    out = [texts[0]]
+    for number, text in enumerate(texts[1:], 1):
+        out += [_OPENS, f"{number:b}".replace("0", _ZERO).replace("1", _ONE), _OPENS, text]
+    return "".join(out)
+
+
+def _parted(text: str, count: int) -> list[str]:
+    """*text* by its marks; marks that are gone, or out of order, leave their text to the one before."""
+    parts = [""] * count
+    if count == 1:
+        return [text]
+    at = 0
+    pieces = _MARK.split(text)
+    parts[0] = pieces[0]
+    for bits, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        number = int(bits.replace(_ZERO, "0").replace(_ONE, "1"), 2)
+        at = number if at < number < count else at
+        parts[at] += piece
+    return parts
 
 
 class _Reader(HTMLParser):
@@ -73,8 +150,8 @@ class _Reader(HTMLParser):
             else:
                 found.append([start, end, is_markup, alone])
         return [
-            Span(int(start), int(end), unescape(raw) if is_markup else raw, bool(is_markup))
-            for start, end, is_markup, _ in found
+            Span(int(start), int(end), unescape(raw) if is_markup else raw, bool(is_markup), bool(is_markup and alone))
+            for start, end, is_markup, alone in found
             if (raw := self._source[int(start) : int(end)]).strip()
         ]
 

@@ -1,0 +1,163 @@
+"""
+An e-mail as its texts and addresses, and a new e-mail with other texts; the one that was given is never touched.
+
+Texts are the subject and a few other headers, the text parts (an HTML part text by text), and the names of attachments.
+
+Sources: RFC 5322 (headers), RFC 2045 and 2046 (parts), RFC 2183 (names of attachments).
+"""
+
+from __future__ import annotations
+
+import email
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.message import Message as AnyMail
+from email.policy import SMTP
+from email.utils import getaddresses
+from typing import Any, Final
+
+from guardrails.core.markup import blocks, with_blocks
+from guardrails.errors import Denied
+
+HEADERS: Final = ("Subject", "Comments", "Keywords", "Thread-Topic")
+ROUTES: Final = {"to": "To", "cc": "Cc", "bcc": "Bcc", "sender": "From", "reply_to": "Reply-To"}
+_SIGNED: Final = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_KEPT: Final = ("Content-Disposition", "Content-ID", "Content-Language")
+
+
+class Mime:
+    """
+    One e-mail, taken apart.
+
+    Args:
+        source: An e-mail, or its bytes or text.
+
+    Attributes:
+        copy: A copy, into which new texts are written.
+        headers: Lower-case name to text.
+        bodies: Number of a text part to its text, or to the texts of its HTML.
+        names: Number of a part to the name of its attachment.
+        others: How many parts are no text.
+
+    Raises:
+        Denied: It is signed or encrypted (guard it before it is signed), or cannot be read.
+    """
+
+    def __init__(self, source: AnyMail | bytes | str) -> None:
+        data = source.encode() if isinstance(source, str) else source if isinstance(source, bytes) else source.as_bytes()
+        self.copy: EmailMessage = email.message_from_bytes(data, policy=SMTP)
+        if self.copy.get_content_type() in _SIGNED or "DKIM-Signature" in self.copy:
+            raise Denied("a signed or encrypted e-mail cannot be read; guard it before it is signed", control="binding")
+        self._parts: dict[int, EmailMessage] = {}
+        self.headers: dict[str, str] = {name.lower(): str(self.copy[name]) for name in HEADERS if name in self.copy}
+        self.bodies: dict[int, str | list[str]] = {}
+        self.names: dict[int, str] = {}
+        self.others: int = 0
+        for number, part in enumerate(one for one in self.copy.walk() if not one.is_multipart()):
+            if isinstance(part, EmailMessage):
+                self._read(number, part)
+
+    def _read(self, number: int, part: EmailMessage) -> None:
+        self._parts[number] = part
+        name = part.get_filename()
+        if name:
+            self.names[number] = str(name)
+        if part.get_content_maintype() != "text":
+            self.others += 1
+            return
+        try:
+            text = str(part.get_content())
+        except (LookupError, ValueError):
+            text = None
+        if text is None:
+            raise Denied("a text part in an encoding that cannot be read", control="binding")
+        if part.get_content_subtype() == "html":
+            self.bodies[number] = blocks(text)
+        else:
+            self.bodies[number] = text
+
+    def addresses(self, *headers: str) -> list[str]:
+        """The addresses in some headers, without names."""
+        return [
+            address for _, address in getaddresses([str(one) for name in headers for one in self.copy.get_all(name, [])])
+        ]
+
+    def rewrite(
+        self, headers: Mapping[str, str], bodies: Mapping[int, str | list[str]], names: Mapping[int, str]
+    ) -> EmailMessage:
+        """The copy with other texts; what did not change stays as it was written."""
+        for name in HEADERS:
+            path = name.lower()
+            if path in self.headers and headers[path] != self.headers[path]:
+                del self.copy[name]
+                self.copy[name] = " ".join(headers[path].splitlines())
+        for number, body in bodies.items():
+            self._write(number, body)
+        for number, name in names.items():
+            if name != self.names[number]:
+                _rename(self._parts[number], " ".join(name.splitlines()))
+        return self.copy
+
+    def _write(self, number: int, body: str | list[str]) -> None:
+        if body == self.bodies[number]:
+            return
+        part = self._parts[number]
+        if isinstance(body, list):
+            body = with_blocks(str(part.get_content()), body)
+        kept = {name: part[name] for name in _KEPT if name in part}
+        part.set_content(body, subtype=part.get_content_subtype(), charset="utf-8")
+        for name, value in kept.items():
+            del part[name]
+            part[name] = value
+
+
+class Texts(dict[str, Any]):
+    """
+    What `|mime` finds: `subject`, `parts`, `attachments` and a few more texts; and, by name only, who it is for and from.
+
+    Args:
+        mime: The e-mail.
+    """
+
+    def __init__(self, mime: Mime) -> None:
+        super().__init__(mime.headers)
+        if mime.bodies:
+            self["parts"] = list(mime.bodies.values())
+        if mime.names:
+            self["attachments"] = list(mime.names.values())
+        self.routes = {name: mime.addresses(header) for name, header in ROUTES.items()}
+
+
+def opened(source: object) -> Texts:
+    """
+    The texts of an e-mail.
+
+    Raises:
+        Denied: It is none, or cannot be read.
+    """
+    if not isinstance(source, AnyMail | bytes | bytearray | str):
+        raise Denied(f"|mime: the argument needs an e-mail, str or bytes, not {type(source).__name__}", control="binding")
+    return Texts(Mime(bytes(source) if isinstance(source, bytearray) else source))
+
+
+def closed(texts: Any, like: object) -> object:
+    """An e-mail with other texts, of the kind that *like* is."""
+    assert isinstance(like, AnyMail | bytes | bytearray | str)  # noqa: S101 - it was opened
+    mime = Mime(bytes(like) if isinstance(like, bytearray) else like)
+    bodies = dict(zip(mime.bodies, texts.get("parts", ()), strict=True))
+    names = dict(zip(mime.names, texts.get("attachments", ()), strict=True))
+    mail = mime.rewrite(texts, bodies, names)
+    if isinstance(like, AnyMail):
+        return mail
+    line_end = "\r\n" if (b"\r\n" if isinstance(like, bytes | bytearray) else "\r\n") in like else "\n"  # type: ignore[operator]  # alike
+    data = mail.as_bytes(policy=SMTP.clone(linesep=line_end))
+    if isinstance(like, str):
+        return data.decode("utf-8", "surrogateescape")
+    return bytearray(data) if isinstance(like, bytearray) else data
+
+
+def _rename(part: EmailMessage, name: str) -> None:
+    if part.get_param("filename", header="Content-Disposition") is not None:
+        part.set_param("filename", name, header="Content-Disposition", replace=True)
+    if part.get_param("name") is not None:
+        part.set_param("name", name, replace=True)
