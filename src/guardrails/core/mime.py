@@ -125,7 +125,7 @@ class Texts(dict[str, Any]):
             self["parts"] = list(mime.bodies.values())
         if mime.names:
             self["attachments"] = list(mime.names.values())
-        self.routes = {name: mime.addresses(header) for name, header in ROUTES.items()}
+        self.routes: dict[str, list[str]] = {name: mime.addresses(header) for name, header in ROUTES.items()}
 
 
 def opened(source: object) -> Texts:
