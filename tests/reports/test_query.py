@@ -154,6 +154,24 @@ def test_a_person_is_found_by_an_address_from_stdin_in_the_records_of_every_tena
     assert (tenant.exit_code, tenant.stdout) == (0, "")
 
 
+def test_an_exported_key_finds_a_person_without_the_master_key(
+    everything: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = tmp_path / "keys.json"
+    words = ["keys", "export", "--purpose", "audit-lookup", "--tenant", "shop", "--out", str(exported)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    monkeypatch.setenv("GUARDRAILS_KEY", "00" * 32)
+    asked = ("query", str(everything), "--recipient", "-", "--stage", "intent", "--format", "jsonl")
+    assert run(*asked, stdin=ANN).stdout == ""
+    assert len(run(*asked, "--keys", str(exported), stdin=ANN).stdout.splitlines()) == 9
+
+
+def test_who_looks_at_the_reviews_is_recorded_there_too(folder: Path, home: Path) -> None:
+    run("stats", str(folder))
+    said = run("query", str(home / "reviews"), "--stage", "review", "--format", "jsonl")
+    assert [json.loads(line)["command"] for line in said.stdout.splitlines()] == ["stats", "query"]
+
+
 @pytest.mark.parametrize(("words", "stdin"), [(("--recipient", "+12125550174"), None), (("--recipient", "-"), "")])
 def test_an_address_is_never_an_argument(folder: Path, words: tuple[str, ...], stdin: str | None) -> None:
     said = run("query", str(folder), *words, stdin=stdin)

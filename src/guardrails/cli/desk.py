@@ -31,6 +31,10 @@ Reviews = Annotated[
         help="Where it is recorded that you looked. Without it: beside the key of this machine.",
     ),
 ]
+Exported = Annotated[
+    Path | None,
+    typer.Option("--keys", metavar="FILE", help="From `guardrails keys export`. Without it: the key of this machine."),
+]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="From this moment on (RFC 3339, or a date).")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this moment.")]
 _STDIN = "-"
@@ -73,6 +77,7 @@ def query(
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 0,
     form: Form = "table",
+    keys: Exported = None,
     index: Tables = None,
     reviews: Reviews = None,
 ) -> None:
@@ -88,7 +93,7 @@ def query(
 
     with answering():
         check_form(form)
-        people = _digests(directory, recipient, tenant)
+        people = _digests(directory, recipient, tenant, keys)
         asked = Filters(
             since=since, until=until, stage=stage, channel=channel, tenant=tenant, decision=decision, control=control,
             entity=entity, recipient=people, conversation=conversation, send=send, policy=policy,
@@ -150,7 +155,7 @@ def check_form(form: str) -> None:
         raise UsageError("--format is table, jsonl or csv")
 
 
-def _digests(directory: Path, recipient: str | None, tenant: str | None) -> str | frozenset[str] | None:
+def _digests(directory: Path, recipient: str | None, tenant: str | None, keys: Path | None) -> str | frozenset[str] | None:
     """What `--recipient` asks for; an address comes from stdin, because arguments are seen by every user of a machine."""
     if recipient is None or recipient.startswith("hmac-sha256:"):
         return recipient
@@ -159,7 +164,7 @@ def _digests(directory: Path, recipient: str | None, tenant: str | None) -> str 
     value = sys.stdin.readline(_ADDRESS_CHARACTERS).strip()
     if not value:
         raise UsageError("--recipient - reads an address from stdin, and there was none")
-    from guardrails.keys import Keys  # noqa: PLC0415 - needed here only
-    from guardrails.reports.people import digests, tenants_of  # noqa: PLC0415
+    from guardrails.reports.people import lookups  # noqa: PLC0415 - needed here only
 
-    return digests(value, Keys.default(), tenants_of(directory) if tenant is None else {tenant})
+    asked = lookups(directory, tenant=tenant, exported=keys)
+    return frozenset(label for one in asked for label in one.labels("recipient", value))

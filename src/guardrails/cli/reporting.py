@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from guardrails.cli.desk import Folder, Form, Reviews, Since, Tables, Until, answering, check_form
+from guardrails.cli.desk import Exported, Folder, Form, Reviews, Since, Tables, Until, answering, check_form
 from guardrails.cli.output import show
 from guardrails.cli.usage import UsageError
 
@@ -91,6 +91,7 @@ def reconcile(
     ] = 600,
     matched: Annotated[bool, typer.Option("--matched", help="Show what matches, too.")] = False,  # noqa: FBT002 - a flag
     form: Form = "table",
+    keys: Exported = None,
     reviews: Reviews = None,
 ) -> None:
     """
@@ -104,8 +105,8 @@ def reconcile(
     from collections import Counter  # noqa: PLC0415 - `--help` does not need any of this
     from datetime import timedelta  # noqa: PLC0415
 
-    from guardrails.keys import Keys  # noqa: PLC0415
     from guardrails.reports import reconcile as desk  # noqa: PLC0415
+    from guardrails.reports.people import lookups  # noqa: PLC0415
     from guardrails.reports.provider import deliveries  # noqa: PLC0415
     from guardrails.reports.query import Filters  # noqa: PLC0415
     from guardrails.reports.rendering import table  # noqa: PLC0415
@@ -120,9 +121,8 @@ def reconcile(
         except OSError as error:
             raise UsageError(f"{provider.name} cannot be read ({type(error).__name__})") from None
         record_review(directory, "reconcile", {"provider_messages": len(theirs)}, reviews)
-        found = desk.reconcile(
-            select(directory, Filters()), theirs, Keys.default(), window=timedelta(seconds=window_seconds), channel=channel
-        )
+        known, window = lookups(directory, exported=keys), timedelta(seconds=window_seconds)
+        found = desk.reconcile(select(directory, Filters()), theirs, known, window=window, channel=channel)
         counted = Counter(one.kind for one in found)
         rows = [one.row() for one in found if matched or one.kind != desk.MATCHED]
         if rows:

@@ -1,34 +1,37 @@
-"""The keyed digests under which one person stands in a log."""
+"""Who can look up a person's records: the machine's key for every tenant of a log, or an exported key for one."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Final
 
-from guardrails import address
-from guardrails.audit.digests import RECIPIENT
+from guardrails.audit.lookup import Lookup
 from guardrails.audit.reading import files
 from guardrails.keys import Keys
 from guardrails.reports.source import blocks
 
-_TENANT = b'"tenant":"'
+_TENANT: Final = b'"tenant":"'
 
 
-def digests(value: str, keys: Keys, tenants: set[str | None]) -> frozenset[str]:
+def lookups(folder: str | os.PathLike[str], *, tenant: str | None = None, exported: Path | None = None) -> list[Lookup]:
     """
-    Every digest that stands for an address: per tenant, and under old keys too while keys rotate.
+    What finds people in a log.
 
     Args:
-        value: An address, however it is written.
-        keys: Those of the log.
-        tenants: Whose records; None for records that name no tenant.
+        folder: The log.
+        tenant: Whose people; None: those of every tenant that the log names, and those of none.
+        exported: What `guardrails keys export` wrote, for one tenant; None: the key of this machine.
 
     Raises:
-        ConfigError: The key is not usable.
+        ConfigError: A key is not usable.
         Unavailable: The key provider failed.
+        OSError: The log cannot be read.
     """
-    address.load()
-    person = address.normalise(value).value
-    return frozenset(label for tenant in tenants for label in keys.labels(RECIPIENT, tenant, person))
+    if exported is not None:
+        return [Lookup.read(exported)]
+    keys = Keys.default()
+    return [Lookup.of(keys, one) for one in (tenants_of(folder) if tenant is None else {tenant})]
 
 
 def tenants_of(folder: str | os.PathLike[str]) -> set[str | None]:

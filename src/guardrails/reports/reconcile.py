@@ -15,9 +15,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Final
 
-from guardrails import address
-from guardrails.audit.digests import IDENTIFIER, RECIPIENT, REPLY
-from guardrails.keys import Keys
+from guardrails.audit.lookup import Lookup
 from guardrails.reports.provider import Delivery
 from guardrails.reports.query import recipients, text
 from guardrails.reports.sends import UNKNOWN, Ended, ended
@@ -84,7 +82,7 @@ class Match:
 def reconcile(
     records: Iterable[Mapping[str, Any]],
     deliveries: Sequence[Delivery],
-    keys: Keys,
+    known: Sequence[Lookup],
     *,
     window: timedelta,
     channel: str | None = None,
@@ -95,24 +93,22 @@ def reconcile(
     Args:
         records: Of the audit log.
         deliveries: The provider's.
-        keys: Those of the audit log.
+        known: What finds people and ids in the audit log, by tenant.
         window: How far the two may lie apart when they are matched by recipient and time.
         channel: Of the audit log, which others are left out; None: all.
     """
     if not deliveries:
         return []
-    address.load()
     begin = min(one.at for one in deliveries) - window
     end = max(one.at for one in deliveries) + window
     units = [unit for one in ended(records) for unit in _units(one, channel) if begin <= unit.at <= end]
     sends = [unit for unit in units if not unit.one.was_refused]
     left = list(deliveries)
-    tenants = {text(unit.one.first, "tenant") for unit in units} | {None}
-    for purpose, mine in ((REPLY, _reply), (IDENTIFIER, _message_key)):
-        left = _by_digest(sends, left, keys, tenants, purpose, mine)
-    left = _by_time(sends, left, keys, tenants, window)
+    left = _by_digest(sends, left, _reply, lambda one: _labels(known, "reply", one.id))
+    left = _by_digest(sends, left, _message_key, lambda one: _labels(known, "id", one.reference))
+    left = _by_time(sends, left, known, window)
     refused = [unit for unit in units if unit.one.was_refused]
-    bypassed = _by_time(refused, left, keys, tenants, window)
+    bypassed = _by_time(refused, left, known, window)
     found = chain(
         (Match(kind=BYPASSED, at=one.at, delivery=one) for one in bypassed),
         (Match(kind=REFUSED, at=one.at, first=one.one.first, delivery=one.delivery) for one in refused if one.delivery),
@@ -158,10 +154,8 @@ def _message_key(unit: _Unit) -> str | None:
 def _by_digest(
     units: Sequence[_Unit],
     left: Sequence[Delivery],
-    keys: Keys,
-    tenants: Iterable[str | None],
-    purpose: str,
     mine: Callable[[_Unit], str | None],
+    theirs: Callable[[Delivery], Sequence[str]],
 ) -> list[Delivery]:
     """Match by an id whose digest is on record; what is left."""
     waiting: dict[str, list[_Unit]] = defaultdict(list)
@@ -171,8 +165,7 @@ def _by_digest(
             waiting[digest].append(unit)
     still = []
     for delivery in left:
-        value = delivery.id if purpose == REPLY else delivery.reference
-        labels = _labels(keys, purpose, value, tenants) if value and waiting else ()
+        labels = theirs(delivery) if waiting else ()
         same = next((waiting[label] for label in labels if waiting.get(label)), None)
         if same is None:
             still.append(delivery)
@@ -182,7 +175,7 @@ def _by_digest(
 
 
 def _by_time(
-    units: Sequence[_Unit], left: Sequence[Delivery], keys: Keys, tenants: Iterable[str | None], window: timedelta
+    units: Sequence[_Unit], left: Sequence[Delivery], known: Sequence[Lookup], window: timedelta
 ) -> list[Delivery]:
     """Match by recipient and the nearest time; what is left."""
     by_person: dict[str, list[_Unit]] = defaultdict(list)
@@ -191,8 +184,7 @@ def _by_time(
             by_person[unit.digest].append(unit)
     near = []
     for number, delivery in enumerate(left):
-        person = address.normalise(delivery.recipient).value
-        for label in _labels(keys, RECIPIENT, person, tenants):
+        for label in _labels(known, "recipient", delivery.recipient):
             for unit in by_person.get(label, ()):
                 apart = abs(delivery.at - unit.at)
                 if apart <= window:
@@ -205,5 +197,5 @@ def _by_time(
     return [one for number, one in enumerate(left) if number not in taken]
 
 
-def _labels(keys: Keys, purpose: str, value: str, tenants: Iterable[str | None]) -> list[str]:
-    return [label for tenant in tenants for label in keys.digester(purpose, tenant).all_labels(value)]
+def _labels(known: Sequence[Lookup], kind: str, value: str) -> list[str]:
+    return [label for one in known for label in one.labels(kind, value)] if value else []

@@ -3,7 +3,8 @@ That somebody looked into a log is itself on record: who, when, at which log, wi
 
 Rules. The record is durable before the answer is shown; if it cannot be written, there is no answer. All commands of one
 user write to one chain of records (`*.jsonl`, verified like any other log), one after another. What was asked is recorded,
-but nothing that could be somebody's address: a value that is no plain id is recorded as given, without saying what.
+but nothing that could be somebody's address: a value that is no plain id is recorded as given, without saying what. Whoever
+looks at the reviews is recorded there too.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def record_review(
     """
     where = embedded_path().with_name("reviews") if reviews is None else Path(reviews)
     log = Path(folder).resolve()
-    if where.resolve() == log or log in where.resolve().parents:
+    looks_at_itself = reviews is None and where.resolve() == log
+    if not looks_at_itself and (where.resolve() == log or log in where.resolve().parents):
         raise ConfigError("that you looked must not be recorded in the log itself: name another folder with --reviews DIR")
     facts = {"log": printable(log.name)[:_CHARACTERS]} | {name: _fact(name, value) for name, value in asked.items()}
     review = {"stage": "review", "command": command, "user": _user(), "asked": dict(list(facts.items())[:_FACTS])}
