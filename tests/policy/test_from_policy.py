@@ -94,7 +94,19 @@ def outcomes(guard: Guard) -> list[object]:
 
 
 def without_times(records: Any) -> list[dict[str, Any]]:
-    left_out = {"event_id", "ts", "send_id", "prev", "stream", "duration_us", "guards", "policy", "operation", "limit"}
+    left_out = {
+        "event_id",
+        "ts",
+        "send_id",
+        "prev",
+        "stream",
+        "duration_us",
+        "guards",
+        "policy",
+        "operation",
+        "limit",
+        "seq",
+    }
     return [
         {key: value for key, value in record.items() if key not in left_out}
         | {"guards": [{**one, "duration_us": 0, "detail": {}} for one in record.get("guards", ())]}
@@ -171,9 +183,41 @@ def test_the_digest_of_the_policy_in_force_is_in_the_record_of_every_send(policy
     with pytest.raises(Blocked):
         send(TO, "ann@example.com")
     guard.close()
-    said = [record["policy"] for record in read_records(tmp_path / "audit") if record["stage"] in ("intent", "decision")]
-    assert said == [before, guard.policy, guard.policy]
+    records = list(read_records(tmp_path / "audit"))
+    said = [
+        (record["stage"], record["policy"]) for record in records if record["stage"] in ("intent", "outcome", "decision")
+    ]
+    assert said == [
+        ("intent", before), ("outcome", before), ("intent", guard.policy), ("outcome", guard.policy), ("decision", guard.policy),
+    ]  # fmt: skip
     assert before != guard.policy
+    changes = [(record["change"], record["facts"]) for record in records if record["stage"] == "config"]
+    first, second = str(before)[7:], str(guard.policy)[7:]
+    assert changes == [
+        ("policy", {"digest": first, "why": "start"}), ("policy", {"digest": second, "before": first, "why": "reload"}),
+    ]  # fmt: skip
+
+
+def test_a_refused_change_is_on_record_too(policy: Path, tmp_path: Path) -> None:
+    guard = from_policy(policy).open()
+    replaced(policy, "rate: 2/minute", "rate: 9/minute")
+    with pytest.raises(ConfigError):
+        guard.reload()
+    guard.close()
+    changes = [
+        (record["change"], record["facts"]) for record in read_records(tmp_path / "audit") if record["stage"] == "config"
+    ]
+    assert changes[1:] == [("policy-refused", {"problems": 1, "error": "PolicyError"})]
+
+
+def test_a_change_that_cannot_be_recorded_is_said_in_the_log_and_holds(policy: Path, tmp_path: Path, caplog: Any) -> None:
+    guard = from_policy(policy).open()
+    audit = Policy.at(policy).audit
+    assert audit is not None
+    audit.close()
+    replaced(policy, "rate: 2/minute", "rate: 1/minute")
+    assert guard.reload()
+    assert "could not be recorded" in caplog.text
 
 
 def test_a_reload_keeps_counters_and_takes_new_amounts(policy: Path) -> None:

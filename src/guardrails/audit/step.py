@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.audit import record
 from guardrails.audit.entry import NOTE, OUTCOME, WRITTEN, Entry
+from guardrails.audit.fields import word
 from guardrails.core.control import Outcome
 from guardrails.core.message_class import stated_class
 from guardrails.errors import Unavailable
@@ -155,6 +156,9 @@ class IntentStep:
         members = record.outcome(writer.event_ids(), self._send_id, outcome, self._book.room)
         if self.reply is not None:
             members["reply"] = f'"reply":"{self.reply}"'
+        policy = self._call.policy
+        if policy is not None:
+            members["policy"] = word("policy", policy)
         writer.put(Entry(OUTCOME, members))
 
 

@@ -15,8 +15,11 @@ from guardrails.cli.keys import app as keys_app
 from guardrails.cli.limits import app as limits_app
 from guardrails.cli.mask import mask, scan
 from guardrails.cli.models import app as models_app
+from guardrails.cli.new_control import new_control
 from guardrails.cli.policy import app as policy_app
 from guardrails.cli.sends import sends
+from guardrails.cli.subject import app as subject_app
+from guardrails.cli.switch import app as switch_app
 from guardrails.cli.watch import watch
 
 app: typer.Typer = typer.Typer(
@@ -34,6 +37,9 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(limits_app, name="limits")
 app.add_typer(models_app, name="models")
 app.add_typer(policy_app, name="policy")
+app.add_typer(switch_app, name="switch")
+app.add_typer(subject_app, name="subject")
+app.command("new-control")(new_control)
 app.command()(demo)
 app.command()(doctor)
 app.command()(mask)

@@ -20,12 +20,12 @@ DIFFERENT = 1  # examples failed, or something is looser
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Say what is wrong with a policy, one problem a line, and end with exit code 2."""
-    from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
+    """Say what is wrong, with a policy one problem a line, and end with exit code 2."""
+    from guardrails.errors import GuardrailsError  # noqa: PLC0415 - `--help` does not need it
 
     try:
         yield
-    except ConfigError as error:
+    except GuardrailsError as error:
         problem = str(error)
     else:
         return

@@ -21,7 +21,7 @@ from guardrails.core.control import Control
 from guardrails.core.stack import Monitored
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys
-from guardrails.keys.master import key_from_text
+from guardrails.keys.several import keys_of
 from guardrails.pii import MaskPII
 from guardrails.pii.operators import Block, Keep, OperatorLike, Partial, Redact, Replace
 from guardrails.pii.operators_keyed import Encrypt, Hash
@@ -95,7 +95,7 @@ class Controls:
         named, folder = settings.master, self._folder
 
         def make() -> Keys:
-            return Keys(lambda: [key_from_text(one.reveal(folder)) for one in named])
+            return Keys(lambda: [key for one in named for key in keys_of(one.reveal(folder))])
 
         return self._once(("keys", fingerprint(settings)), make)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from guardrails.core.edition import Edition, Source, Turn
 from guardrails.core.guard import Guard, exchange_all
-from guardrails.core.stack import Stack
+from guardrails.core.stack import Monitored, Stack
 from guardrails.errors import ConfigError, GuardrailsError
 from guardrails.policy.controls import Controls, fingerprint
 from guardrails.policy.examples import Failure, failures
@@ -29,11 +29,13 @@ from guardrails.policy.problems import PolicyError, Problem, nearest
 from guardrails.policy.stacks import ByMessage, Stacks, all_made
 from guardrails.policy.switches.making import switchboard_for
 from guardrails.policy.version import Version, read_version
+from guardrails.policy.watching import Watch, reload_on_sighup
 
 if TYPE_CHECKING:
     from guardrails.audit import AuditLog
     from guardrails.pii.vault.vault import Vault
     from guardrails.policy.switches.board import Switchboard
+    from guardrails.ratelimit import Suppression
 
 _log: Final = logging.getLogger("guardrails.policy")
 
@@ -59,6 +61,7 @@ class Policy:
         self._open: set[int] = set()
         self._opened: list[object] = []
         self._lock = threading.RLock()
+        self._watch: Watch | None = None
         self._stacks = self._prepared(read_version(self._said_path), None)
         if not self._stacks.version.file.examples:
             _log.warning("the policy %s has no examples: nothing says that it does what it should", self._said_path)
@@ -140,6 +143,13 @@ class Policy:
         return self.version.controls.vault()
 
     @property
+    def suppression(self) -> Suppression | None:
+        """The platform's list of people who have opted out, to add to it and to hear stop words."""
+        settings = self.version.platform.suppression
+        made = None if settings is None else self.version.controls.suppression(settings)
+        return made.control if isinstance(made, Monitored) else made  # type: ignore[return-value]  # it is what was made
+
+    @property
     def audit(self) -> AuditLog | None:
         """The audit log of the policy."""
         return self.version.controls.audit()
@@ -186,7 +196,11 @@ class Policy:
         return stacks
 
     def _switched(self, on: Mapping[str, str]) -> None:
-        self._record("switches", {"on": len(on), **{id_[:8]: what for id_, what in list(on.items())[:8]}})
+        facts = {"on": len(on), **dict(list(on.items())[:8])}
+        # A send may be who noticed: it does not wait for the disk.
+        threading.Thread(
+            target=self._record, args=("switches", facts), name="guardrails-policy-record", daemon=True
+        ).start()
 
     def _put_in_force(self, stacks: Stacks) -> None:
         before = self._stacks
@@ -212,7 +226,9 @@ class Policy:
         stacks.version.controls.forget_before()
         if before.switchboard is not None and before.switchboard is not stacks.switchboard:
             before.switchboard.close()
-        self._record("policy", {"digest": stacks.version.digest, "before": before.version.digest})
+        self._record(
+            "policy", {"digest": _hex(stacks.version.digest), "before": _hex(before.version.digest), "why": "reload"}
+        )
         _Retired(self, before, stacks)
 
     def _open_all(self, controls: Controls) -> list[object]:
@@ -230,10 +246,32 @@ class Policy:
         return opened
 
     def _record(self, change: str, facts: Mapping[str, str | int]) -> None:
-        audit = self.audit
-        configured = getattr(audit, "configured", None)
-        if configured is not None and self._open:
-            configured(change, facts)
+        """Put a change on record. It has happened: that it could not be recorded is said in the log."""
+        note = getattr(self.audit, "note_config", None)
+        if note is None or not self._open:
+            return
+        try:
+            note(change, **facts)
+        except GuardrailsError as error:
+            _log.error("the change %s could not be recorded: %s", change, error)
+
+    def watch(self) -> None:
+        """
+        Reload by itself when the file changes, from now on.
+
+        Raises:
+            ConfigError: The extra `watch` is not installed.
+        """
+        with self._lock:
+            if self._watch is None:
+                self._watch = Watch(self)
+
+    def stop_watching(self) -> None:
+        """Reload no more by itself."""
+        with self._lock:
+            watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop()
 
     # -- life ------------------------------------------------------------------------------------------------------------
 
@@ -243,7 +281,10 @@ class Policy:
             self._open_all(self.version.controls)
             if self.switchboard is not None:
                 self.switchboard.open()
+            first = not self._open
             self._open.add(id(guard))
+            if first:
+                self._record("policy", {"digest": _hex(self.digest), "why": "start"})
 
     def closed_by(self, guard: Guard) -> None:
         """A guard will send no more; with the last one everything is closed."""
@@ -341,6 +382,11 @@ def _closed(control: object) -> None:
         _log.error("closing %s failed with %s", type(control).__name__, type(error).__name__)
 
 
+def _hex(digest: str) -> str:
+    """A digest as short as the facts of a record have to be."""
+    return digest.removeprefix("sha256:")
+
+
 def _told(failure: Failure) -> Problem:
     return Problem(failure.place, failure.name, failure.text)
 
@@ -366,6 +412,8 @@ def from_policy(
     channel: str | None = None,
     tenant: str | None = None,
     direction: str = "outbound",
+    watch: bool = False,
+    on_sighup: bool = False,
 ) -> Guard:
     """
     A guard made from a policy file.
@@ -376,8 +424,16 @@ def from_policy(
         channel: Of its messages, where a decoration does not say another.
         tenant: The only tenant that it is for. Without it, each message's own tenant decides.
         direction: As for `Guard`.
+        watch: Reload when the file changes; needs the extra `watch`.
+        on_sighup: Reload when the process gets SIGHUP.
 
     Raises:
         ConfigError: Something is wrong with the policy (every problem, with file, line and column), or there is no such team.
     """
-    return Policy.at(path).guard(team=team, channel=channel, tenant=tenant, direction=direction)
+    policy = Policy.at(path)
+    guard = policy.guard(team=team, channel=channel, tenant=tenant, direction=direction)
+    if watch:
+        policy.watch()
+    if on_sighup:
+        reload_on_sighup(policy)
+    return guard

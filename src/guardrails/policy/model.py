@@ -30,7 +30,9 @@ _MODE_SAYS = '"enforce", or "monitor": the control only watches, and the record 
 class Keys(Settings):
     """The master key. Left out: `GUARDRAILS_KEY`, or the key file of this machine."""
 
-    master: list[Secret] | None = says("`${NAME}` or `{file: PATH}`, newest first while keys rotate", required=True)
+    master: list[Secret] | None = says(
+        "`${NAME}` or `{file: PATH}`, newest first; a file may hold several, one a line", required=True
+    )
 
 
 class Signing(Settings):

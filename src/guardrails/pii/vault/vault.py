@@ -220,6 +220,36 @@ class Vault:
             gone += self._removed(group)
         return gone
 
+    def values(self, subject: str, *, tenant: str | None = None) -> list[tuple[str, str]]:
+        """
+        All that is kept of a subject, for who asks for their own data: entity and value of each token.
+
+        Raises:
+            Unavailable: The store failed.
+            ControlError: A row was altered.
+        """
+        _check_words(subject=subject, tenant=tenant)
+        scope = self.scope(f"subject:{subject}", tenant, make=False, dry=True)
+        found: list[tuple[str, str]] = []
+        problem: str | None = None
+        if scope is None:
+            return found
+        for code in self._store.keys(scope.group, now=self._now()):
+            row = None if code == _KEY or code.startswith((_OWNS, _LINKED)) else self.row(scope.group, code)
+            if row is None:
+                continue
+            try:
+                value = scope.opened(code, row)
+            except SpeakableError as error:
+                problem = str(error)
+                break
+            if value is not None:
+                found.append((value.entity, value.text))
+        if problem is not None:
+            del found
+            raise ControlError(f"{problem}; nothing was read")
+        return found
+
     def destroy(self, tenant: str | None) -> int:
         """Delete everything of a tenant. Returns the number of rows."""
         _check_words(tenant=tenant)
