@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query wheel ci clean
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query wheel ci clean fault bench-audit
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +22,7 @@ ROUNDS ?= 5000
 WORKERS ?= 2
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## build .venv with every extra, the name model and the development tools
 
@@ -90,6 +90,17 @@ differential: $(STAMP) ## compare findings of all recognizers with Presidio's on
 
 fuzz: $(STAMP) ## thousands of sends through controls that misbehave (SEED=n ROUNDS=n): what was promised holds
 	$(BIN)/python -W ignore -m tests.core.mischief $(SEED) $(ROUNDS)
+
+KILLS ?= 250
+fault: $(STAMP) ## kill -9 a thousand times, and tamper with an anchored log a hundred thousand times (KILLS=n each, TAMPERINGS=n)
+	@folder="$$(mktemp -d)"; trap 'rm -rf "$$folder"' EXIT; \
+	for durability in fsync os; do for threads in 1 8; do \
+	    $(BIN)/python -W ignore -m tests.audit.killing $(KILLS) $$threads $$durability "$$folder/$$durability-$$threads" 2>/dev/null; \
+	done; done
+	@$(BIN)/python -m tests.audit.tampering $(or $(TAMPERINGS),100000) 0 2>/dev/null
+
+bench-audit: $(STAMP) ## measure records, acknowledgements, checkpoints and verification of the audit log
+	$(BIN)/python -m bench.audit
 
 wheel: $(STAMP) ## build the wheel and run the tests against it in a clean venv
 	$(BIN)/python tests/packaging/against_wheel.py
