@@ -100,7 +100,8 @@ fault: $(STAMP) ## kill -9 a thousand times, and tamper with an anchored log a h
 	@$(BIN)/python -m tests.audit.tampering $(or $(TAMPERINGS),100000) 0 2>/dev/null
 
 bench-audit: $(STAMP) ## measure records, acknowledgements, checkpoints and verification of the audit log
-	$(BIN)/python -m bench.audit
+	$(BIN)/python bench/run.py audit
+	$(BIN)/python -m bench.verification
 
 wheel: $(STAMP) ## build the wheel and run the tests against it in a clean venv
 	$(BIN)/python tests/packaging/against_wheel.py

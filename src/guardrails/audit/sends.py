@@ -1,8 +1,8 @@
 """
 What the streams together say about each send, in memory that does not grow with the log.
 
-A send whose outcome follows in its own stream, which is nearly every one, is one number of eight bytes; of many, the numbers
-lie in files until they are compared. What remains open is kept whole: the sends of processes that died.
+A send whose outcome follows in its own stream, which is nearly every one, is its id; of many, only numbers of eight bytes are
+kept, in files until they are compared. What remains open is kept whole: the sends of processes that died.
 """
 
 from __future__ import annotations
@@ -54,36 +54,41 @@ class Sends:
     loose: list[Loose] = field(default_factory=list)
     refused: dict[bytes, Place] = field(default_factory=dict)
     results: Counter[str] = field(default_factory=Counter)
-    settled: array[int] = field(default_factory=lambda: array("Q"))
+    settled: list[bytes] = field(default_factory=list)  # ids whose two halves have been seen, in their order
     intents: int = 0
     decisions: int = 0
     omitted: int = 0
 
-    def settle(self, send: bytes) -> None:
-        """Both halves of *send* have been seen, in their order."""
-        self.settled.append(int(send, 16) % PRIME)
-
     def trim(self) -> None:
-        """Hold no more than so many numbers; called now and then."""
+        """Hold no more than so many ids; called now and then."""
         if len(self.settled) >= _HELD and self.spill is not None:
             self.flush(self.spill)
 
     def flush(self, spill: Path) -> None:
         """Write numbers to files, by their last bits."""
         parts = [array("Q") for _ in range(_PARTS)]
-        for number in self.settled:
+        for send in self.settled:
+            number = number_of(send)
             parts[number % _PARTS].append(number)
         for index, part in enumerate(parts):
             with (spill / f"{self.name}-{index:02}").open("ab") as file:
                 part.tofile(file)
-        self.settled = array("Q")
+        self.settled.clear()
+
+
+def number_of(send: bytes | str) -> int:
+    """What stands for a send: its id, as far as it fits into eight bytes."""
+    return int(send, 16) % PRIME
 
 
 def repeated(all_sends: Iterable[Sends], spill: Path | None) -> set[int]:
     """The numbers of sends that were settled more than once."""
     every = list(all_sends)
     if spill is None or not any(spill.iterdir()):
-        return _twice(number for sends in every for number in sends.settled)
+        count = sum(len(sends.settled) for sends in every)
+        if len(set().union(*(sends.settled for sends in every))) == count:  # nearly always
+            return set()
+        return _twice(number_of(send) for sends in every for send in sends.settled)
     for sends in every:
         sends.flush(spill)
     found: set[int] = set()

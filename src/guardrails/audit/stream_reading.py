@@ -22,11 +22,12 @@ from guardrails.audit.finding import Finding
 from guardrails.audit.folder import stream_of
 from guardrails.audit.matching import Matching
 from guardrails.audit.reading import LINE_BYTES, Malformed, opened
-from guardrails.audit.sends import MOST_LOOSE, PRIME, Loose, Place, Sends
+from guardrails.audit.sends import MOST_LOOSE, Loose, Place, Sends
 from guardrails.audit.stages import FIRST_PREV
+from guardrails.core.control import RESULTS
 
 _KEPT: Final = 1_000  # findings of one file
-_BLOCK_BYTES: Final = 1_048_576
+_BLOCK_BYTES: Final = 65_536  # what stays in a processor's cache while it is looked at
 _REFUSED: Final = 10_000  # refusals of one stream whose sends are remembered
 _FEW_SECONDS: Final = 10.0
 _OUTCOMES: Final = frozenset((b"d", b"e"))  # the first letter of an outcome's first field
@@ -101,7 +102,7 @@ class _Reading:
         self.checkpoint_seconds = 0
         self.signed_at = 0.0
         self.last_ts = ""
-        self.results: Counter[bytes] = Counter()
+        self.results: dict[bytes, int] = dict.fromkeys(map(str.encode, RESULTS), 0)
 
     def find(self, verdict: str, code: str, what: str, *, line: int | None = None) -> None:
         result = self.result
@@ -204,7 +205,7 @@ class _Reading:
         sends = self.result.sends
         self.results[record["result"].encode()] += 1
         if sends.waiting.pop(send, None) is not None:
-            sends.settle(send)
+            sends.settled.append(send)
         elif len(sends.loose) < MOST_LOOSE:
             sends.loose.append(Loose(record["send_id"], record["result"], record["event_id"], self._place()))
         else:
@@ -286,7 +287,7 @@ class _Reading:
         return "closed" if self.closed else "unclosed"
 
     def _blocks(self, source: IO[bytes]) -> Iterator[list[bytes]]:
-        """Complete lines without their newlines, about a megabyte at a time, whatever their length."""
+        """Complete lines without their newlines, block by block, whatever their length."""
         rest = b""
         while block := source.read(_BLOCK_BYTES):
             if len(rest) > LINE_BYTES:  # what can be no line is not kept: only its last bytes, to see where it ends
@@ -302,7 +303,7 @@ class _Reading:
 
     def _end(self) -> None:
         result, anchors = self.result, self.anchors
-        result.sends.results = Counter({name.decode(): count for name, count in self.results.items()})
+        result.sends.results = Counter({name.decode(): count for name, count in self.results.items() if count})
         for claim in self.claims:
             if claim.records > self.number and result.state != "unreadable":
                 what = f"{claim.records} records were accepted, says stream {claim.by}, and only {self.number} are here"
@@ -340,7 +341,7 @@ class _Reading:
                         said, result, send, numbered, named = match.groups()
                         if said == prev and named == stream and int(numbered) == seq and waiting.pop(send, 0):
                             results[result] += 1
-                            settled(int(send, 16) % PRIME)
+                            settled(send)
                             number += 1
                             seq += 1
                             prev = hashed(line).hexdigest().encode()

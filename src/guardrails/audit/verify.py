@@ -37,7 +37,7 @@ from guardrails.audit.note import Trust
 from guardrails.audit.notes import can_be_rewritten, read_notes
 from guardrails.audit.reading import Malformed, files, lines, parse
 from guardrails.audit.report import Report, StreamReport, unusable
-from guardrails.audit.sends import PRIME, Loose, repeated
+from guardrails.audit.sends import Loose, number_of, repeated
 from guardrails.audit.stream_reading import Claim, FileResult, Tombstone, read_file
 from guardrails.errors import ConfigError
 
@@ -186,7 +186,7 @@ def _records_of(wanted: set[str], twice: set[int], paths: Iterable[Path]) -> lis
                 if match is not None:
                     send = match[2].decode()
                     stage = "intent" if b'"stage":"intent"' in line else "outcome" if b'"stage":"outcome"' in line else ""
-                    if stage and (send in wanted or int(send, 16) % PRIME in twice):
+                    if stage and (send in wanted or number_of(send) in twice):
                         found.append(_Seen(path.name, number, stage, match[1].decode(), send))
         except OSError:  # named already
             continue
@@ -216,7 +216,7 @@ def _repeated(twice: set[int], seen: list[_Seen], results: list[FileResult]) -> 
     first: set[tuple[str, str]] = set()
     found = []
     for one in seen:
-        if int(one.send, 16) % PRIME in twice:
+        if number_of(one.send) in twice:
             if (one.send, one.stage) in first:
                 what = f"a second {one.stage}"
                 found.append(_about_send(f"second-{one.stage}", what, one.send, by_file[one.file], one.line))
