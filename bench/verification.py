@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bench.measure import headline, packages
+from bench.measure import packages
 from guardrails import Guard, Unavailable
 from guardrails.audit import AuditLog, DirectoryAnchor, Ed25519Signer, JsonlDirectory, verifier_key, verify_directory
 from guardrails.audit.entry import DECISION, FLUSH, Entry
@@ -85,7 +85,7 @@ def verification(folder: Path, signer: Ed25519Signer) -> None:
     plain = [rate(folder, anchored=False) for _ in range(3)]
     signed = [rate(folder, anchored=True) for _ in range(3)]
     best = max(one for one, _ in plain)
-    headline(f"Verifying one stream of {RECORDS:,} records, {plain[0][1]:.0f} bytes each, one core")
+    print(f"\nVerifying one stream of {RECORDS:,} records, {plain[0][1]:.0f} bytes each, one core")
     print(
         f"  without an anchor   {statistics.median(one for one, _ in plain):>10,.0f} records/s  (best {best:,.0f}; goal {GOAL:,})"
     )
@@ -111,10 +111,9 @@ def signing(signer: Ed25519Signer) -> None:
     for number in range(500):
         signed_checkpoint("a" * 32, number, b"r" * 32, signer)
     note = (time.process_time() - begun) / 500
-    headline("Signing, microseconds of processor time")
-    print(
-        f"  a leaf of the tree {leaf * 1e6:6.2f}   a note {note * 1e6:6.1f}   a record, at 1,000 a checkpoint {(leaf + note / 1_000) * 1e6:6.2f}"
-    )
+    print("\nSigning, microseconds of processor time")
+    print(f"  a leaf of the tree {leaf * 1e6:6.2f}   a note {note * 1e6:6.1f}")
+    print(f"  a record, with a checkpoint every 1,000 {(leaf + note / 1_000) * 1e6:6.2f}")
 
 
 class Stalling(JsonlDirectory):
@@ -163,8 +162,8 @@ async def during_a_stall(folder: Path, deadline_seconds: float) -> None:
     took.sort()
     p50, p99 = (took[int(len(took) * part)] for part in (0.5, 0.99))
     print(
-        f"  deadline {deadline_seconds:3.1f} s: p50 {p50 * 1e3:6.2f} ms   p99 {p99 * 1e3:7.2f} ms   longest {took[-1] * 1e3:7.0f} ms"
-        f"   {len(took):,} sends, {refused:,} refused"
+        f"  deadline {deadline_seconds:3.1f} s: p50 {p50 * 1e3:6.2f} ms   p99 {p99 * 1e3:7.2f} ms"
+        f"   longest {took[-1] * 1e3:7.0f} ms   {len(took):,} sends, {refused:,} refused"
     )
 
 
@@ -180,7 +179,7 @@ def main() -> None:
         signer = Ed25519Signer(folder / "key.pem", name="audit.example.com")
         (folder / "trust").write_text(verifier_key(signer) + "\n")
         signing(signer)
-        headline(f"A disk that stalls for {STALL_SECONDS:.0f} s, {TASKS} tasks that send")
+        print(f"\nA disk that stalls for {STALL_SECONDS:.0f} s, {TASKS} tasks that send")
         for seconds in (0.5, 5.0):
             asyncio.run(during_a_stall(folder, seconds))  # noqa: TID251 - a script owns its loop
         verification(folder, signer)
