@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ SENT = Outcome("sent", duration_seconds=0.1)
 NUMBERS = itertools.count()  # no send twice in one log
 ROOM = 16_384  # bytes
 TASKS = 16
+THREADS = 8
 SENDS = 4_000  # per round
 OS_BUDGET_US = 8.0  # intent and outcome together
 BATCHED_BUDGET_US, BATCHED_GOAL_US = 1e6 / 80_000, 1e6 / 100_000  # DESIGN 13, row 8
@@ -58,6 +60,8 @@ class Passage:
     """A call as far as the log uses it."""
 
     dry_run = False
+    canary = None
+    is_masked = False
 
     def __init__(self) -> None:
         self.steps: list[Any] = []
@@ -121,7 +125,7 @@ def batched(log: AuditLog, records: int) -> Subject:
     def measure() -> float:
         begun = time.perf_counter()
         for sealed in itertools.islice(messages, records // 2):
-            intent = log._intent(passage, sealed)  # type: ignore[arg-type]  # noqa: SLF001 - the log's own record
+            intent = log._intent(passage, sealed, writer)  # type: ignore[arg-type]  # noqa: SLF001 - the log's own record
             writer.put(Entry(DECISION, intent.members))
             writer.put(Entry(DECISION, outcome(writer.event_ids(), sealed.send_id, SENT, ROOM)))
         last = Entry(FLUSH, {})
@@ -147,6 +151,27 @@ def acknowledged(log: AuditLog, sends: int, tasks: int, loop: asyncio.AbstractEv
         return (time.perf_counter() - begun) / (sends // tasks * tasks)
 
     return lambda: loop.run_until_complete(measure())
+
+
+def threaded(log: AuditLog, sends: int, threads: int) -> Subject:
+    """Seconds per durable intent, with so many threads that wait for theirs."""
+    ports = Ports(awaits=False)
+
+    def work(messages: list[Sealed]) -> None:
+        for sealed in messages:
+            run(one_send(log, sealed, ports))
+
+    def measure() -> float:
+        messages = list(itertools.islice(sealed_messages(), sends // threads * threads))
+        workers = [threading.Thread(target=work, args=(messages[number::threads],)) for number in range(threads)]
+        begun = time.perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return (time.perf_counter() - begun) / len(messages)
+
+    return measure
 
 
 def bare_structlog(file: BinaryIO, records: int) -> Subject:
@@ -205,6 +230,7 @@ def show(work: Effort, home: Path, loop: asyncio.AbstractEventLoop) -> None:
             "durable ack, 1 task",
             f"durable ack, {TASKS} tasks",
             "durable ack, 256 tasks",
+            f"durable ack, {THREADS} threads",
         )
         subjects: list[Subject] = [
             bare_structlog(file, sends),
@@ -215,6 +241,7 @@ def show(work: Effort, home: Path, loop: asyncio.AbstractEventLoop) -> None:
             acknowledged(durable, max(10, sends // 10), 1, loop),
             acknowledged(durable, sends, TASKS, loop),
             acknowledged(durable, max(512, sends), 256, loop),
+            threaded(durable, max(80, sends // 4), THREADS),
         ]
         found = interleaved(dict(zip(names, subjects, strict=True)), work.rounds)
     inlined.close()
