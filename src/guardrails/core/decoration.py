@@ -13,6 +13,7 @@ from guardrails.core.caps import Caps
 from guardrails.core.edition import Edition, Turn, Versioned
 from guardrails.core.health import Pulse
 from guardrails.core.plan import Plan
+from guardrails.core.profiles import NOTHING, PROFILES
 from guardrails.core.roles import CONVENTIONAL, Convention, Roles, roles_of, signature_of
 from guardrails.core.shapes import shape_of
 from guardrails.core.stack import Stack
@@ -117,7 +118,7 @@ def _plan(
         binding = _custom(options, caps=caps)
     else:
         signature = signature_of(send)
-        roles = roles_of(send, signature, _role_options(options))
+        roles = roles_of(send, signature, _role_options(options), PROFILES.get(channel, NOTHING))
         for kind in kinds:
             needed = dict(kind.required()).get("recipient")
             if needed is not None and not roles.recipient:

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
 
 from guardrails.core.message import Conversation, Recipient, Tenant, Text
+from guardrails.core.profiles import NOTHING, Profile
 from guardrails.core.selectors import Selector, parse_selector
 from guardrails.errors import ConfigError
 
@@ -70,7 +71,12 @@ def signature_of(send: Callable[..., Any]) -> inspect.Signature:
     raise ConfigError(f"{name} has no readable signature; wrap it with guard.wrap(send, bind=...)")
 
 
-def roles_of(send: Callable[..., Any], signature: inspect.Signature, options: Mapping[str, RoleOption]) -> Roles:
+def roles_of(
+    send: Callable[..., Any],
+    signature: inspect.Signature,
+    options: Mapping[str, RoleOption],
+    profile: Profile = NOTHING,
+) -> Roles:
     """
     Decide all roles, at decoration.
 
@@ -78,6 +84,7 @@ def roles_of(send: Callable[..., Any], signature: inspect.Signature, options: Ma
         send: The function, for its annotations.
         signature: Its signature.
         options: Role to what the user wrote: a selector, several, None, or `CONVENTIONAL`.
+        profile: What the channel adds to the conventions.
 
     Raises:
         ConfigError: A role is ambiguous, a selector is wrong, or a parameter is left to guess.
@@ -92,11 +99,14 @@ def roles_of(send: Callable[..., Any], signature: inspect.Signature, options: Ma
         elif marked[role]:
             chosen[role] = tuple(parse_selector(name) for name in marked[role])
         else:
-            chosen[role] = _conventional(role, parameters, taken={s.root for s in chosen.get("text", ())})
+            chosen[role] = _conventional(role, parameters, profile, taken={s.root for s in chosen.get("text", ())})
     guessed = options.get("text", CONVENTIONAL) is CONVENTIONAL and not marked["text"]
     if guessed:
         _check_bare(
-            chosen, parameters, settled=[role for role in NAMES if options.get(role, CONVENTIONAL) is not CONVENTIONAL]
+            chosen,
+            parameters,
+            profile,
+            settled=[role for role in NAMES if options.get(role, CONVENTIONAL) is not CONVENTIONAL],
         )
     if not chosen["text"]:
         _cannot_guess(parameters, "names no text")
@@ -106,7 +116,7 @@ def roles_of(send: Callable[..., Any], signature: inspect.Signature, options: Ma
         message_key=_explicit("message_key", options.get("message_key"), parameters),
         sender=_explicit("sender", sender, parameters)
         if sender is not CONVENTIONAL
-        else tuple(parse_selector(name) for name in SENDER_NAMES if name in parameters)[:1],
+        else tuple(parse_selector(name) for name in (*SENDER_NAMES, *profile.senders) if name in parameters),
     )
 
 
@@ -130,7 +140,9 @@ def _explicit(role: str, option: RoleOption, parameters: Mapping[str, inspect.Pa
     return selectors
 
 
-def _conventional(role: str, parameters: Mapping[str, inspect.Parameter], *, taken: set[str]) -> tuple[Selector, ...]:
+def _conventional(
+    role: str, parameters: Mapping[str, inspect.Parameter], profile: Profile, *, taken: set[str]
+) -> tuple[Selector, ...]:
     found = [name for name in NAMES[role] if name in parameters and name not in taken]
     if len(found) > 1:
         raise ConfigError(
@@ -138,13 +150,23 @@ def _conventional(role: str, parameters: Mapping[str, inspect.Parameter], *, tak
             if role != "text"
             else f"{' and '.join(map(repr, found))} could each be the text; write text=[...] with those that are"
         )
+    more = profile.texts if role == "text" else dict.fromkeys(profile.recipients) if role == "recipient" else {}
+    found += [more[name] or name for name in more if name in parameters and name not in taken and name not in found]
     return tuple(parse_selector(name) for name in found)
 
 
 def _check_bare(
-    chosen: Mapping[str, tuple[Selector, ...]], parameters: Mapping[str, inspect.Parameter], *, settled: Sequence[str]
+    chosen: Mapping[str, tuple[Selector, ...]],
+    parameters: Mapping[str, inspect.Parameter],
+    profile: Profile,
+    *,
+    settled: Sequence[str],
 ) -> None:
-    known = KNOWN_NAMES | {selector.root for selectors in chosen.values() for selector in selectors}
+    known = (
+        KNOWN_NAMES
+        | {*profile.senders, *profile.others}
+        | {selector.root for selectors in chosen.values() for selector in selectors}
+    )
     # A role that was named leaves its other conventional names over: they are no text either.
     known |= {name for role in settled for name in NAMES[role]}
     unknown = [

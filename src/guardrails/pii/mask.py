@@ -12,6 +12,7 @@ from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError, Unavailable
 from guardrails.pii.budget import Budget, check_budget
+from guardrails.pii.channels import grown_sms, in_time_for_speech
 from guardrails.pii.choice import detector
 from guardrails.pii.detector import WARM_UP, Detector, on_time
 from guardrails.pii.disguise import disguises
@@ -164,6 +165,10 @@ class MaskPII:
             allow=self._allow,
             shortest=SHORTEST_WITH_NAMES if self._detector.has_names else 0,
         )
+        # Speech is looked at word by word, with patterns only: a listener does not wait for the end of a sentence.
+        self._of_speech = self._examiner.by_words(
+            in_time_for_speech(look if analyzer is not None else disguises(again, again))
+        )
         self._of_ids = self._examiner
         if self._detector.has_names:
             self._of_ids = Examiner(
@@ -287,6 +292,8 @@ class MaskPII:
             budget.close()
             if budget.exceeded:
                 call.note("allow", detail={"budget_ms": f"{self._budget_ms:g}", "degraded": self._over_budget})
+        if (grown := grown_sms(call.message, masked.message)) is not None:
+            call.note("allow", detail=grown)
         reply = await forward(masked)
         return await call.masked_reply(reply, masker, io)
 
@@ -299,6 +306,7 @@ class MaskPII:
         """The mask for *message*: this control, unless something is its own."""
         operators = self._scoped.of(message.channel, message.direction)
         examiner = self._examiner if budget is None else self._examiner.within(budget)
+        of_streams = self._of_speech if message.channel == "voice" else None
         vault = self._vault
         if vault is not None:
             return bound_to(
@@ -313,13 +321,15 @@ class MaskPII:
                 inline_characters=0 if vault.blocks else self.inline_characters,
                 lets_pass=partial(self._lets_pass, operators),
                 learn=self._learn,
+                of_streams=of_streams,
             )
-        if operators is self._operators and examiner is self._examiner:
+        if operators is self._operators and examiner is self._examiner and of_streams is None:
             return self
-        return ScopedMask(examiner, operators, self._failed, self.inline_characters, partial(self._lets_pass, operators))
+        lets_pass = partial(self._lets_pass, operators)
+        return ScopedMask(examiner, operators, self._failed, self.inline_characters, lets_pass, of_streams)
 
     def _lets_pass(self, operators: Mapping[str, Operator], entity: str, value: str) -> bool:
-        if entity in self._left_out or (entity, value) in self._allowed:
+        if entity in self._left_out or (entity, value) in self._allowed or (0, len(value)) in self._allow.places(value):
             return True
         return isinstance(operators.get(entity), Keep)
 

@@ -102,6 +102,7 @@ class ScopedMask:
         failed: Makes the error that is raised when a masking raised.
         inline_characters: Longer texts of async sends are masked in a worker thread.
         lets_pass: Whether a value may go out as it is.
+        of_streams: Detects in streams, where that is another.
     """
 
     examiner: Examiner
@@ -109,6 +110,7 @@ class ScopedMask:
     failed: Callable[[Exception], GuardrailsError]
     inline_characters: int
     lets_pass: Callable[[str, str], bool]
+    of_streams: Examiner | None = None
 
     @property
     def sealing(self) -> ScopedMask:
@@ -138,7 +140,10 @@ class ScopedMask:
 
     def filter(self) -> MaskFilter:
         """A fresh filter that masks a stream."""
-        return MaskFilter(self._masking, self.failed)
+        return MaskFilter(self._streaming, self.failed)
 
     def _masking(self) -> Masking:
         return Masking(self.examiner, self.operators)
+
+    def _streaming(self) -> Masking:
+        return Masking(self.of_streams or self.examiner, self.operators)

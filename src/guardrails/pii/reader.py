@@ -16,6 +16,7 @@ from guardrails.pii.budget import Budget
 from guardrails.pii.lists import Allowed
 from guardrails.pii.spans import Piece, Span, View, speaks, tokens, union, within
 from guardrails.pii.windows import STRIDE, WINDOW, Cutter, Window
+from guardrails.pii.words import Words
 
 _SPACE: Final = re.compile(r"\s")
 MOST_LOOKS: Final = 8
@@ -37,7 +38,7 @@ class Examiner:
         shortest: Least length of a segment, in characters.
     """
 
-    __slots__ = ("_again", "_allow", "_atoms", "_entities", "_spans", "looks_again", "shortest")
+    __slots__ = ("_again", "_allow", "_atoms", "_by_words", "_entities", "_spans", "looks_again", "shortest")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Examiner:
         self._atoms: Callable[[str], list[Span]] | None = None
         self._entities = entities
         self._allow = allow
+        self._by_words = False
         self.looks_again: bool = looks_again
         self.shortest: int = shortest
 
@@ -79,8 +81,18 @@ class Examiner:
             allow=self._allow,
             shortest=self.shortest,
         )
-        twin._atoms = atoms
+        twin._atoms, twin._by_words = atoms, self._by_words
         return twin
+
+    def by_words(self, look: Callable[[str], list[Span]]) -> Examiner:
+        """One that reads word by word, and finds what *look* finds."""
+        twin = self.beside()
+        twin._atoms, twin._spans, twin._by_words = self._atoms, look, True  # noqa: SLF001 - same class
+        return twin
+
+    def cutter(self) -> Cutter | Words:
+        """What cuts a text for this one."""
+        return Words() if self._by_words else Cutter(self.shortest)
 
     def within(self, budget: Budget) -> Examiner:
         """One that looks with patterns only, or refuses, once *budget* is over."""
@@ -147,7 +159,7 @@ class Reader:
 
     def start_over(self) -> None:
         """Forget the text; the next chunk begins another."""
-        self._cutter = Cutter(self._examiner.shortest)
+        self._cutter = self._examiner.cutter()
         self._recent: list[Span] = []  # settled, and still in sight of the segment's next window
         self._pending: Span | None = None  # reaches beyond what its window owns
         self._open = False  # and perhaps beyond what its window shows

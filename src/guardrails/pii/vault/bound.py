@@ -110,6 +110,7 @@ class BoundMask:
         restore_into: Where else than in texts values come back: of `RESTORABLE`.
         inline_characters: Longer texts of async sends are masked in a worker thread.
         lets_pass: Whether a value may go out as it is.
+        of_streams: Detects in streams, where that is another.
         lesson: What the message says about its sender, where that is to be learned.
         escapes: Whether tokens in the text are text that somebody typed.
     """
@@ -122,6 +123,7 @@ class BoundMask:
     restore_into: Collection[str]
     inline_characters: int
     lets_pass: Callable[[str, str], bool]
+    of_streams: Examiner | None = None
     lesson: Lesson | None = None
     escapes: bool = True
 
@@ -153,7 +155,7 @@ class BoundMask:
 
     def filter(self) -> MaskFilter:
         """A fresh filter that masks a stream."""
-        return MaskFilter(self._masking, self.failed)
+        return MaskFilter(lambda: self._masking(streamed=True), self.failed)
 
     def restore(self, text: str, way: Sequence[object] = (), /) -> str:
         """
@@ -179,7 +181,8 @@ class BoundMask:
         """A fresh filter that restores a stream."""
         return RestoreFilter(Restorer(self.session, links="links" in self.restore_into), self.failed)
 
-    def _masking(self) -> Masking:
+    def _masking(self, *, streamed: bool = False) -> Masking:
+        examiner = self.of_streams if streamed and self.of_streams is not None else self.examiner
         address = Address()
         learns = None if self.lesson is None else self.lesson.hear
         operators: dict[str, Operator] = {
@@ -188,8 +191,8 @@ class BoundMask:
         }
         operators[TOKEN] = _InScope(Pseudonym(), self.session, address, None)
         if self.escapes:
-            return Masking(self.examiner.beside(also=self.session.spans), operators, address.read)
-        return Masking(self.examiner.beside(atoms=self.session.spans), operators, address.read)
+            return Masking(examiner.beside(also=self.session.spans), operators, address.read)
+        return Masking(examiner.beside(atoms=self.session.spans), operators, address.read)
 
 
 @final
@@ -237,6 +240,7 @@ def bound_to(
     inline_characters: int,
     lets_pass: Callable[[str, str], bool],
     learn: Collection[str] = (),
+    of_streams: Examiner | None = None,
 ) -> BoundMask:
     """The mask for *message*; whom it is about is asked of the vault when it matters first."""
     about = vault.about(message)
@@ -260,6 +264,7 @@ def bound_to(
         restore_into=restore_into,
         inline_characters=inline_characters,
         lets_pass=lets_pass,
+        of_streams=of_streams,
         lesson=Lesson(vault, message, learn) if learn and inbound and not dry else None,
     )
 
