@@ -35,7 +35,16 @@ def main(arguments: list[str]) -> None:
         (wheel,) = (work / "dist").glob("*.whl")
         venv.create(work / "venv", with_pip=True)
         python = work / "venv" / "bin" / "python"
-        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[test]", cwd=work)
+        run(
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            f"{wheel}[test,integrations-test]",
+            cwd=work,
+        )
         clean = work / "clean"
         clean.mkdir()
         for entry in (ROOT / name for name in TESTED):

@@ -11,6 +11,9 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -18,7 +21,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from guardrails import MaskPII
 from guardrails.telemetry import MaskingFilter, masking_processor
-from guardrails.telemetry.otel import MaskingSpanExporter
+from guardrails.telemetry.otel import MaskingLogExporter, MaskingSpanExporter
 
 EMAIL, PHONE = "ann@example.com", "+1 212 555 0173"
 MASK = MaskPII(names="off").mask
@@ -123,3 +126,21 @@ def test_g3_spans_are_exported_masked() -> None:
     assert PHONE not in written
     assert done.name == "to <EMAIL_ADDRESS>"
     assert dict(done.attributes or {}) == {"gen_ai.input.messages": "call <PHONE_NUMBER>", "n": 3}
+
+
+def test_g3_log_records_are_exported_masked_and_others_see_them_as_they_were() -> None:
+    in_memory: Any = InMemoryLogRecordExporter
+    memory, plain = in_memory(), in_memory()
+    provider = LoggerProvider()
+    for exporter in (MaskingLogExporter(memory, MASK), plain):
+        provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    body = {"message": f"to {EMAIL}", "parts": [PHONE]}
+    provider.get_logger("shop").emit(LogRecord(body=body, attributes={"to": EMAIL, "n": 3}, severity_text="INFO"))
+    provider.force_flush()
+    provider.shutdown()
+    (masked,) = memory.get_finished_logs()
+    (own,) = plain.get_finished_logs()
+    assert masked.log_record.body == {"message": "to <EMAIL_ADDRESS>", "parts": ["<PHONE_NUMBER>"]}
+    assert dict(masked.log_record.attributes or {}) == {"to": "<EMAIL_ADDRESS>", "n": 3}
+    assert masked.log_record.severity_text == "INFO"
+    assert EMAIL in repr(own.log_record.body)

@@ -33,8 +33,11 @@ class Crash:
         raise ValueError(call.message.text)
 
 
+MASK = MaskPII(names="off")  # one for all: building it takes longer than most sends
+
+
 def masking(*controls: Any) -> Guard:
-    return Guard(*controls, MaskPII(names="off"))
+    return Guard(*controls, MASK)
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -82,7 +85,7 @@ def reply_is_masked(kind: type[Host], mode: str, *_: Any) -> None:
 
 
 def stream_is_masked_however_cut(kind: type[Host], mode: str, *_: Any) -> None:
-    for cut in (1, 3, 16, 1000):
+    for cut in (1, 5, 1000):
         host = kind(masking(), mode, cut=cut)
         try:
             first, *rest = host.send("hello").split("\n")
@@ -192,7 +195,7 @@ def host(kind: type[Host], mode: str) -> bool:
 
 def the_debug_log_is_clean(kind: type[Host], mode: str, _folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    mask = MaskingFilter(MaskPII(names="off").mask)
+    mask = MaskingFilter(MASK.mask)
     if kind.needs_filter:
         caplog.handler.addFilter(mask)
     made = kind(masking(), mode)

@@ -1,0 +1,123 @@
+"""Django's e-mail through its own backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.mime.text import MIMEText
+from typing import Any
+
+import django
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.test.utils import override_settings
+
+from guardrails import Guard, MaskPII, RateLimit, context
+from guardrails.errors import ConfigError, Denied, RateLimited
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+HIDDEN = "<EMAIL_ADDRESS>"
+BACKEND = "guardrails.integrations.django.EmailBackend"
+LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
+
+if not settings.configured:
+    settings.configure(USE_TZ=True)
+    django.setup()
+
+
+def mailing(*controls: Any, **options: Any) -> Any:
+    guard = Guard(*controls, MaskPII(names="off"), channel="email")
+    return override_settings(EMAIL_BACKEND=BACKEND, GUARDRAILS_EMAIL={"guard": guard, "inner": LOCMEM, **options})
+
+
+@pytest.fixture(autouse=True)
+def outbox() -> Iterator[list[Any]]:
+    mail.outbox = []
+    yield mail.outbox
+    del mail.outbox
+
+
+def test_g3_every_text_of_an_email_is_masked_and_no_address(outbox: list[Any]) -> None:
+    email = mail.EmailMultiAlternatives(
+        f"For {ANN}\n", f"Write to {ANN}", "Shop <shop@example.com>", [f"Bob <{BOB}>"], bcc=["carol@example.com"]
+    )
+    email.attach_alternative(f'<p title="{ANN}">Write to <b>{ANN}</b></p>', "text/html")
+    email.attach("people.csv", f"name,mail\nAnn,{ANN}\n", "text/csv")
+    email.attach("people.txt", f"Ann,{ANN}\n".encode(), "text/plain")
+    email.attach("a.bin", b"\x00\x01", "application/octet-stream")
+    email.extra_headers = {"X-Note": f"for {ANN}", "Reply-To": BOB}
+    before = (email.subject, email.body, list(email.alternatives), list(email.attachments), dict(email.extra_headers))
+    with mailing():
+        assert email.send() == 1
+    (sent,) = outbox
+    written = sent.message().as_string()
+    assert ANN not in written
+    assert sent.subject.strip() == f"For {HIDDEN}"
+    assert sent.recipients() == [f"Bob <{BOB}>", "carol@example.com"]
+    assert sent.attachments[2][1] == b"\x00\x01"
+    assert sent.extra_headers == {"X-Note": f"for {HIDDEN}", "Reply-To": BOB}
+    after = (email.subject, email.body, list(email.alternatives), list(email.attachments), dict(email.extra_headers))
+    assert before == after
+
+
+def test_g3_html_bodies_are_masked_text_by_text(outbox: list[Any]) -> None:
+    email = mail.EmailMessage("Hi", f"<p>Write &amp; call {ANN}</p>", to=[BOB])
+    email.content_subtype = "html"
+    with mailing():
+        email.send()
+    assert outbox[0].body == "<p>Write &amp; call &lt;EMAIL_ADDRESS&gt;</p>"
+
+
+def test_g1_a_refusal_is_never_silent(outbox: list[Any]) -> None:
+    with mailing(RateLimit("1/hour", per="recipient")):
+        mail.send_mail("Hi", "hello", None, [BOB], fail_silently=True)
+        with pytest.raises(RateLimited):
+            mail.send_mail("Hi", "hello", None, [f"Bob <{BOB}>"], fail_silently=True)
+    assert len(outbox) == 1
+
+
+def test_unwanted_attachments_are_refused_and_text_of_other_kinds_passes(outbox: list[Any]) -> None:
+    email = mail.EmailMessage("Hi", "hello", to=[BOB])
+    email.attach(MIMEText("made elsewhere"))
+    with mailing(attachments="refuse"), pytest.raises(Denied, match="not text"):
+        email.send()
+    other = mail.EmailMessage("Hi", "hello", to=[BOB])
+    other.attach("a.txt", b"\xff\xfe", "text/plain")
+    with mailing(attachments="refuse"), pytest.raises(Denied, match="not text"):
+        other.send()
+    assert outbox == []
+
+
+def test_the_conversation_travels_as_an_opaque_id_only(outbox: list[Any]) -> None:
+    with mailing(carries=True):
+        for conversation in ("c-1", "+12125550173", "12125550173", "about ann"):
+            with context(conversation=conversation):
+                mail.send_mail("Hi", "hello", None, [BOB])
+    assert [one.extra_headers.get("X-Guardrails-Conversation") for one in outbox] == ["c-1", None, None, None]
+
+
+def test_an_email_to_nobody_is_not_sent_and_a_missing_guard_says_so(outbox: list[Any]) -> None:
+    with mailing():
+        assert mail.EmailMessage("Hi", "hello").send() == 0
+    with override_settings(EMAIL_BACKEND=BACKEND), pytest.raises(ConfigError, match="must be a Guard"):
+        mail.send_mail("Hi", "hello", None, [BOB])
+    assert outbox == []
+
+
+class Silent:
+    """A backend that fails silently."""
+
+    def __init__(self, **_options: Any) -> None: ...
+
+    def open(self) -> bool:
+        return True
+
+    def close(self) -> None: ...
+
+    def send_messages(self, _emails: Any) -> int:
+        return 0
+
+
+def test_what_the_inner_backend_did_not_send_is_not_counted() -> None:
+    with mailing(inner=Silent):
+        assert mail.send_mail("Hi", "hello", None, [BOB], fail_silently=True) == 0

@@ -1,0 +1,103 @@
+"""A Telegram bot: markup, media, buttons, and what is no message."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from telegram import (
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputMediaPhoto,
+    InputPollOption,
+    MessageEntity,
+    ReplyParameters,
+)
+from telegram.ext import ExtBot
+
+from guardrails import Guard, MaskPII
+from guardrails.errors import Denied
+from guardrails.integrations.telegram import GuardLimiter
+from tests.conftest import on_asyncio
+from tests.integrations.conformance.chat import Wire
+from tests.integrations.conformance.contract import MASKED, TEXT
+
+HIDDEN = "<EMAIL_ADDRESS>"
+
+
+class Chat:
+    """What a Bot API would answer, and what reached it."""
+
+    answer = "ok"
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def arrived(self, body: str, *_people: str) -> None:
+        self.sent.append(json.loads(body))
+
+    async def hold(self) -> None: ...
+
+
+def called(method: str, **arguments: Any) -> dict[str, Any]:
+    """The only request of one call of a bot's method."""
+    chat = Chat()
+    wire = Wire(chat)  # type: ignore[arg-type]  # answers like a host of the suite
+
+    async def main() -> None:
+        limiter = GuardLimiter(Guard(MaskPII(names="off")))
+        bot: Any = ExtBot("1:token", request=wire, get_updates_request=wire, rate_limiter=limiter)
+        await limiter.initialize()
+        try:
+            await getattr(bot, method)(chat_id=42, **arguments)
+        finally:
+            await limiter.shutdown()
+
+    on_asyncio(main)
+    (request,) = chat.sent
+    return request
+
+
+def test_g3_buttons_options_and_quotes_are_masked_and_callback_data_is_not() -> None:
+    keyboard = InlineKeyboardMarkup([[InlineKeyboardButton(TEXT, callback_data="ann@example.com")]])
+    sent = called("send_message", text=TEXT, reply_markup=keyboard, reply_parameters=ReplyParameters(1, quote=TEXT))
+    assert sent["text"] == MASKED
+    assert sent["reply_markup"]["inline_keyboard"][0][0] == {"text": MASKED, "callback_data": "ann@example.com"}
+    assert sent["reply_parameters"]["quote"] == MASKED
+    assert sent["chat_id"] == 42
+    poll = called("send_poll", question=TEXT, options=["yes", InputPollOption(TEXT)])
+    assert "ann@example.com" not in json.dumps(poll)
+
+
+def test_offsets_into_a_text_that_has_changed_are_left_out() -> None:
+    entities = [MessageEntity("bold", 0, 5)]
+    assert "entities" not in called("send_message", text=TEXT, entities=entities)
+    assert called("send_message", text="hello", entities=entities)["entities"]
+
+
+def test_g3_what_a_person_reads_of_html_is_masked_and_the_markup_stays() -> None:
+    sent = called("send_message", text="<b>Write</b> to ann@example.com &amp; more", parse_mode="HTML")
+    assert sent["text"] == "<b>Write</b> to &lt;EMAIL_ADDRESS&gt; &amp; more"
+    assert sent["parse_mode"] == "HTML"
+
+
+def test_markdown_that_has_changed_is_sent_as_plain_text() -> None:
+    assert "parse_mode" not in called("send_message", text="*ann@example.com*", parse_mode="MarkdownV2")
+    assert called("send_message", text="*hello*", parse_mode="MarkdownV2")["parse_mode"] == "MarkdownV2"
+
+
+def test_g3_captions_of_media_are_masked_and_the_callers_objects_stay() -> None:
+    photo = InputMediaPhoto("file-id-1", caption=TEXT)
+    sent = called("send_media_group", media=[photo, InputMediaPhoto("file-id-2")])
+    assert sent["media"][0]["caption"] == MASKED
+    assert sent["media"][0]["media"] == "file-id-1"
+    assert photo.caption == TEXT
+    assert called("send_photo", photo="file-id-1", caption=TEXT)["caption"] == MASKED
+    with pytest.raises(Denied, match="markup beside a file"):
+        called("send_media_group", media=[InputMediaPhoto("f", caption=f"*{TEXT}*", parse_mode="Markdown")] * 2)
+
+
+def test_what_is_no_message_passes() -> None:
+    assert called("send_chat_action", action="typing") == {"chat_id": 42, "action": "typing"}
+    assert called("pin_chat_message", message_id=7) == {"chat_id": 42, "message_id": 7}
