@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query wheel ci clean fault bench-audit
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve bench-page wheel ci clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -69,6 +69,13 @@ imports: $(STAMP) ## the floors: what may import what
 docs: $(STAMP) ## run every example of the documentation
 	$(BIN)/python -m pytest -n 0 -p no:randomly tests/docs $(TEST)
 
+docs-site: $(STAMP) ## build the documentation site into build/site; it needs no network, neither to build nor to read
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file site/mkdocs.yml
+	@echo "build/site/index.html"
+
+docs-serve: $(STAMP) ## show the documentation site on loopback while you write
+	$(BIN)/mkdocs serve --config-file site/mkdocs.yml
+
 bench: $(STAMP) ## measure the cost per call against the bare function
 	$(BIN)/python bench/run.py $(BENCH)
 
@@ -81,6 +88,14 @@ bench-pii: $(STAMP) ## measure detection and masking against plain Presidio in t
 
 bench-query: $(STAMP) ## measure a reviewer's questions to a log of a million records (RECORDS=n for another number)
 	$(BIN)/python -m bench.query $(RECORDS)
+
+bench-page: $(STAMP) ## run every benchmark, keep the results, and write the page of benchmarks (BENCH=--quick for a first look)
+	$(BIN)/python -m bench.record run core -- bench/run.py imports core guarded $(BENCH)
+	$(BIN)/python -m bench.record run limits -- bench/run.py ratelimit $(BENCH)
+	$(BIN)/python -m bench.record run pii -- bench/run.py detection $(BENCH)
+	$(BIN)/python -m bench.record run audit -- bench/run.py audit $(BENCH)
+	$(BIN)/python -m bench.record run query -- -m bench.query
+	$(BIN)/python -m bench.record page
 
 eval: $(STAMP) ## how well personal data is found: leak, over-mask, precision, recall (EVAL="--names off" compares)
 	$(BIN)/python -m bench.quality $(EVAL)
@@ -108,7 +123,7 @@ wheel: $(STAMP) ## build the wheel and run the tests against it in a clean venv
 
 # Measuring coverage slows some tests several times: there they have more than their 20 seconds.
 ci: $(STAMP) ## everything that has to hold before a merge
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check docs-site
 	@$(MAKE) --no-print-directory test TEST="--cov --cov-report=term --timeout=120"
 	@$(MAKE) --no-print-directory wheel
 

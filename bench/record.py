@@ -1,0 +1,118 @@
+"""
+Keep what a benchmark printed, and make the page of benchmarks of what was kept.
+
+    python -m bench.record run query -- -m bench.query      run, print, and keep it in bench/results/query.json
+    python -m bench.record page                             write docs/explanation/benchmarks.md
+
+A result says when, on what kind of machine (processors, architecture, system; no name and no path), how busy it was, and with
+which versions. The page shows it as it was printed: nothing is chosen, rounded or left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "benchmarks.md"
+PACKAGES = (
+    "platform-guardrails",
+    "presidio-analyzer",
+    "limits",
+    "structlog",
+    "cryptography",
+    "onnxruntime",
+    "redis",
+    "duckdb",
+)
+# In the order of the page: title, target of make, what to know before reading.
+SHOWN = {
+    "core": (
+        "A guarded call",
+        "make bench",
+        "The guard itself, against the bare function; records against structlog and raw writes.",
+    ),
+    "limits": ("Limits", "make bench-limits", "In memory against one bare `limits` hit; in a store against one PING."),
+    "pii": ("Detection and masking", "make bench-pii", "Against plain Presidio over the same registry, on unseen texts."),
+    "audit": ("Audit log", "make bench-audit", "Writing, verifying, and a disk that stalls."),
+    "query": (
+        "Questions to a log",
+        "make bench-query",
+        "A million records; column *processor* is what it takes when nobody else is at work.",
+    ),
+}
+HEAD = """\
+# Benchmarks
+
+What was measured, when, and on what. This page is written by `python -m bench.record page` from the results of `make bench*`,
+as they were printed. Every figure stands beside a baseline that was measured in the same run: ratios travel to other machines,
+microseconds do not. No test depends on a time. A machine that was busy with other work says so: figures that are no ratios are
+then several times too high, and budgets may read as missed.
+
+How to measure on a machine of yours: [Measure what a guard costs](../how-to/measure-the-cost.md).
+"""
+
+
+def run(name: str, arguments: list[str]) -> None:
+    """Run a benchmark and keep what it prints."""
+    if name not in SHOWN:
+        raise SystemExit(f"one of {', '.join(SHOWN)}")
+    busy = os.getloadavg()[0]
+    ran = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    print(ran.stdout, end="")
+    result = {
+        "schema_version": 1,
+        "name": name,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": f"{os.cpu_count()} processors, {platform.machine()}, {platform.system()}",
+        "load_before": round(busy, 1),
+        "python": platform.python_version(),
+        "versions": _versions(),
+        "text": ran.stdout.rstrip(),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def page(folder: Path = RESULTS) -> str:
+    """The page, from what was kept."""
+    parts = [HEAD]
+    for name, (title, target, text) in SHOWN.items():
+        path = folder / f"{name}.json"
+        if not path.exists():
+            continue
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        versions = ", ".join(f"{package} {number}" for package, number in found["versions"].items())
+        busy = f"load {found['load_before']:g} when it began" if found["load_before"] >= 1 else "nothing else at work"
+        parts.append(
+            f"## {title}\n\n{text}\n\n`{target}`, {found['date']}; {found['machine']}, {busy}; Python {found['python']}, "
+            f"{versions}.\n\n```text\n{found['text']}\n```\n"
+        )
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["run", name, "--", *arguments]:
+            run(name, arguments)
+        case ["page"]:
+            PAGE.write_text(page(), encoding="utf-8")
+        case _:
+            raise SystemExit(__doc__)
