@@ -83,7 +83,8 @@ bench-limits: $(STAMP) ## measure limits in memory against bare limits, and in a
 	$(BIN)/python -m bench.ratelimit
 	$(BIN)/python -m bench.store
 
-bench-pii: $(STAMP) ## measure detection and masking against plain Presidio in the same run
+bench-pii: $(STAMP) ## measure detection against Presidio, LangChain and DataFog in the same run; memory; loop latency
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench.detection
 
 bench-query: $(STAMP) ## measure a reviewer's questions to a log of a million records (RECORDS=n for another number)

@@ -146,6 +146,7 @@ def _plan(
         acting=stack.acting,
         pulse=pulse,
         choice=edition.choice,
+        strict=strict,
     )
 
 

@@ -45,7 +45,8 @@ class Guard:
             mask, then the rest. A wrong order is refused with the fix.
         channel: What the messages are: "sms", "email", "llm", ... (`reply="auto"` masks answers on "llm").
         direction: "outbound", or "inbound" to guard handlers: they see masked text.
-        strict: Deny calls with values under a text selector that are not text.
+        strict: Deny calls with values under a text selector that are not text, and texts with letters that the mask control
+            says none of its detectors reads.
         production: Refuse set-ups that are only fit for development, such as an auto-created key.
         caps: Bounds on one message.
         owner: Who answers for this guard, such as a team's name; shown by `guardrails inventory`.
@@ -360,6 +361,7 @@ class Guard:
             pulse=self._turn.pulse,
             acting=stack.acting,
             choice=edition.choice,
+            strict=edition.strict,
         )
 
     # -- looking without sending ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -205,6 +206,7 @@ class Journey:
         if masker is not self.plan.stack.masker:
             self.bound = masker
         parts = call.message.parts
+        self._count_unread(parts.values())
         masked: dict[str, str] = {}
         findings: dict[str, Sequence[Finding]] = {}
         atoms = self.atoms
@@ -221,6 +223,28 @@ class Journey:
             call = make_call(with_parts(call.message, masked), call.layer, self)
         self.masked_parts = call.message.parts
         return call
+
+    def _count_unread(self, texts: Iterable[str]) -> None:
+        """
+        What the mask control says that none of its detectors reads, into the record.
+
+        Raises:
+            Denied: There is some, and the guard is strict.
+        """
+        ask = getattr(self.plan.stack.masker, "unread", None)
+        if ask is None:
+            return
+        found: Counter[str] = Counter()
+        for text in texts:
+            if not text.isascii():
+                found.update(ask(text))
+        if not found:
+            return
+        if self.plan.strict:
+            raise Denied(f"strict: letters of {len(found)} scripts that no detector reads")
+        base = self.reading.coverage() if self.reading is not None else Coverage()
+        scripts = {f"script {name}": found[name] for name in sorted(found)}
+        self.coverage = Coverage(base.scanned, {**base.unscanned, **scripts})
 
     async def mask_text(self, masker: Masker, text: str, atoms: frozenset[str], io: Any) -> tuple[str, Sequence[Finding]]:
         """One text masked between *atoms*; long ones in a worker thread on async sends."""

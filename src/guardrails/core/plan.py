@@ -38,6 +38,7 @@ class Plan:
         acting: The control objects that act on a send of this plan (not those that only watch).
         pulse: Told how each send ends.
         choice: Picks other controls by message; None where every message has the same.
+        strict: Whether what cannot be looked at is refused.
     """
 
     send: Callable[..., Any]
@@ -55,6 +56,7 @@ class Plan:
     acting: tuple[Any, ...]
     pulse: Pulse
     choice: Choice | None = None
+    strict: bool = False
     _chosen: dict[Stack, Plan] = field(default_factory=dict)
 
     def chosen(self, message: Message) -> Plan:

@@ -91,7 +91,8 @@ class Coverage:
 
     Args:
         scanned: Strings that were looked at.
-        unscanned: Values under a selector that are not text, by type name, such as `{"int": 2}`.
+        unscanned: Values under a selector that are not text, by type name, such as `{"int": 2}`; and letters that no detector
+            reads, by script, such as `{"script CYRILLIC": 4}`.
     """
 
     scanned: int = 0

@@ -11,6 +11,7 @@ from guardrails.core.exposure import CERTAIN, exposures
 from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError, Unavailable
+from guardrails.pii import scripts
 from guardrails.pii.budget import Budget, check_budget
 from guardrails.pii.channels import grown_sms, in_time_for_speech
 from guardrails.pii.choice import detector
@@ -18,6 +19,7 @@ from guardrails.pii.detector import WARM_UP, Detector, on_time
 from guardrails.pii.disguise import disguises
 from guardrails.pii.failures import SpeakableError, what_failed
 from guardrails.pii.lists import Allowed, AllowList, DenyList
+from guardrails.pii.memory import MOST_SEGMENTS, SEGMENTS, Memory
 from guardrails.pii.offline import use_bundled_suffixes
 from guardrails.pii.operators import DEFAULT, Block, Keep, Operator, OperatorLike, operators_for
 from guardrails.pii.operators_keyed import Encrypt, Hash
@@ -84,6 +86,8 @@ class MaskPII:
         restore_into: Where `reply="restore"` puts values besides texts: `"links"`, `"tools"`.
         learn: Entities whose values in an inbound message are learned to be its sender's own, where the sender's address is
             verified; what is known to be somebody else's is not.
+        cache: How many segments that were looked at with a name model are remembered (by keyed digest, per tenant; only what
+            was found, never text); 0 for none.
         budget_ms: How long one message may be looked at, in milliseconds; None for as long as the control's deadline.
         over_budget: `"deny"` refuses a message whose budget is over (`Unavailable`); `"patterns"` looks at the rest of it with
             patterns only, and says so in the record.
@@ -116,6 +120,7 @@ class MaskPII:
         own: str | None = None,
         restore_into: Sequence[str] = (),
         learn: Sequence[str] = (),
+        cache: int = SEGMENTS,
         budget_ms: float | None = None,
         over_budget: str = "deny",
         name: str = "mask_pii",
@@ -139,6 +144,7 @@ class MaskPII:
             countries=countries,
         )
         self._names = _shown(names) if self._detector.has_names else "off"
+        self._reads_latin = self._detector.has_names and isinstance(names, str)
         # Core masks longer texts of async sends in a worker thread: inference never stalls the loop.
         self.inline_characters: int = 0 if self._detector.has_names else INLINE_CHARACTERS
         self._vault, self._own, self._restore_into = vault, own, tuple(restore_into)
@@ -157,7 +163,7 @@ class MaskPII:
         self._allowed = frozenset((one.type, one.value) for word in self._allow.words for one in exposures(word))
         self._languages = tuple(languages)
         look, again = on_time(self._detector.spans), on_time(self._detector.again)
-        self._examiner = Examiner(
+        self._fresh = self._examiner = Examiner(
             look if analyzer is not None else disguises(look, again),
             again if analyzer is not None else disguises(again, again),
             self._detector.entities,
@@ -170,6 +176,9 @@ class MaskPII:
             in_time_for_speech(look if analyzer is not None else disguises(again, again))
         )
         self._of_ids = self._examiner
+        self._memory = Memory(cache) if _checked_cache(cache) and self._detector.has_names else None
+        if self._memory is not None:
+            self._examiner = self._fresh.remembering(self._memory, None)
         if self._detector.has_names:
             self._of_ids = Examiner(
                 disguises(again, again),
@@ -258,6 +267,14 @@ class MaskPII:
         del text, masking
         raise failure
 
+    def unread(self, text: str, /) -> Mapping[str, int]:
+        """
+        Script to number of letters in *text* that the name model does not read, for the record; empty without one.
+
+        A recognizer of names that a user brought may read any script.
+        """
+        return scripts.unread(_exact(text)) if self._reads_latin else {}
+
     def is_opaque(self, identifier: str, /) -> bool:
         """
         Whether no pattern finds anything in an id.
@@ -305,7 +322,11 @@ class MaskPII:
     def _for(self, message: Message, *, dry: bool, budget: Budget | None) -> MaskPII | ScopedMask | BoundMask:
         """The mask for *message*: this control, unless something is its own."""
         operators = self._scoped.of(message.channel, message.direction)
-        examiner = self._examiner if budget is None else self._examiner.within(budget)
+        examiner = self._examiner
+        if self._memory is not None and message.tenant is not None:
+            examiner = self._fresh.remembering(self._memory, message.tenant)
+        if budget is not None:
+            examiner = examiner.within(budget)
         of_streams = self._of_speech if message.channel == "voice" else None
         vault = self._vault
         if vault is not None:
@@ -348,6 +369,12 @@ class MaskPII:
             f"MaskPII(entities={sorted(self.entities)}, names={self._names!r}, operators={self._operators!r}, "
             f"allow={len(self._allow)} entries, languages={list(self._languages)!r}, name={self.name!r})"
         )
+
+
+def _checked_cache(cache: object) -> int:
+    if isinstance(cache, bool) or not isinstance(cache, int) or not 0 <= cache <= MOST_SEGMENTS:
+        raise ConfigError(f"MaskPII(cache=...) takes a number of segments from 0 to {MOST_SEGMENTS:,}")
+    return cache
 
 
 def _shown(names: object) -> str:

@@ -14,6 +14,7 @@ from typing import Final, final
 
 from guardrails.pii.budget import Budget
 from guardrails.pii.lists import Allowed
+from guardrails.pii.memory import Memory
 from guardrails.pii.spans import Piece, Span, View, speaks, tokens, union, within
 from guardrails.pii.windows import STRIDE, WINDOW, Cutter, Window
 from guardrails.pii.words import Words
@@ -93,6 +94,12 @@ class Examiner:
     def cutter(self) -> Cutter | Words:
         """What cuts a text for this one."""
         return Words() if self._by_words else Cutter(self.shortest)
+
+    def remembering(self, memory: Memory, tenant: str | None) -> Examiner:
+        """One that looks at what *tenant* has sent before no more than once."""
+        twin = self.beside()
+        twin._atoms, twin._spans = self._atoms, memory.remembering(self._spans, tenant)  # noqa: SLF001 - same class
+        return twin
 
     def within(self, budget: Budget) -> Examiner:
         """One that looks with patterns only, or refuses, once *budget* is over."""
