@@ -122,10 +122,20 @@ def test_g4_restoring_does_not_depend_on_the_chunks(pieces: list[str], data: st.
 def test_a_token_does_not_become_a_value_inside_a_web_address(make: Make) -> None:
     vault = make()
     token = vault.session("ann").token("PERSON", "Ann")
-    for text in (f"https://example.com/?q={token}", f'<img src="https://example.com/ {token}">', f"example.com/{token}"):
+    addresses = [
+        "https://example.com/?q=",
+        "https:\\\\example.com\\",
+        "example.com\\",
+        "192.0.2.1/",
+        "localhost:80/",
+        "sms:+1?body=",
+    ]
+    addresses += ["https:&#47;&#x2F;example.com/", "data:text/html,", '<img src="https://example.com/ ', "example.com/"]
+    for text in (f"{one}{token}" for one in addresses):
         assert vault.restore(text, subject="ann") == text
         assert "Ann" in vault.restore(text, subject="ann", links=True)
-    assert vault.restore(f"https://example.com/ {token}", subject="ann") == "https://example.com/ Ann"
+    for text in ("https://example.com/ ", "Tel: ", "data: ", "and/or/", "1.5/", "a; b;"):
+        assert vault.restore(f"{text}{token}", subject="ann") == f"{text}Ann"
 
 
 def test_an_address_ends_where_its_quotes_end() -> None:

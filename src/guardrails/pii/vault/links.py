@@ -11,9 +11,14 @@ import re
 from typing import Final, final
 
 _MOST: Final = 4_096  # characters of one address that are compared
-_BEGINS: Final = re.compile(r"//|www\.|mailto:|\.[a-z]{2,63}(?::\d+)?[/?#]", re.IGNORECASE)
-_ENDS_WITH: Final = frozenset("/?#.:")  # each of these beginnings does
-_EVENT: Final = re.compile(r"""[\s"'>/?#.:]""")
+_SLASH: Final = r"(?:[/\\]|&#0*47;|&#x0*2f;|&sol;|&#0*92;|&bsol;)"  # browsers take both, and see through entities
+_HOST: Final = r"(?:\.[a-z]{2,63}|\d{1,3}(?:\.\d{1,3}){3}|\blocalhost)(?::\d+)?"
+_BEGINS: Final = re.compile(
+    rf"{_SLASH}{{2}}|www\.|mailto:|\b(?:data|javascript):|\b(?:sms|smsto|tel):[^\s?]*\?|{_HOST}(?:{_SLASH}|[?#])",
+    re.IGNORECASE,
+)
+_ENDS_WITH: Final = frozenset("/?#.:\\;")  # each of these beginnings does
+_EVENT: Final = re.compile(r"""[\s"'>/?#.:\\;]""")
 _SCHEME_OR_HOST: Final = re.compile(r"[\w.+:@%-]*\Z")
 _QUOTES: Final = {'"': '"', "'": "'", "<": ">"}  # in quotes, an address goes on after a space
 
