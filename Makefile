@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve bench-page wheel ci clean
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve bench-page wheel ci clean fault-limits
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -78,6 +78,9 @@ docs-serve: $(STAMP) ## show the documentation site on loopback while you write
 
 bench: $(STAMP) ## measure the cost per call against the bare function
 	$(BIN)/python bench/run.py $(BENCH)
+
+fault-limits: $(STAMP) ## many more runs of the machines that compare limits with a list of takings, and stores that hang
+	GUARDRAILS_MODEL_TIMES=20 $(BIN)/python -m pytest -q -n 0 --timeout=1800 tests/ratelimit/test_model.py tests/ratelimit/test_model_guard.py
 
 bench-limits: $(STAMP) ## measure limits in memory against bare limits, and in a real store against one PING
 	$(BIN)/python -m bench.ratelimit

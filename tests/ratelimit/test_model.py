@@ -117,8 +117,9 @@ class Sends(RuleBasedStateMachine):
         if spend:
             step(call.steps[1].commit(call, (), nothing))
             self.take(charges)
-        for one in reversed(call.steps):
-            step(one.undo(nothing))
+        else:
+            for one in reversed(call.steps):
+                step(one.undo(nothing))
 
     @rule(tenths=st.integers(0, 30))
     def wait(self, tenths: int) -> None:

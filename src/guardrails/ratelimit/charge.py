@@ -66,10 +66,3 @@ class Refusal(NamedTuple):
     charge: Charge
     retry_after: float | None  # seconds, rounded up to a microsecond; None when it never fits
     wait: float = 0.0  # seconds for which every limit that refuses would wait
-
-
-class Used(NamedTuple):
-    """Units that were taken, and the window that they were taken of."""
-
-    charge: Charge
-    mark: int

@@ -176,7 +176,7 @@ class RateLimit:
             reserve.leave()
 
     async def _through(self, reserve: Reserve, call: Call, forward: Forward) -> Reply:
-        spend = Spend(self._ledger, reserve, self._refunds if self._refunds or self._counts_replies else None)
+        spend = Spend(self._ledger, reserve, self._refunds)
         call.at_door(reserve)
         call.at_door(spend)
         if not self._counts_replies:

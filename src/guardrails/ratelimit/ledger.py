@@ -24,7 +24,7 @@ from typing import Final
 
 from guardrails.errors import Unavailable
 from guardrails.ratelimit import forks
-from guardrails.ratelimit.charge import LEASE_RETRY_SECONDS, Charge, Refusal, Rule, Used
+from guardrails.ratelimit.charge import LEASE_RETRY_SECONDS, Charge, Refusal, Rule
 from guardrails.ratelimit.line import Line
 from guardrails.ratelimit.storage import SECOND, WindowStorage
 
@@ -61,7 +61,7 @@ class Ledger:
         self._held: dict[str, int] = {}  # units reserved, by key
         self._holds: dict[int, Sequence[Charge]] = {}
         self._returned: deque[int] = deque()
-        self._corrections: deque[tuple[Used, int]] = deque()
+        self._corrections: deque[tuple[Charge, int, int]] = deque()
         self._line = Line()
 
     def look(self, charges: Sequence[Charge], place: int = 0) -> tuple[Refusal | None, Charge, int]:
@@ -163,12 +163,12 @@ class Ledger:
             finally:
                 self._busy = False
 
-    def spend(self, holds: Sequence[int], *, marked: bool = False) -> list[list[Used]]:
+    def spend(self, holds: Sequence[int]) -> int:
         """
         Turn reservations into used units.
 
         Returns:
-            If *marked*, for each reservation what was used of which window.
+            The time, by which they can be corrected.
 
         Raises:
             Unavailable: A reservation is not there: it was given back, or belongs to the parent of this process.
@@ -185,15 +185,11 @@ class Ledger:
                 for hold in holds:
                     if hold not in self._holds:
                         raise Unavailable(_GONE)
-                used = []
                 for hold in holds:
-                    charges = self._forget(hold)
-                    for rule, key, units, _ in charges:
+                    for rule, key, units, _ in self._forget(hold):
                         if not rule.hit(rule.span, key, cost=units):
                             raise Unavailable("rate limit: a reserved unit did not fit; nothing was sent")
-                    if marked:
-                        used.append([Used(one, storage.windows[one.key].mark(storage.now)) for one in charges])
-                return used
+                return storage.now
             finally:
                 self._busy = False
 
@@ -201,13 +197,13 @@ class Ledger:
         """Forget a reservation or a place in the line; one that is no more is left alone. Takes no lock."""
         self._returned.append(number)
 
-    def correct(self, used: Used, units: int) -> None:
+    def correct(self, charge: Charge, at: int, units: int) -> None:
         """
-        What was *used* turned out to be *units*: give back the rest to its window, or add what is missing.
+        What was spent of *charge* at the time *at* is *units*: give back the rest to its window, or add what is missing.
 
         Waits for nothing: done now if nobody asks at the moment, else before the next decision.
         """
-        self._corrections.append((used, units))
+        self._corrections.append((charge, at, units))
         if self._lock.acquire(blocking=False):
             try:
                 if not self._busy:
@@ -227,11 +223,11 @@ class Ledger:
             if not self._line.leave(number):
                 self._forget(number)
         while corrections:
-            ((rule, key, taken, _), mark), units = corrections.popleft()
+            (rule, key, taken, _), at, units = corrections.popleft()
             if units > taken:
                 storage.touch(key, rule.window, rule.seconds).add(units - taken, storage.now)
             elif key in storage.windows:
-                storage.windows[key].take_back(mark, taken - units, storage.now)
+                storage.windows[key].take_back(at, taken - units, storage.now)
 
     def _forget(self, hold: int) -> Sequence[Charge]:
         charges = self._holds.pop(hold, ())

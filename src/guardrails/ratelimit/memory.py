@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from guardrails.ratelimit.charge import Refusal, Used
+from guardrails.ratelimit.charge import Refusal
 from guardrails.ratelimit.cost import priced
 from guardrails.ratelimit.refund import Refunds
 from guardrails.ratelimit.refused import refused
@@ -30,7 +30,7 @@ class Reserve:
         patience: Seconds that it may wait for room, 0 for not at all.
     """
 
-    __slots__ = ("_charges", "_is_priced", "_waiting", "deadline_seconds", "hold", "place", "store")
+    __slots__ = ("_is_priced", "_waiting", "charges", "deadline_seconds", "hold", "place", "store")
 
     phase: str = "reserve"
 
@@ -46,7 +46,7 @@ class Reserve:
         self.hold: int | None = None
         self.place: int = 0  # in the line; 0 for none
         self.store: Ledger = store
-        self._charges = charges
+        self.charges = charges
         if patience:
             self._waiting = Waiting()
             self.deadline_seconds: float = STEP_SECONDS + patience
@@ -60,12 +60,12 @@ class Reserve:
             Unavailable: The table of counters is full, or too many wait.
         """
         if self._is_priced:
-            self._charges = priced(self._charges, sealed.message)
+            self.charges = priced(self.charges, sealed.message)
         for peer in peers:
             peer.leave()
             if peer._is_priced:  # noqa: SLF001 - same class
-                peer._charges = priced(peer._charges, sealed.message)  # noqa: SLF001
-        wanted = [self._charges, *(peer._charges for peer in peers)] if peers else [self._charges]  # noqa: SLF001 - same class
+                peer.charges = priced(peer.charges, sealed.message)
+        wanted = [self.charges, *(peer.charges for peer in peers)] if peers else [self.charges]
         answer: Refusal | list[int] = self.store.reserve(wanted, self.place)
         if isinstance(answer, Refusal) and answer.wait and hasattr(self, "_waiting"):
             charges = [charge for each in wanted for charge in each]
@@ -135,15 +135,15 @@ STEP_SECONDS = 5.0  # besides the wait
 class Spend:
     """Door step behind the intent's record: the reservation becomes used units."""
 
-    __slots__ = ("_refunds", "_reserve", "store", "used")
+    __slots__ = ("_refunds", "_reserve", "_spent_at", "store")
 
     phase: str = "intent"
 
     def __init__(self, store: Ledger, reserve: Reserve, refunds: Refunds | None = None, /) -> None:
         self.store: Ledger = store
         self._reserve = reserve
-        self._refunds = refunds  # None: what is used is never looked at again
-        self.used: Sequence[Used] = ()
+        self._refunds = refunds
+        self._spent_at: int | None = None
 
     async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - never waits
         """
@@ -154,32 +154,32 @@ class Spend:
         """
         steps = [self, *peers] if peers else [self]
         # An id that was never given stands for a reservation that was never made.
-        holds = [step._reserve.hold or 0 for step in steps]  # noqa: SLF001 - same class
-        if self._refunds is None and not peers:
-            self.store.spend(holds)
-        else:
-            for step, used in zip(steps, self.store.spend(holds, marked=True), strict=True):
-                step.used = used
+        at = self.store.spend([step._reserve.hold or 0 for step in steps])  # noqa: SLF001 - same class
         for step in steps:
+            step._spent_at = at  # noqa: SLF001 - same class
             step._reserve.hold = None  # noqa: SLF001 - same class
 
-    async def undo(self, io: Io, /) -> None:
-        """
-        Nothing: core registers no step behind this one, and after it nothing can fail before the send.
-
-        Only a death of the process can lose what was spent here.
-        """
+    async def undo(self, io: Io, /) -> None:  # noqa: ARG002 - never waits
+        """Give back what was spent: a step behind this one failed, and nothing was sent."""
+        self._give_back()
 
     def settle(self, outcome: Outcome, /) -> None:
         """What was spent stays spent, unless the error proves that nothing was sent."""
-        if self._refunds is not None and self._refunds.proves_unsent(outcome):
-            used, self.used = self.used, ()
-            for one in used:
-                self.store.correct(one, 0)
+        if self._refunds and self._refunds.proves_unsent(outcome):
+            self._give_back()
 
     def settle_up(self, total: Callable[[Charge], int | None]) -> None:
         """Correct what was charged to what the send turned out to cost; None leaves a charge as it is."""
-        for one in self.used:
-            units = total(one.charge)
-            if units is not None and units != one.charge.units:
-                self.store.correct(one, units)
+        at = self._spent_at
+        if at is None:
+            return
+        for charge in self._reserve.charges:
+            units = total(charge)
+            if units is not None and units != charge.units:
+                self.store.correct(charge, at, units)
+
+    def _give_back(self) -> None:
+        at, self._spent_at = self._spent_at, None
+        if at is not None:
+            for charge in self._reserve.charges:
+                self.store.correct(charge, at, 0)

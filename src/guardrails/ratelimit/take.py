@@ -45,8 +45,8 @@ class Take:
     """
 
     __slots__ = (
-        "_call", "_charges", "_is_priced", "_own", "_patience", "_refunds", "_shared", "_taken", "_took", "deadline_seconds",
-        "hold", "store",
+        "_call", "_is_priced", "_own", "_patience", "_shared", "_taken", "_took", "charges", "deadline_seconds", "hold",
+        "refunds", "store",
     )  # fmt: skip
 
     phase: str = "shared"
@@ -64,12 +64,12 @@ class Take:
     ) -> None:
         self._is_priced = is_priced
         self._patience = patience
-        self._refunds = refunds
+        self.refunds = refunds
         self.deadline_seconds: float = STEP_SECONDS + patience
         self.store: Store = shared.store
         self.hold: int | None = None  # of our own share, while the store does not answer
         self._shared = shared
-        self._charges = charges
+        self.charges = charges
         self._call = call
         self._taken: Taking | None = None  # to be given back if the message is not sent
         self._took: Taking | None = None  # it was taken, and the message is being sent
@@ -87,8 +87,8 @@ class Take:
         steps: list[Take] = [self, *peers]
         for step in steps:
             if step._is_priced:  # noqa: SLF001 - same class
-                step._charges = priced(step._charges, sealed.message)  # noqa: SLF001 - same class
-        wanted = self._taken = taking([step._charges for step in steps])  # noqa: SLF001 - same class
+                step.charges = priced(step.charges, sealed.message)
+        wanted = self._taken = taking([step.charges for step in steps])
         _assign(wanted, steps)
         waiting = Waiting()
         answer = await self._answer(wanted, steps, waiting, io)
@@ -144,7 +144,7 @@ class Take:
         return self._patience > 0 and answer.retry_after is not None and answer.retry_after <= self._patience
 
     def _share(self, sealed: Sealed) -> None:
-        answer = self._shared.ledger.reserve([self._charges])
+        answer = self._shared.ledger.reserve([self.charges])
         if not isinstance(answer, list):
             self._call.note("deny", detail={**detail_of(answer), "degraded": True})
             raise refused(answer, len(sealed.message.recipients))
@@ -165,12 +165,12 @@ class Take:
 
     def settle(self, outcome: Outcome, /) -> None:
         """Leases end with the send. What was taken stays taken, unless the error proves that nothing was sent."""
-        if any(charge.rule.is_lease for charge in self._charges):
+        if any(charge.rule.is_lease for charge in self.charges):
             self._give_back_share()
         took = self._took
         if took is None:
             return
-        refunded = self._refunds is not None and self._refunds.proves_unsent(outcome)
+        refunded = self.refunds is not None and self.refunds.proves_unsent(outcome)
         back = [(place, charge.units) for place, charge in self._own if charge.rule.is_lease or refunded]
         if back:
             self._took = None
@@ -214,9 +214,9 @@ def _assign(wanted: Taking, steps: Sequence[Take]) -> None:
     places = {counter_name(charge): place for place, charge in enumerate(wanted.charges, 1)}
     taken: set[str] = set()
     for step in steps:
-        names = dict.fromkeys(map(counter_name, step._charges))  # noqa: SLF001 - same module
+        names = dict.fromkeys(map(counter_name, step.charges))
         if not taken.isdisjoint(names):
-            label = next(charge.rule.limit.label for charge in step._charges if counter_name(charge) in taken)  # noqa: SLF001
+            label = next(charge.rule.limit.label for charge in step.charges if counter_name(charge) in taken)
             raise ConfigError(
                 f"two limits of one layer are called {label!r} and would share a counter of the store; give one a name="
             )
@@ -227,27 +227,37 @@ def _assign(wanted: Taking, steps: Sequence[Take]) -> None:
 class SpendShare:
     """Door step behind the intent's record: what was reserved of our own share becomes used units."""
 
-    __slots__ = ("_take", "store")
+    __slots__ = ("_spent_at", "_take", "store")
 
     phase: str = "intent"
 
     def __init__(self, store: Ledger, take: Take, /) -> None:
         self.store: Ledger = store
         self._take = take
+        self._spent_at: int | None = None
 
     async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - never waits
         """Spend for this step and its peers."""
         for step in (self, *peers):
             take: Take = step._take  # noqa: SLF001 - same class
             if take.hold is not None:
-                self.store.spend([take.hold])
+                step._spent_at = self.store.spend([take.hold])  # noqa: SLF001 - same class
                 take.hold = None
 
-    async def undo(self, io: Io, /) -> None:
-        """Nothing: see `Spend` of limits in memory."""
+    async def undo(self, io: Io, /) -> None:  # noqa: ARG002 - never waits
+        """Give back what was spent: a step behind this one failed, and nothing was sent."""
+        self._give_back()
 
     def settle(self, outcome: Outcome, /) -> None:
-        """What was spent stays spent."""
+        """What was spent stays spent, unless the error proves that nothing was sent."""
+        if self._take.refunds is not None and self._take.refunds.proves_unsent(outcome):
+            self._give_back()
+
+    def _give_back(self) -> None:
+        at, self._spent_at = self._spent_at, None
+        if at is not None:
+            for charge in self._take.charges:
+                self.store.correct(charge, at, 0)
 
 
 async def through_store(

@@ -3,7 +3,7 @@ What has been used in a window of time, for one counter; in whole units and whol
 
 Windows are half open: a unit taken at `t` counts until just before `t + length`.
 `used` never grows by waiting, and `add` grows it by exactly the units added: a reservation that fitted still fits when it
-is spent later. `take_back` undoes an `add` by its mark while those units still count, and never touches another window's.
+is spent later. `take_back` undoes an `add` by its time while those units still count, and never touches another window's.
 """
 
 from __future__ import annotations
@@ -23,11 +23,8 @@ class Window(Protocol):
     def add(self, units: int, now: int) -> None:
         """Take units."""
 
-    def mark(self, now: int) -> int:
-        """What `take_back` finds units by that were added at *now*, the newest time."""
-
-    def take_back(self, mark: int, units: int, now: int) -> None:
-        """Give back *units* that were added under *mark*, if they still count."""
+    def take_back(self, at: int, units: int, now: int) -> None:
+        """Give back *units* that were added at *at*, if they still count."""
 
     def free_at(self, cost: int, held: int, amount: int, now: int) -> int:
         """
@@ -62,13 +59,9 @@ class FixedWindow:
             self._ends = now + self._length
         self._units += units
 
-    def mark(self, now: int) -> int:  # noqa: ARG002 - the window is what it belongs to
-        """The end of this window, which no other has."""
-        return self._ends
-
-    def take_back(self, mark: int, units: int, now: int) -> None:
+    def take_back(self, at: int, units: int, now: int) -> None:
         """Give back units of this window."""
-        if mark == self._ends and now < self._ends:
+        if self._ends - self._length <= at and now < self._ends:
             self._units = max(0, self._units - units)
 
     def free_at(self, cost: int, held: int, amount: int, now: int) -> int:
@@ -108,18 +101,14 @@ class MovingWindow:
         self._log.append((now, units))
         self._units += units
 
-    def mark(self, now: int) -> int:
-        """The time; entries of one time and size are alike."""
-        return now
-
-    def take_back(self, mark: int, units: int, now: int) -> None:
+    def take_back(self, at: int, units: int, now: int) -> None:
         """Give back an entry's units, or some of them."""
-        if mark <= now - self._length:
+        if at <= now - self._length:
             return
         log = self._log
-        for position in range(bisect_left(log, (mark,), lo=self._head), len(log)):
-            at, taken = log[position]
-            if at != mark:
+        for position in range(bisect_left(log, (at,), lo=self._head), len(log)):
+            when, taken = log[position]
+            if when != at:
                 return
             if taken >= units:
                 log[position : position + 1] = [(at, taken - units)] if taken > units else []
@@ -171,16 +160,12 @@ class SlidingWindow:
         self._index, self._previous, current = self._at(now)
         self._current = current + units
 
-    def mark(self, now: int) -> int:
-        """The number of the window."""
-        return now // self._length
-
-    def take_back(self, mark: int, units: int, now: int) -> None:
+    def take_back(self, at: int, units: int, now: int) -> None:
         """Give back units of this window, or of the last one, whose share shrinks."""
         self._index, self._previous, self._current = self._at(now)
-        if mark == self._index:
+        if at // self._length == self._index:
             self._current = max(0, self._current - units)
-        elif mark == self._index - 1:
+        elif at // self._length == self._index - 1:
             self._previous = max(0, self._previous - units)
 
     def free_at(self, cost: int, held: int, amount: int, now: int) -> int:
