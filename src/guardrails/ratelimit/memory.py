@@ -46,7 +46,7 @@ class Reserve:
         self.hold: int | None = None
         self.place: int = 0  # in the line; 0 for none
         self.store: Ledger = store
-        self.charges = charges
+        self.charges: Sequence[Charge] = charges
         if patience:
             self._waiting = Waiting()
             self.deadline_seconds: float = STEP_SECONDS + patience

@@ -64,12 +64,12 @@ class Take:
     ) -> None:
         self._is_priced = is_priced
         self._patience = patience
-        self.refunds = refunds
+        self.refunds: Refunds | None = refunds
         self.deadline_seconds: float = STEP_SECONDS + patience
         self.store: Store = shared.store
         self.hold: int | None = None  # of our own share, while the store does not answer
         self._shared = shared
-        self.charges = charges
+        self.charges: Sequence[Charge] = charges
         self._call = call
         self._taken: Taking | None = None  # to be given back if the message is not sent
         self._took: Taking | None = None  # it was taken, and the message is being sent
