@@ -62,6 +62,7 @@ class Passage:
     dry_run = False
     canary = None
     is_masked = False
+    policy = None
 
     def __init__(self) -> None:
         self.steps: list[Any] = []

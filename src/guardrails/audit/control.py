@@ -354,6 +354,8 @@ class AuditLog:
 
     def _reply_digest(self, reply: object, call: Call) -> str | None:
         """The keyed digest of a reply that is text, or of the id that a provider gave the message."""
+        if reply is None:
+            return None
         named = reply if isinstance(reply, str) else _provider_id(reply)
         return None if not named else self._digests.reply(named[:_REPLY_CHARACTERS], call.message.tenant)
 
