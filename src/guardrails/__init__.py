@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from guardrails.adapters.handoff import context
     from guardrails.audit import AuditLog
     from guardrails.core.call import Call
     from guardrails.core.caps import Caps
     from guardrails.core.checks import check, monitor
-    from guardrails.core.context import context
     from guardrails.core.control import Control, Outcome, Sealed, Step
     from guardrails.core.guard import Guard
     from guardrails.core.message import Conversation, Message, Recipient, Tenant, Text
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from guardrails.ratelimit import Cap, Concurrency, Limit, QuietHours, RateLimit, Suppression, UniqueRecipients
 
 _WHERE = {
+    "guardrails.adapters.handoff": ("context",),
     "guardrails.audit": ("AuditLog",),
     "guardrails.core.call": ("Call",),
     "guardrails.core.caps": ("Caps",),
     "guardrails.core.checks": ("check", "monitor"),
-    "guardrails.core.context": ("context",),
     "guardrails.core.control": ("Control", "Outcome", "Sealed", "Step"),
     "guardrails.core.guard": ("Guard",),
     "guardrails.core.message": ("Conversation", "Message", "Recipient", "Tenant", "Text"),

@@ -14,6 +14,13 @@ PLANTED = ("4242 4242 4242 4242", "jamie.fields@example.org", "+1 212 555 0188",
 SHOWS = {
     "first_guard.py": ["<CREDIT_CARD>", "<EMAIL_ADDRESS>", "not sent: recipient/minute is used up"],
     "async_guard.py": ["thread-0 -> +1 212 555 0100: Your code", "refused: denied by no_promises", "<EMAIL_ADDRESS>"],
+    "whatsapp_to_voice.py": [
+        "customer reads: I shall confirm to sam.rivers@example.com by phone.",
+        "customer hears: Asked to confirm to sam.rivers@example.com",
+        "whatsapp: You asked to be reached at <token>",
+        "same token everywhere: True",
+        "verified by: otp",
+    ],
     "streaming_guard.py": ["card <CREDIT_CARD>?", "<PHONE_NUMBER>, or write to <EMAIL_ADDRESS>", "Thank you."],
 }
 
@@ -37,4 +44,5 @@ def test_it_runs_and_shows_masked_text(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert [text for text in SHOWS[name] if text not in done.stdout] == []
     logs = b"".join(path.read_bytes() for path in (tmp_path / "audit").iterdir())
+    assert b"sam.rivers" not in logs  # whom an example shows to its customer
     assert [value for value in PLANTED if value in done.stdout or value.encode() in logs] == []

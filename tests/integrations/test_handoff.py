@@ -1,0 +1,162 @@
+"""A conversation that changes its channel: `context.handoff` and `context.accept`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
+from guardrails.core.context import NOBODY, current
+from guardrails.errors import ConfigError, Denied, RateLimited
+from guardrails.keys import Keys
+from guardrails.pii import Vault
+
+KEYS = Keys(secrets.token_bytes(32))
+MASK = MaskPII(names="off")
+GUARD = Guard(MASK)
+ENVELOPE = context.handoff("Wants a refund", guard=GUARD, keys=KEYS, valid_seconds=3_600)
+
+
+def handed(summary: str = "Wants a refund, write to ann@example.com", **options: Any) -> str:
+    with context(tenant="t-1", conversation="c-17", actor="a-1"):
+        return context.handoff(summary, **{"guard": GUARD, "keys": KEYS, **options})
+
+
+def test_g3_what_was_said_comes_over_masked_with_its_ids() -> None:
+    envelope = handed(channel="whatsapp", subject="ann-17", verification="otp", references=["tok-1"])
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,2048}", envelope)
+    handoff = context.accept(envelope, keys=KEYS)
+    assert handoff.summary == "Wants a refund, write to <EMAIL_ADDRESS>"
+    assert (handoff.channel, handoff.subject, handoff.verification) == ("whatsapp", "ann-17", "otp")
+    assert handoff.references == ("tok-1",)
+    assert handoff.expires - handoff.issued == timedelta(seconds=300)
+    with handoff:
+        ids = current.get()
+        assert (ids.tenant, ids.conversation, ids.actor) == ("t-1", "c-17", "a-1")
+    assert current.get() is NOBODY
+    assert "refund" not in f"{handoff!r}{envelope}"
+
+
+def test_g5_tokens_are_the_conversations_and_come_back_in_the_next_channel() -> None:
+    vault = Vault()
+    guard = Guard(MaskPII(names="off", vault=vault, operators={"DEFAULT": "pseudonym"}))
+
+    def send(body: str) -> str:
+        return body
+
+    with context(conversation="c-17"):
+        vault.link("conversation:c-17", subject="ann-17")
+        token = guard(send)("ann@example.com")
+        envelope = context.handoff("Write to ann@example.com", guard=guard, keys=KEYS)
+    handoff = context.accept(envelope, keys=KEYS)
+    assert "ann@" not in handoff.summary
+    assert handoff.summary == f"Write to {token}"
+    assert vault.restore(handoff.summary, subject="ann-17") == "Write to ann@example.com"
+    assert vault.restore(handoff.summary, subject="bob-3") == handoff.summary
+
+
+@given(st.integers(3, len(ENVELOPE) - 1), st.sampled_from("Aa0_-.~é "))
+def test_g7_a_changed_character_opens_nothing(place: int, new: str) -> None:
+    changed = ENVELOPE[:place] + new + ENVELOPE[place + 1 :]
+    if changed != ENVELOPE:
+        with pytest.raises(Denied, match="not one of ours"):
+            context.accept(changed, keys=KEYS)
+
+
+@pytest.mark.parametrize(
+    "envelope", ["", "g1.", "g1.AAAA", "g2." + ENVELOPE[3:], ENVELOPE + "=", ENVELOPE + "A" * 4096, None, b"g1.", "x"]
+)
+def test_what_is_no_envelope_is_refused(envelope: Any) -> None:
+    with pytest.raises(Denied, match="not one of ours"):
+        context.accept(envelope, keys=KEYS)
+
+
+def test_it_opens_once_and_not_for_long() -> None:
+    envelope = handed(valid_seconds=60)
+    issued = context.accept(envelope, keys=KEYS).issued
+    with pytest.raises(Denied, match="accepted before"):
+        context.accept(envelope, keys=KEYS)
+    for seconds in (61, -3_600):
+        late = issued + timedelta(seconds=seconds)
+        with pytest.raises(Denied, match="expired"):
+            context.accept(handed(valid_seconds=60), keys=KEYS, now=lambda late=late: late)  # type: ignore[misc]  # bound now
+
+
+def test_of_many_threads_one_accepts() -> None:
+    envelope, barrier, won = handed(), threading.Barrier(8), []
+
+    def accept() -> None:
+        barrier.wait()
+        with contextlib.suppress(Denied):
+            won.append(context.accept(envelope, keys=KEYS))
+
+    threads = [threading.Thread(target=accept) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+
+
+def test_another_key_opens_nothing_and_an_old_one_does() -> None:
+    old, new = secrets.token_bytes(32), secrets.token_bytes(32)
+    envelope = handed(keys=Keys(old))
+    with pytest.raises(Denied, match="not one of ours"):
+        context.accept(envelope, keys=Keys(new))
+    assert context.accept(envelope, keys=Keys([new, old])).conversation == "c-17"
+
+
+def test_another_tenant_is_refused_and_uses_nothing_up() -> None:
+    envelope = handed()
+    with context(tenant="t-2"), pytest.raises(Denied, match="another tenant's"):
+        context.accept(envelope, keys=KEYS)
+    with context(tenant="t-1"):
+        assert context.accept(envelope, keys=KEYS).tenant == "t-1"
+
+
+@pytest.mark.parametrize("options", [{"subject": "ann@example.com"}, {"verification": "by +1 212 555 0173"}])
+def test_g3_ids_and_words_about_the_person_hold_nothing_personal(options: dict[str, Any]) -> None:
+    with pytest.raises(Denied, match="must be an opaque id"):
+        handed(**options)
+    with context(conversation="+12125550173"), pytest.raises(Denied, match="conversation must be"):
+        context.handoff("hello", guard=GUARD, keys=KEYS)
+
+
+def test_g11_a_long_summary_is_refused() -> None:
+    with pytest.raises(Denied, match="shorten the summary"):
+        handed(secrets.token_hex(3_000))
+
+
+def test_a_guard_without_a_mask_and_a_wrong_time_say_so() -> None:
+    with pytest.raises(ConfigError, match="mask control"):
+        handed(guard=Guard())
+    for seconds in (0, -1, 90_000):
+        with pytest.raises(ConfigError, match="valid_seconds"):
+            handed(valid_seconds=seconds)
+
+
+def test_g1_a_handoff_is_on_the_record_and_limited_like_a_send(tmp_path: Path) -> None:
+    guard = Guard(AuditLog(tmp_path, durability="os"), RateLimit("1/hour", per="conversation"), MASK)
+    handed(guard=guard)
+    with pytest.raises(RateLimited):
+        handed(guard=guard)
+    guard.close()
+    records = [json.loads(line) for path in tmp_path.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert [one["channel"] for one in records if one["stage"] == "intent"] == ["handoff"]
+    assert "refund" not in json.dumps(records)
+
+
+def test_the_machines_own_key_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDRAILS_HOME", str(tmp_path))
+    assert context.accept(context.handoff("hello", guard=GUARD)).summary == "hello"
+    assert repr(context) == "guardrails.context"
