@@ -38,7 +38,8 @@ seen: dict[str, str] = {}  # what stood in each channel, where others than the c
 class Sinch(http.server.BaseHTTPRequestHandler):
     """Stands in for Sinch."""
 
-    def do_POST(self) -> None:  # noqa: N802 - the library's name
+    def do_POST(self) -> None:
+        """Answer a request."""
         body = self.rfile.read(int(self.headers["content-length"]))
         answer: dict[str, Any] = {"access_token": "a", "token_type": "bearer", "scope": "", "expires_in": "60"}
         if "oauth2" not in self.path:
@@ -61,6 +62,7 @@ class Local(HTTPTransportRequests):  # type: ignore[misc]  # sinch has no types
     port = 0
 
     def send_request(self, request_data: Any) -> Any:
+        """Send one request."""
         request_data.url = f"http://127.0.0.1:{self.port}{urlsplit(request_data.url).path}"
         try:
             return super().send_request(request_data)
@@ -84,6 +86,7 @@ class Server(smtplib.SMTP):
         super().__init__()
 
     def send_message(self, msg: Any, *_: Any, **__: Any) -> dict[str, tuple[int, bytes]]:
+        """Keep what would be sent."""
         seen["e-mail"] = str(msg.get_content()).strip()
         return {}
 
