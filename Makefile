@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve bench-page wheel ci clean fault-limits
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve bench-page wheel ci clean fault-limits bench-policy
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -85,6 +85,9 @@ fault-limits: $(STAMP) ## many more runs of the machines that compare limits wit
 bench-limits: $(STAMP) ## measure limits in memory against bare limits, and in a real store against one PING
 	$(BIN)/python -m bench.ratelimit
 	$(BIN)/python -m bench.store
+
+bench-policy: $(STAMP) ## measure reading a policy of 1,000 tenants, choosing controls by message, and changing it under load
+	$(BIN)/python -m bench.policy
 
 bench-pii: $(STAMP) ## measure detection against Presidio, LangChain and DataFog in the same run; memory; loop latency
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

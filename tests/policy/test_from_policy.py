@@ -504,3 +504,23 @@ def test_no_message_is_lost_doubled_or_sent_under_two_policies_while_it_is_reloa
     assert Policy.at(path).changed > 0
     assert len(bodies) == 1_000
     assert all(len(body) == 3 and body[1] == body[2] for body in bodies)
+
+
+def test_opt_outs_in_memory_are_one_list_for_all_guards_and_outlive_a_reload(write: Write) -> None:
+    path = write(
+        """\
+        version: 1
+        platform: {suppression: {exempt: [service]}}
+        tenants: {acme: {suppression: {exempt: []}}}
+        """
+    )
+    policy = Policy.at(path)
+    assert policy.suppression is not None
+    policy.suppression.add(TO)
+    guard = policy.guard(channel="sms")
+    for tenant in (None, "acme"):
+        assert not guard.preview("hi", recipient=TO, tenant=tenant).allowed
+        assert guard.preview("hi", recipient=OTHER, tenant=tenant).allowed
+    replaced(path, "exempt: [service]", "exempt: [service, legal]")
+    assert guard.reload()
+    assert not guard.preview("hi", recipient=TO).allowed

@@ -32,7 +32,6 @@ from guardrails.policy import model
 from guardrails.policy.custom import control_named
 from guardrails.policy.values import Operator, Secret
 from guardrails.ratelimit import Limit, RateLimit, Suppression
-from guardrails.ratelimit.people.optouts import MemoryOptOuts
 
 if TYPE_CHECKING:
     from guardrails.policy.setting import Settings
@@ -42,7 +41,7 @@ MEMORY: Final = "memory://"
 DEADLINE_SECONDS: Final = 5.0
 AUDIT, SUPPRESSION, LIMITS, MASK = "audit_log", "suppression", "rate_limit", "mask_pii"  # names in records
 
-_LASTING: Final = ("counters", "memory keys", "memory opt-outs", "vault", "keys")  # what remembers something
+_LASTING: Final = ("counters", "opt-outs", "vault", "keys")  # what remembers something
 
 
 class Controls:
@@ -179,22 +178,17 @@ class Controls:
         return monitor(made) if settings.mode == "monitor" else made
 
     def _suppression(self, settings: model.Suppression) -> Suppression:
-        given, address, options = self._store("suppression")
-        store: Any = address
-        keys = self.keys()
-        if given is None or address == MEMORY:
-            keys = self._once(("memory keys",), Keys.ephemeral)
-            held = keys
-            store = self._once(("memory opt-outs",), lambda: MemoryOptOuts(held.digester("suppression").key_id))
-        return Suppression(
-            store,
-            keys=keys,
-            region=settings.region,
-            opaque_ids=bool(settings.opaque_ids),
-            exempt=tuple(settings.exempt or ()),
-            name=SUPPRESSION,
-            **options,
+        stores = self._platform.stores
+        given = stores.suppression if stores is not None else None
+        people = self._once(("opt-outs", fingerprint(given), self._key()), self._opt_outs)
+        return people.with_rules(
+            region=settings.region, opaque_ids=bool(settings.opaque_ids), exempt=tuple(settings.exempt or ())
         )
+
+    def _opt_outs(self) -> Suppression:
+        _, address, options = self._store("suppression")
+        keys = Keys.ephemeral() if address == MEMORY else self.keys()
+        return Suppression(address, keys=keys, name=SUPPRESSION, **options)
 
     def limits(self, settings: Mapping[str, model.Limit], *, team: str | None = None) -> Iterator[Control | Monitored]:
         """Limits that act, then limits that only watch; over the counters of the policy."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from guardrails.policy.document import At
 from guardrails.policy.order import UNRELATED, Order, PerEntity, Relation
-from guardrails.policy.setting import Settings, inner, order_of, otherwise, settings_in
+from guardrails.policy.setting import Settings, forms_of
 
 S = TypeVar("S", bound=Settings)
 
@@ -38,12 +38,13 @@ class Difference(NamedTuple):
 
 def differences(base: Settings, other: Settings, at: At = ()) -> Iterator[Difference]:
     """Everything that *other* says about something that *base* has too; what only *other* has is an addition."""
+    forms = forms_of(type(other))
     for name, value in other.said():
-        field = type(other).model_fields[name]
+        form = forms[name]
         known = getattr(base, name, None)
         here = (*at, name)
-        holds, order = settings_in(field.annotation), order_of(field)
-        if holds is not None and inner(field.annotation) is holds:
+        holds, order = form.holds, form.order
+        if form.direct:
             if known is not None:
                 yield from differences(known, value, here)
         elif holds is not None and isinstance(value, dict):
@@ -56,27 +57,28 @@ def differences(base: Settings, other: Settings, at: At = ()) -> Iterator[Differ
                     (*here, key), order.compare_one(known or {}, key, one), order.standing(known or {}, key), one, order
                 )
         else:
-            standing = otherwise(field) if known is None else known
+            standing = form.otherwise if known is None else known
             yield Difference(here, order.compare(standing, value), standing, value, order)
 
 
 def met(base: S, other: Settings) -> S:
     """What holds when both apply; settings of *other* that *base*'s kind does not have are left out."""
     changed: dict[str, Any] = {}
+    forms = forms_of(type(base))
     for name, value in other.said():
-        field = type(base).model_fields.get(name)
-        if field is None:
+        form = forms.get(name)
+        if form is None:
             continue
         known = getattr(base, name)
-        holds, order = settings_in(field.annotation), order_of(field)
-        if holds is not None and inner(field.annotation) is holds:
+        holds, order = form.holds, form.order
+        if form.direct:
             changed[name] = value if known is None else met(known, value)
         elif holds is not None and isinstance(value, dict):
             changed[name] = _met_by_name(known or {}, value)
         elif isinstance(order, PerEntity):
             changed[name] = order.meet(known or {}, value)
         else:
-            standing = otherwise(field) if known is None else known
+            standing = form.otherwise if known is None else known
             changed[name] = order.meet(standing, value) if standing is not None or _orders_nothing(order) else value
     return base.model_copy(update=changed) if changed else base
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from guardrails.policy.document import At, Document
 from guardrails.policy.model import Example, PolicyFile
 from guardrails.policy.problems import PolicyError, Problem, nearest
-from guardrails.policy.setting import Settings, inner, settings_in
+from guardrails.policy.setting import Settings, forms_of, inner, settings_in
 
 _WORDED: Final = {
     "bool_type": "write true or false",
@@ -112,27 +112,21 @@ def _missing(document: Document, kind: type[Settings], data: Any, at: At) -> Ite
     """Settings that a thing cannot be without. A limit or check that the platform has needs only what it changes."""
     if not isinstance(data, dict):
         return
-    for name, field in kind.model_fields.items():
-        key = field.alias or name
-        extra = field.json_schema_extra
-        required = callable(extra) and any(
-            isinstance(cell.cell_contents, dict) and cell.cell_contents["required"]
-            for cell in (getattr(extra, "__closure__", None) or ())
-        )
-        if required and key not in data and not _is_tightening(document, at):
-            yield Problem(document.place(at), spelled((*at, key)), f"is missing: {field.description}")
-        found = settings_in(field.annotation)
+    for form in forms_of(kind).values():
+        key = form.key
+        if form.required and key not in data and not _is_tightening(document, at):
+            yield Problem(document.place(at), spelled((*at, key)), f"is missing: {form.description}")
         value = data.get(key)
-        if found is None or value is None:
+        if form.holds is None or value is None:
             continue
-        if inner(field.annotation) is found:
-            yield from _missing(document, found, value, (*at, key))
+        if form.direct:
+            yield from _missing(document, form.holds, value, (*at, key))
         elif isinstance(value, dict):
             for each, one in value.items():
-                yield from _missing(document, found, one, (*at, key, each))
+                yield from _missing(document, form.holds, one, (*at, key, each))
         elif isinstance(value, list):
             for number, one in enumerate(value):
-                yield from _missing(document, found, one, (*at, key, number))
+                yield from _missing(document, form.holds, one, (*at, key, number))
 
 
 def _is_tightening(document: Document, at: At) -> bool:

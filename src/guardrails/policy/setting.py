@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, TypeAlias, get_args, get_origin
+from functools import lru_cache
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -80,3 +81,50 @@ def settings_in(annotation: Any) -> type[Settings] | None:
     if get_origin(kind) in (dict, list):
         kind = get_args(kind)[-1]
     return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
+
+
+class Form(NamedTuple):
+    """
+    What is known of one setting, asked once for each kind of settings.
+
+    Args:
+        name: In code.
+        key: In a file.
+        required: Whether a control cannot be without it.
+        holds: The settings inside, if any.
+        direct: Whether it is those settings themselves, and not a mapping or list of them.
+        order: Which way is tighter.
+        otherwise: What holds when no layer says anything.
+        description: What it says.
+    """
+
+    name: str
+    key: str
+    required: bool
+    holds: type[Settings] | None
+    direct: bool
+    order: Order
+    otherwise: Any
+    description: str
+
+
+@lru_cache(maxsize=64)
+def forms_of(kind: type[Settings]) -> dict[str, Form]:
+    """Every setting of *kind*, by name."""
+    found: dict[str, Form] = {}
+    for name, field in kind.model_fields.items():
+        extra = field.json_schema_extra
+        cells = getattr(extra, "__closure__", None) or ()
+        said: dict[str, Any] = next((cell.cell_contents for cell in cells if isinstance(cell.cell_contents, dict)), {})
+        holds = settings_in(field.annotation)
+        found[name] = Form(
+            name,
+            field.alias or name,
+            bool(said.get("required")),
+            holds,
+            holds is not None and inner(field.annotation) is holds,
+            order_of(field),
+            said.get("otherwise"),
+            field.description or "",
+        )
+    return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -123,7 +124,7 @@ class Version:
     def _unfit_entities(self, at: At, mask: model.Mask) -> Iterator[Problem]:
         above = self.platform.mask or model.Mask()
         names = mask.names or above.names or "model"
-        findable = {*pattern_entities(), *usual_entities(names)}
+        findable = _findable(names)
         whole = mask.entities if at == (PLATFORM,) else above.entities  # below the platform it cannot be changed
         wanted = {*(whole or usual_entities(names)), *(above.more_entities or ())}
         wanted |= {*(mask.more_entities or ())}
@@ -184,6 +185,11 @@ def read_version(path: str | os.PathLike[str], before: Version | None = None) ->
     return Version(read_document(path), before)
 
 
+@lru_cache(maxsize=4)
+def _findable(names: str) -> frozenset[str]:
+    return frozenset((*pattern_entities(), *usual_entities(names)))
+
+
 def split(team: model.Layer, platform: model.Platform) -> tuple[model.Team, model.Layer]:
     """What a team adds of its own, and what it tightens of the platform's."""
     limits, checks = platform.limits or {}, platform.checks or {}
@@ -209,6 +215,6 @@ def placed(version: Version, at: At, error: ConfigError) -> Problem:
     return Problem(version.document.place(at), spelled(at), str(error))
 
 
-def _near(entity: str, known: set[str]) -> str:
+def _near(entity: str, known: Collection[str]) -> str:
     text = nearest(entity, known)
     return text if "did you mean" in text else ""

@@ -7,6 +7,7 @@ list cannot be asked nothing is sent. What is kept of a person is a keyed digest
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -105,6 +106,21 @@ class Suppression:
             from guardrails.ratelimit.people.optouts_server import ServerOptOuts  # noqa: PLC0415
 
             self._store = ServerOptOuts(server)
+
+    def with_rules(
+        self, *, region: str | None = None, opaque_ids: bool = False, exempt: Collection[str] = ()
+    ) -> Suppression:
+        """
+        Other rules over the same list.
+
+        Raises:
+            ConfigError: *exempt* holds something else than names.
+        """
+        twin = copy.copy(self)
+        twin._region = region  # noqa: SLF001 - same class
+        twin._opaque_ids = opaque_ids  # noqa: SLF001
+        twin._exempt = read_classes(exempt, "Suppression(exempt=...)")  # noqa: SLF001
+        return twin
 
     # -- the control -----------------------------------------------------------------------------------------------------
 
