@@ -44,7 +44,8 @@ local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local mode, limit = ARGV[1], tonumber(ARGV[4])
 if limit > 0 and now > limit then return {2, now} end
-local known = redis.call('GET', KEYS[1])
+local both = redis.call('MGET', KEYS[1], KEYS[2])
+local known, earlier = both[1], both[2]
 local named = known and string.find(known, ARGV[2], 1, true)
 if known and not named then
   local ours = false
@@ -53,7 +54,6 @@ if known and not named then
 end
 local takes = mode == 'take' or mode == 'wait' or mode == 'force'
 if takes then
-  local earlier = redis.call('GET', KEYS[2])
   if earlier == 'x' then return {4, now} end
   if earlier then return {1, now, 1, 0} end
 end
@@ -86,6 +86,7 @@ for i = 1, #KEYS - 3 do
     if s.used > 0 then
       for _, one in ipairs(redis.call('ZRANGEBYSCORE', key, 0, num(s.at - length))) do
         s.used = s.used - tonumber(string.match(one, ':(%d+)$'))
+        s.old = true
       end
     end
   elseif kind == 'f' then
@@ -99,7 +100,7 @@ for i = 1, #KEYS - 3 do
     local index = tonumber(got[1] or -2)
     s.at = math.max(now, index * length)
     s.index = math.floor(s.at / length)
-    s.p, s.c = 0, 0
+    s.p, s.c, s.same = 0, 0, s.index == index
     if s.index == index then s.p, s.c = tonumber(got[2]), tonumber(got[3])
     elseif s.index == index + 1 then s.p = tonumber(got[3]) end
     s.rest = length - (s.at - s.index * length)
@@ -160,12 +161,13 @@ for i = 1, #KEYS - 3 do
   local key, base = KEYS[i + 3], (i - 1) * 4
   local kind, units, length = asked[base + 1], tonumber(asked[base + 2]), tonumber(asked[base + 4])
   local s = state[i]
+  local lasts = true
   if kind == 'm' then
-    redis.call('ZREMRANGEBYSCORE', key, 0, num(s.at - length))
+    if s.old then redis.call('ZREMRANGEBYSCORE', key, 0, num(s.at - length)) end
     redis.call('ZADD', key, num(s.at), KEYS[2] .. ':' .. num(units), num(-(s.used + units)), 'n')
     marks[i] = '0'
   elseif kind == 'f' then
-    if s.used == 0 then s.ends = now + length end
+    if s.used == 0 then s.ends = now + length else lasts = false end
     redis.call('HSET', key, 'e', num(s.ends), 'n', num(s.used + units))
     marks[i] = num(s.ends)
   elseif kind == 'c' then
@@ -173,10 +175,16 @@ for i = 1, #KEYS - 3 do
     redis.call('ZADD', key, num(now + length), KEYS[2])
     marks[i] = '0'
   else
-    redis.call('HSET', key, 'i', num(s.index), 'p', num(s.p), 'c', num(s.c + units))
+    if s.same then
+      redis.call('HINCRBY', key, 'c', units)
+      lasts = false
+    else
+      redis.call('HSET', key, 'i', num(s.index), 'p', num(s.p), 'c', num(units))
+    end
     marks[i] = num(s.index)
   end
-  redis.call('PEXPIRE', key, num(math.ceil(length / 1000) * (kind == 's' and 2 or 1) + 1000))
+  -- A key is told how long it lives when its window begins: what is added later does not make it live longer.
+  if lasts then redis.call('PEXPIRE', key, num(math.ceil(length / 1000) * (kind == 's' and 2 or 1) + 1000)) end
 end
 if lines then redis.call('ZREM', KEYS[3], KEYS[2]) end
 if not named then redis.call('SET', KEYS[1], (known and known .. ' ' or '') .. ARGV[2]) end
