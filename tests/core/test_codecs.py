@@ -6,6 +6,8 @@ import email
 import email.policy
 import json
 import re
+import subprocess
+import sys
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -339,3 +341,9 @@ def test_g2_html_that_is_no_text_is_denied() -> None:
     for wrong in (5, b"\xff", ["x"]):
         with pytest.raises(Denied, match="html"):
             Guard(Look()).wrap(echo, text="body|html")(wrong)
+
+
+def test_a_guard_that_sends_neither_pays_for_no_parser_of_html_or_e_mail() -> None:
+    program = "import sys; from guardrails import Guard; Guard; print({'html.parser', 'email.message'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

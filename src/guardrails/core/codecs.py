@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import quote_plus, unquote_plus
 
-from guardrails.core.markup import blocks, with_blocks
-from guardrails.core.mime import closed, opened
 from guardrails.errors import Denied
+
+
+class Texts(dict[str, Any]):
+    """
+    The texts of something that says itself who it is for: `|mime` finds them, and recipients only by name.
+
+    Args:
+        texts: Name to text, or to several.
+        routes: Name to addresses.
+    """
+
+    def __init__(self, texts: Mapping[str, Any], routes: Mapping[str, list[str]]) -> None:
+        super().__init__(texts)
+        self.routes: Mapping[str, list[str]] = routes
 
 
 def decode(value: object, codec: str) -> object:
@@ -39,8 +51,12 @@ def decode(value: object, codec: str) -> object:
             text = _text(value, codec) if isinstance(value, bytes | bytearray) else value
             if not isinstance(text, str):
                 raise _unreadable(codec, f"needs str or bytes, not {type(value).__name__}")
+            from guardrails.core.markup import blocks  # noqa: PLC0415 - only who sends HTML pays for its parser
+
             return blocks(text)
         case "mime":
+            from guardrails.core.mime import opened  # noqa: PLC0415 - only who sends e-mails pays for their parser
+
             return opened(value)
         case _:  # selectors.parse_selector admits no other
             raise _unreadable(codec, "is not known")
@@ -56,6 +72,8 @@ def encode(value: object, codec: str, like: object) -> object:
         like: The encoded original. In JSON and forms everything but the replaced strings stays as it was written.
     """
     if codec == "mime":
+        from guardrails.core.mime import closed  # noqa: PLC0415 - loaded by whoever opened it
+
         return closed(value, like)
     original = like.decode("utf-8") if isinstance(like, bytes | bytearray) else str(like)
     match codec:
@@ -64,6 +82,8 @@ def encode(value: object, codec: str, like: object) -> object:
         case "form":
             text = _refilled(original, value)
         case "html":
+            from guardrails.core.markup import with_blocks  # noqa: PLC0415 - loaded by whoever looked into it
+
             text = with_blocks(original, list(_strings(value)))
         case _:
             text = str(value)

@@ -16,6 +16,7 @@ from email.policy import SMTP
 from email.utils import getaddresses
 from typing import Any, Final
 
+from guardrails.core.codecs import Texts
 from guardrails.core.markup import blocks, with_blocks
 from guardrails.errors import Denied
 
@@ -111,33 +112,22 @@ class Mime:
             part[name] = value
 
 
-class Texts(dict[str, Any]):
-    """
-    What `|mime` finds: `subject`, `parts`, `attachments` and a few more texts; and, by name only, who it is for and from.
-
-    Args:
-        mime: The e-mail.
-    """
-
-    def __init__(self, mime: Mime) -> None:
-        super().__init__(mime.headers)
-        if mime.bodies:
-            self["parts"] = list(mime.bodies.values())
-        if mime.names:
-            self["attachments"] = list(mime.names.values())
-        self.routes: dict[str, list[str]] = {name: mime.addresses(header) for name, header in ROUTES.items()}
-
-
 def opened(source: object) -> Texts:
     """
-    The texts of an e-mail.
+    The texts of an e-mail: `subject`, `parts`, `attachments` and a few more.
 
     Raises:
         Denied: It is none, or cannot be read.
     """
     if not isinstance(source, AnyMail | bytes | bytearray | str):
         raise Denied(f"|mime: the argument needs an e-mail, str or bytes, not {type(source).__name__}", control="binding")
-    return Texts(Mime(bytes(source) if isinstance(source, bytearray) else source))
+    mime = Mime(bytes(source) if isinstance(source, bytearray) else source)
+    texts: dict[str, Any] = dict(mime.headers)
+    if mime.bodies:
+        texts["parts"] = list(mime.bodies.values())
+    if mime.names:
+        texts["attachments"] = list(mime.names.values())
+    return Texts(texts, {name: mime.addresses(header) for name, header in ROUTES.items()})
 
 
 def closed(texts: Any, like: object) -> object:

@@ -22,8 +22,7 @@ from types import MemberDescriptorType, SimpleNamespace
 from typing import Any, Final, TypeAlias
 
 from guardrails.core.caps import Caps
-from guardrails.core.codecs import decode, encode
-from guardrails.core.mime import Texts
+from guardrails.core.codecs import Texts, decode, encode
 from guardrails.core.selectors import Decode, Every, Index, Key, Step
 from guardrails.errors import Denied
 
