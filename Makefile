@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve bench-page wheel ci clean fault-limits bench-policy
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve test-integrations test-newest bench-page wheel ci clean fault-limits bench-policy
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -124,6 +124,20 @@ fault: $(STAMP) ## kill -9 a thousand times, and tamper with an anchored log a h
 bench-audit: $(STAMP) ## measure records, acknowledgements, checkpoints and verification of the audit log
 	$(BIN)/python bench/run.py audit
 	$(BIN)/python -m bench.verification
+
+# Environments beside .venv that hold the library of every integration and preset.
+test-integrations: ## build the environment that holds every integration's library, and run the conformance suite in it
+	@$(MAKE) --no-print-directory .hosts HOSTS=.venv-hosts UPGRADE=
+
+test-newest: ## the same with the newest version of every library that the extras admit
+	@$(MAKE) --no-print-directory .hosts HOSTS=.venv-newest UPGRADE="--upgrade --upgrade-strategy eager"
+
+.PHONY: .hosts
+.hosts: $(STAMP)
+	@[ -x $(HOSTS)/bin/python ] || $(BIN)/python -m venv $(HOSTS)
+	@$(HOSTS)/bin/python -m pip install --quiet --disable-pip-version-check $(UPGRADE) --editable '.[test,integrations-test]'
+	@$(HOSTS)/bin/python -m pip list --disable-pip-version-check 2>/dev/null | grep -iE '^(aiosmtplib|boto3|celery|django|fastmcp|httpx2?|lang(chain|graph)|mcp|openai|python-telegram-bot|sinch|starlette|twilio) '
+	@$(MODELS) $(HOSTS)/bin/python -m pytest -n $(WORKERS) tests/integrations tests/telemetry $(TEST)
 
 wheel: $(STAMP) ## build the wheel and run the tests against it in a clean venv
 	$(BIN)/python tests/packaging/against_wheel.py
