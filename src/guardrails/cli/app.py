@@ -11,11 +11,14 @@ from guardrails.cli.demo import demo
 from guardrails.cli.doctor import doctor
 from guardrails.cli.drill import drill
 from guardrails.cli.evaluate import evaluate
+from guardrails.cli.homegrown import homegrown
+from guardrails.cli.inventory import inventory
 from guardrails.cli.keys import app as keys_app
 from guardrails.cli.limits import app as limits_app
 from guardrails.cli.mask import mask, scan
 from guardrails.cli.models import app as models_app
 from guardrails.cli.new_control import new_control
+from guardrails.cli.overlap import overlap
 from guardrails.cli.policy import app as policy_app
 from guardrails.cli.sends import sends
 from guardrails.cli.subject import app as subject_app
@@ -48,6 +51,9 @@ app.command()(watch)
 app.command()(drill)
 app.command("eval")(evaluate)
 app.command()(sends)
+app.command()(inventory)
+app.command()(overlap)
+app.command()(homegrown)
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - the shape of a typer callback

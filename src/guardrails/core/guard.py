@@ -430,6 +430,11 @@ class Guard:
         return self._channel
 
     @property
+    def own(self) -> tuple[Slot, ...]:
+        """The controls of this layer, without those of the guard that it extends; of a policy's guard, those in force."""
+        return self._own if self._source is None else self._stack.slots
+
+    @property
     def family(self) -> tuple[Guard, ...]:
         """This guard, and every guard that extends it."""
         teams = sorted(registry.copied(self._teams), key=lambda team: team.where)

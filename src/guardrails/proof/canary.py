@@ -22,6 +22,7 @@ from guardrails.core.rehearsal import Rehearsed, rehearse, staged
 from guardrails.core.shapes import Shape
 from guardrails.errors import Blocked, ConfigError, Denied, GuardrailsError
 from guardrails.proof.evidence import evidence
+from guardrails.proof.place import place
 from guardrails.proof.planting import HARD, SENTENCES, Planted, plant, recipient, sentence, strings_in
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class CanaryCheck:
         tried: What was tried, in a word: "mask", "reply", "record", "limit", "refuses" or "decides".
         result: "held", "failed", "watches" (it is monitored) or "not tried".
         why: What was found; types and classes, never a value.
+        where: `file:line` of the control's code; empty for what is ours.
     """
 
     control: str
@@ -57,6 +59,7 @@ class CanaryCheck:
     tried: str
     result: str
     why: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ class CanaryReport:
             "seconds": round(self.seconds, 4),
             "name": self.name,
             "checks": [
-                {name: getattr(check, name) for name in ("control", "layer", "send", "tried", "result", "why")}
+                {name: getattr(check, name) for name in ("control", "layer", "send", "tried", "result", "why", "where")}
                 for check in self.checks
             ],
         }
@@ -127,6 +130,7 @@ class _Round:
                 tried=tried,
                 result=result,
                 why=why,
+                where="" if slot is None else place(slot.where),
             )
         )
 

@@ -126,12 +126,10 @@ def _tried(label: str, guard: Guard) -> Iterator[Answer]:
     for check in report.checks:
         state = _STATES.get(check.result, OK)
         if state != OK:
-            yield Answer(
-                check.control,
-                state,
-                f"{check.tried} ({check.send}): {check.result}: {check.why}",
-                _TODO.get(check.tried, ""),
-            )
+            where = f" [{check.where}]" if check.where else ""
+            dead = state == FAIL and check.tried == "refuses"
+            todo = "see its code: it no longer refuses" if dead else _TODO.get(check.tried, "")
+            yield Answer(check.control, state, f"{check.tried} ({check.send}): {check.result}: {check.why}{where}", todo)
     held = sum(check.result not in _STATES for check in report.checks)
     sends = len({check.send for check in report.checks})
     yield Answer(

@@ -1,0 +1,1 @@
+"""Acme: a platform team, three product teams, five channels."""

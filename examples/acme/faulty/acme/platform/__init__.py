@@ -1,0 +1,1 @@
+"""The platform team: one guard a channel."""

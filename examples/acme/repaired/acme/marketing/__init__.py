@@ -1,0 +1,1 @@
+"""Marketing: campaigns on WhatsApp and chat."""

@@ -1,0 +1,1 @@
+"""Payments: receipts by SMS and e-mail."""

@@ -1,0 +1,1 @@
+"""Support: calls, and what follows them."""
