@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from guardrails.core.guard import Guard
 from guardrails.errors import ConfigError, Denied
 from guardrails.keys import Keys
 from guardrails.reports import tables as tables_module
+from guardrails.reports.rendering import table
 from guardrails.reports.tables import Tables, default_path
 
 ANN = "+12125550173"
@@ -87,11 +90,59 @@ def test_bytes_that_are_no_records_leave_the_others_to_be_asked_for(ask: Callabl
     assert ask("SELECT count(*) FROM records") == [(len(lines),)]
 
 
-def test_two_that_ask_wait_for_each_other(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_something_else_is_not_taken_for_tables(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tables_module, "_WAIT_SECONDS", 0.0)
     (tmp_path / "other").write_bytes(b"no tables at all")
     with pytest.raises(ConfigError, match="--index"):
         Tables(folder, tmp_path / "other")
+    assert (tmp_path / "other").read_bytes() == b"no tables at all"
+
+
+_HOLDS = """
+import sys
+from guardrails.reports.tables import Tables
+with Tables(sys.argv[1], sys.argv[2]):
+    print("open", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_who_asks_waits_for_another_process_that_has_the_tables(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tables.duckdb"
+    command = [sys.executable, "-c", _HOLDS, str(folder), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with monkeypatch.context() as patch:
+            patch.setattr(tables_module, "_WAIT_SECONDS", 0.0)
+            with pytest.raises(ConfigError, match="--index"):
+                Tables(folder, path)
+        other.stdin.write("done\n")
+        other.stdin.flush()
+        with Tables(folder, path) as tables:  # as soon as the other one has let go
+            assert tables.ask("SELECT count(*) FROM sends")[1] == [(1,)]
+
+
+def test_answers_of_any_kind_are_shown_in_every_form(folder: Path, tmp_path: Path) -> None:
+    sql = (
+        "SELECT ts, NULL AS nothing, 1.5 AS n, [1, 2] AS list, MAP {'=a': 1} AS m, '=1+1' AS evil, true AS yes,"
+        " ts::DATE AS day FROM records LIMIT 1"
+    )
+    with Tables(folder, tmp_path / "tables.duckdb") as tables:
+        names, rows = tables.ask(sql)
+    (line,) = table(names, rows, "jsonl")
+    found = json.loads(line)
+    assert (found["nothing"], found["list"], found["m"], found["yes"]) == (None, [1, 2], {"=a": 1}, True)
+    head, line = table(names, rows, "csv")
+    assert (head.split(",")[:3], "'=1+1" in line) == (["ts", "nothing", "n"], True)
+    head, line = table(names, rows, "table")
+    assert (head.split()[:3], line.split()[0]) == (["ts", "nothing", "n"], found["ts"])
+    assert list(table(["a"], [], "csv")) == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -26,24 +26,18 @@ def blocks(path: Path, begin: int = 0) -> Iterator[bytes]:
     Raises:
         OSError: It is not a regular file, cannot be read, or does not decompress.
     """
-    held = b""
     with opened(path) as file:
         file.seek(begin)
-        while True:
-            try:
-                more = file.read(BLOCK_BYTES)
-            except (EOFError, zlib.error) as error:
-                raise OSError(f"damaged ({type(error).__name__})") from None
-            if not more:
-                return
-            end = more.rfind(b"\n") + 1
-            if end:
-                yield held + more[:end]
-                held = more[end:]
-            elif len(held) + len(more) <= LINE_BYTES + BLOCK_BYTES:
-                held += more
-            else:
-                return  # no writer makes such lines: whatever follows is for the verifier
+        try:
+            while block := file.read(BLOCK_BYTES):
+                if not block.endswith(b"\n"):
+                    block += file.readline(LINE_BYTES)
+                end = block.rfind(b"\n") + 1
+                yield block if end == len(block) else block[:end]
+                if end < len(block):
+                    return  # the end of the file, or a line that no writer makes: what follows is for the verifier
+        except (EOFError, zlib.error) as error:
+            raise OSError(f"damaged ({type(error).__name__})") from None
 
 
 @contextmanager
