@@ -27,10 +27,11 @@ def on_config(config: Any) -> Any:
         if section is not None:
             pages = []
             nav.append({_TABS.get(section["title"], section["title"]): pages})
-        elif (page := _PAGE.search(line)) is not None and len(nav) > 1:
+        elif len(nav) > 1:
             number = re.match(r"\| (G\d+) \|", line)
-            title = page["title"].replace("`", "")
-            pages.append({f"{number[1]} {title}" if number else title: page["path"]})
+            for page in _PAGE.finditer(line):
+                title = page["title"].replace("`", "")
+                pages.append({f"{number[1]} {title}" if number else title[:1].upper() + title[1:]: page["path"]})
     config.nav = [one for one in nav if next(iter(one.values()))]
     return config
 
