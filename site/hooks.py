@@ -22,6 +22,7 @@ def on_config(config: Any) -> Any:
     """Read the navigation from the index: one tab a section, its pages in order."""
     nav: list[Any] = [{"Start": "index.md"}]
     pages: list[Any] = []
+    named: set[str] = set()
     for line in (Path(config.docs_dir) / "index.md").read_text("utf-8").splitlines():
         section = _SECTION.match(line)
         if section is not None:
@@ -30,6 +31,9 @@ def on_config(config: Any) -> Any:
         elif len(nav) > 1:
             number = re.match(r"\| (G\d+) \|", line)
             for page in _PAGE.finditer(line):
+                if page["path"] in named:
+                    continue
+                named.add(page["path"])
                 title = page["title"].replace("`", "")
                 pages.append({f"{number[1]} {title}" if number else title[:1].upper() + title[1:]: page["path"]})
     config.nav = [one for one in nav if next(iter(one.values()))]
