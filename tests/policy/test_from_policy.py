@@ -524,3 +524,25 @@ def test_opt_outs_in_memory_are_one_list_for_all_guards_and_outlive_a_reload(wri
     replaced(path, "exempt: [service]", "exempt: [service, legal]")
     assert guard.reload()
     assert not guard.preview("hi", recipient=TO).allowed
+
+
+def test_what_is_always_masked_budgets_and_invented_values_are_settings_too(write: Write) -> None:
+    path = write(
+        """\
+        version: 1
+        platform:
+          mask: {names: off, deny: [Falcon], budget: 20s, over_budget: deny, operators: {PHONE_NUMBER: synthetic}}
+        tenants:
+          acme: {mask: {deny: [Falcon, Eagle], budget: 10s}}
+        examples:
+          - {in: Falcon and Eagle, out: <DENIED> and Eagle}
+          - {in: Falcon and Eagle, out: <DENIED> and <DENIED>, tenant: acme}
+        """
+    )
+    guard = from_policy(path)
+    text = guard.preview("call +1 212 555 0173").text
+    assert text is not None
+    assert "0173" not in text
+    replaced(path, "budget: 10s", "budget: 30s")
+    with pytest.raises(PolicyError, match="budget"):
+        guard.reload()

@@ -19,12 +19,12 @@ from guardrails.core.caps import Caps
 from guardrails.core.checks import monitor
 from guardrails.core.control import Control
 from guardrails.core.stack import Monitored
-from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.keys.several import keys_of
 from guardrails.pii import MaskPII
 from guardrails.pii.operators import Block, Keep, OperatorLike, Partial, Redact, Replace
 from guardrails.pii.operators_keyed import Encrypt, Hash
+from guardrails.pii.operators_synthetic import Synthetic
 from guardrails.pii.registry import DEFAULT_ENTITIES
 from guardrails.pii.vault.pseudonym import Pseudonym
 from guardrails.pii.vault.vault import Vault
@@ -237,9 +237,11 @@ class Controls:
         if settings.operators is not None:
             keys = self.keys()
             options["operators"] = {entity: operator_of(one, keys) for entity, one in settings.operators.items()}
-        for name in ("thresholds", "allow", "language", "own", "restore_into"):
+        for name in ("thresholds", "allow", "deny", "language", "own", "restore_into", "over_budget"):
             if getattr(settings, name) is not None:
                 options[name] = getattr(settings, name)
+        if settings.budget is not None:
+            options["budget_ms"] = settings.budget * 1_000
         return MaskPII(vault=vault, **options)
 
     def check(self, name: str, settings: model.Check) -> Control | Monitored:
@@ -272,12 +274,7 @@ def limit_of(name: str, settings: model.Limit) -> Limit:
 
 
 def operator_of(settings: Operator, keys: Keys | None) -> OperatorLike:
-    """
-    One operator.
-
-    Raises:
-        ConfigError: This version does not have it.
-    """
+    """One operator."""
     parameters = dict(settings.parameters)
     match settings.name:
         case "replace":
@@ -296,8 +293,10 @@ def operator_of(settings: Operator, keys: Keys | None) -> OperatorLike:
             return Encrypt() if keys is None else Encrypt(keys)
         case "pseudonym":
             return Pseudonym()
-        case other:
-            raise ConfigError(f"the operator {other} is not in this version", control="policy")
+        case "synthetic":
+            return Synthetic() if keys is None else Synthetic(keys)
+        case other:  # made as MaskPII makes it
+            return other
 
 
 def usual_entities(names: str) -> list[str]:

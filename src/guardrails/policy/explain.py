@@ -133,7 +133,7 @@ def shown(value: Any, name: str = "") -> str:
     match value:
         case bool():
             return str(value).lower()
-        case float() if name in {"deadline", "timeout", "keep", "longest", "wait"}:
+        case float() if name in {"budget", "deadline", "timeout", "keep", "longest", "wait"}:
             return spelled(value)
         case list():
             return f"[{', '.join(map(shown, value))}]"

@@ -125,7 +125,14 @@ class Mask(Settings):
         "Below the platform only where the platform gives one"
     )
     allow: Annotated[list[Text] | None, Fewer()] = says("exact strings that are never masked", otherwise=[])
+    deny: Annotated[list[Text] | None, More()] = says("exact strings that are always masked", otherwise=[])
     language: Text | None = says("Presidio language code", otherwise="en")
+    budget: Annotated[Duration | None, Lower()] = says(
+        "how long a message may be looked at; below the platform only where it says so"
+    )
+    over_budget: Annotated[Literal["patterns", "deny"] | None, Ranked("patterns", "deny")] = says(
+        "what happens to a message that takes longer", otherwise="deny"
+    )
     own: Annotated[Literal["keep", "mask"] | None, Ranked("keep", None, "mask")] = says(
         '"keep": one\'s own data passes to a verified address of one\'s own, somebody else\'s refuses; "mask": it only refuses'
     )
