@@ -247,3 +247,13 @@ def test_g11_other_arguments_are_bounded(caps: Caps, extra: Any) -> None:
     circle: list[Any] = [1] * 100
     circle.append(circle)
     send(TO, "hi", circle)
+
+
+def test_g3_no_frame_of_ours_leads_to_what_was_shown() -> None:
+    planted = "".join(["plan", "ted@example.com"])
+    with pytest.raises(Blocked) as raised:
+        Guard(Blind()).wrap(ignore, text="body")(TO, "hello", {"x": [planted]})
+    frames = [entry for entry in raised.traceback if "guardrails/core" in str(entry.path)]
+    assert frames
+    assert not any(planted in repr(value) for entry in frames for value in entry.frame.f_locals.values())
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
