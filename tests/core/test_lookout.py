@@ -250,7 +250,7 @@ def test_g11_other_arguments_are_bounded(caps: Caps, extra: Any) -> None:
 
 
 def test_g3_no_frame_of_ours_leads_to_what_was_shown() -> None:
-    planted = "".join(["plan", "ted@example.com"])
+    planted = "planted@example.com"
     with pytest.raises(Blocked) as raised:
         Guard(Blind()).wrap(ignore, text="body")(TO, "hello", {"x": [planted]})
     frames = [entry for entry in raised.traceback if "guardrails/core" in str(entry.path)]
