@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from guardrails.core.message import Message
     from guardrails.pii.brought import Brought
 
-SHORTEST_WITH_NAMES: Final = 80  # characters of a segment: "Ok Ann. Bye." alone says too little about who Ann is
+# Characters of a segment: "Ok Ann. Bye." alone says too little about who Ann is, and each run of the model has its price.
+SHORTEST_WITH_NAMES: Final = 200
 
 
 @final
