@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from guardrails import Concurrency, Guard, Message, RateLimited
+from guardrails.cli.app import app
 from guardrails.ratelimit import Limit, RateLimit, rate_limit_fields
 from tests.ratelimit.conftest import KEYS
 from tests.servers import Server
@@ -30,11 +32,25 @@ in_memory = Guard(RateLimit("4/hour", per="recipient"), channel="sms")
 """
 
 
-def command(folder: Path, *arguments: str, said: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "guardrails", "limits", *arguments],
-        cwd=folder, input=said, capture_output=True, text=True, timeout=50, check=False,
-    )  # fmt: skip
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A module of somebody's, made for an address; its name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+
+    def made(url: str) -> str:
+        name = f"shop_{next(numbers)}"
+        (tmp_path / f"{name}.py").write_text(MODULE.format(url=url))
+        return name
+
+    return made
+
+
+numbers = itertools.count()
+
+
+def command(*arguments: str, said: str) -> Result:
+    return CliRunner().invoke(app, ["limits", *arguments], input=said)
 
 
 def message(**more: Any) -> Message:
@@ -100,52 +116,46 @@ def test_fields_of_what_never_fits_or_is_not_known() -> None:
     assert rate_limit_fields([]) == {}
 
 
-def test_the_command_shows_a_bar_for_each_limit_and_resets_when_told(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text(MODULE.format(url=server.url))
+def test_the_command_shows_a_bar_for_each_limit_and_resets_when_told(server: Server, shop: Any) -> None:
+    name = shop(server.url)
     limit = RateLimit(Limit("4/hour", per="recipient"), storage=server.url, keys=KEYS)
     send = Guard(limit, channel="sms").wrap(lambda to, body: "sent")  # noqa: ARG005
     for _ in range(3):
         send(ANN, "hello")
 
-    shown = command(tmp_path, "show", "shop:guard", said="whatsapp:+1 212 555-0173\n")
-    assert (shown.returncode, shown.stderr) == (0, "")
+    shown = command("show", f"{name}:guard", said="whatsapp:+1 212 555-0173\n")
+    assert (shown.exit_code, shown.stderr) == (0, "")
     lines = shown.stdout.splitlines()
     assert lines[0].split() == "platform recipient/hour [###############.....] 3 of 4 in 3600 s, room now".split()  # noqa: SIM905
     assert lines[1].split() == "platform concurrency [....................] 0 of 2 at once, room now".split()  # noqa: SIM905
     assert "555" not in shown.stdout
 
-    as_json = command(tmp_path, "show", "shop:guard", "--json", said=f"recipient={ANN}\ntenant=acme\n")
+    as_json = command("show", f"{name}:guard", "--json", said=f"recipient={ANN}\ntenant=acme\n")
     found = [json.loads(line) for line in as_json.stdout.splitlines()]
     assert {one["limit"]: one["used"] for one in found}["daily"] == 0
 
-    asked = command(tmp_path, "reset", "shop:guard", said=ANN)
+    asked = command("reset", f"{name}:guard", said=ANN)
     assert asked.stdout == "1 counters would be reset; add --yes to do it\n"
-    assert command(tmp_path, "reset", "shop:guard", "--yes", "--limit", "recipient/hour", said=ANN).returncode == 0
+    done = command("reset", f"{name}:guard", "--yes", "--limit", "recipient/hour", said=ANN)
+    assert (done.exit_code, done.stdout) == (0, "1 counters reset\n")
     assert limit.usage(message())[0].used == 0
 
 
 @pytest.mark.parametrize(
     ("target", "said", "code", "says"),
     [
-        ("shop:guard", "", 2, "who is meant"),
-        ("shop:guard", "phone=+12125550173", 2, "line 1"),
-        ("shop:guard", "tenant=a\ntenant=b", 2, "line 2"),
-        ("shop:in_memory", ANN, 2, "in memory"),
-        ("shop:nothing", ANN, 2, "not a guard"),
-        ("nowhere.yaml", ANN, 2, "no such file"),
+        (":guard", "", 2, "who is meant"),
+        (":guard", "phone=+12125550173", 2, "line 1"),
+        (":guard", "tenant=a\ntenant=b", 2, "line 2"),
+        (":in_memory", ANN, 2, "in memory"),
+        (":nothing", ANN, 2, "not a guard"),
+        (".yaml", ANN, 2, "no such file"),
+        (":guard", ANN, 1, "does not answer"),
     ],
 )
-def test_a_wrong_command_is_one_line(tmp_path: Path, target: str, said: str, code: int, says: str) -> None:
-    (tmp_path / "shop.py").write_text(MODULE.format(url="redis://127.0.0.1:1/0"))
-    ran = command(tmp_path, "show", target, said=said)
-    assert (ran.returncode, ran.stdout) == (code, "")
+def test_a_wrong_command_is_one_line(shop: Any, target: str, said: str, code: int, says: str) -> None:
+    ran = command("show", shop("redis://127.0.0.1:1/0") + target, said=said)
+    assert (ran.exit_code, ran.stdout) == (code, "")
     assert says in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert "555" not in ran.stderr
-
-
-def test_a_store_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text(MODULE.format(url="redis://127.0.0.1:1/0"))
-    ran = command(tmp_path, "show", "shop:guard", said=ANN)
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert "does not answer" in ran.stderr

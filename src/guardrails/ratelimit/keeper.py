@@ -7,6 +7,7 @@ child after a fork, and never keeps a process alive; what is left at the end of 
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -36,16 +37,22 @@ class Keeper:
         told: Whose things are told; the thread ends when it is gone.
     """
 
-    __slots__ = ("_lock", "_running", "_told", "_wake")
+    __slots__ = ("_lock", "_pid", "_running", "_told", "_wake")
 
     def __init__(self, told: Told) -> None:
         self._told = weakref.ref(told)
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._running = False
 
     def wake(self) -> None:
         """There is something to tell. Waits for nothing."""
+        if self._pid != os.getpid():
+            self._fresh()  # a child has none of its parent's threads
         self._wake.set()
         with self._lock:
             if self._running:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -58,6 +59,9 @@ class Link:
         self.breaker: Breaker = Breaker(time.monotonic)
         self._slots = threading.BoundedSemaphore(self._connections)
         self.client: Any = _client(self.where, self.timeout_seconds, self._connections)
+        # A link that nobody closed takes its sockets with it, without a warning from each of them.
+        closing = weakref.finalize(self, self.client.connection_pool.disconnect)
+        closing.atexit = False
 
     @property
     def is_ours(self) -> bool:
