@@ -286,7 +286,7 @@ def test_an_outcome_may_be_settled_by_a_garbage_collector_inside_the_write(durab
             super().write(lines, durable=durable)
 
     sink = CollectingSink()
-    log = AuditLog(sink, durability=durability, keys=KEYS)
+    log = AuditLog(sink, durability=durability, keys=KEYS, deadline_seconds=30.0)
     guard = Guard(log, channel="sms")
 
     @guard
