@@ -54,6 +54,8 @@ def test_a_best_effort_sink_may_fail_and_joins_again_in_a_new_stream(
     eventually(lambda: weak.calls >= 2)
     weak.broken = True
     send(PHONE, "two")
+    lanes: Any = log._writer._streams._sink
+    eventually(lambda: lanes._lanes[1].missed is not None)
     weak.broken = False
     eventually(lambda: bool(send(PHONE, "three")) and len(weak.streams) > 1)
     send(PHONE, "four")
