@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -30,7 +29,7 @@ def like(kind: type[Settings]) -> st.SearchStrategy[Any]:
     for form in forms_of(kind).values():
         value = ANYTHING
         if form.holds is not None:
-            holds = st.deferred(partial(like, form.holds))
+            holds = like(form.holds)
             named = st.dictionaries(st.sampled_from(["a", "b", "sms"]), holds, max_size=2)
             value = (holds if form.direct else named | st.lists(holds, max_size=2)) | ANYTHING
         inside[form.key] = value
