@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from guardrails import ConfigError
 from guardrails.cli.app import app
 from guardrails.proof.known import LIBRARIES
-from guardrails.proof.sites import Site, find_sites
+from guardrails.proof.sites import Site, find_sites, mentions
 from guardrails.proof.source import read_project
 
 GUARDS = """
@@ -30,7 +30,9 @@ def scan(tmp_path: Path, own: tuple[str, ...] = (), **files: str) -> list[Site]:
     package.mkdir(exist_ok=True)
     for name, source in {"__init__": "", "guards": GUARDS, **files}.items():
         (package / f"{name}.py").write_text(source)
-    return find_sites(read_project(tmp_path, tests=False), own)
+    found = find_sites(read_project(tmp_path, tests=False), own)
+    assert find_sites(read_project(tmp_path, tests=False, relevant=mentions(own)), own) == found
+    return found
 
 
 def states(sites: list[Site]) -> dict[str, str]:

@@ -50,13 +50,14 @@ def sends(
         if write_baseline and baseline is None:
             raise UsageError("--write-baseline goes with --baseline FILE")
         try:
-            from guardrails.proof.sites import GUARDED_SITE, UNGUARDED, UNKNOWN, find_sites  # noqa: PLC0415
+            from guardrails.proof.sites import GUARDED_SITE, UNGUARDED, UNKNOWN, find_sites, mentions  # noqa: PLC0415
             from guardrails.proof.source import read_project  # noqa: PLC0415
 
-            project = read_project(path, tests=tests, exclude=exclude or ())
+            names = [*(own or ()), *_listed(own_file)]
+            project = read_project(path, tests=tests, exclude=exclude or (), relevant=mentions(names))
         except ConfigError as error:
             raise UsageError(str(error)) from None
-        sites = find_sites(project, [*(own or ()), *_listed(own_file)])
+        sites = find_sites(project, names)
         known = _known(baseline) if baseline is not None and not write_baseline else Counter[str]()
     counted = {UNGUARDED, UNKNOWN} if strict else {UNGUARDED}
     fresh = []

@@ -8,7 +8,8 @@ on is known and no guard is in sight, and *unknown* when only its name is tellin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -70,6 +71,20 @@ def find_sites(project: Project, own: Sequence[str] = ()) -> list[Site]:
         module.tree.visit(visitor)
         found += visitor.found
     return sorted(found, key=lambda site: (site.file, site.line, site.column))
+
+
+def mentions(own: Sequence[str] = ()) -> Callable[[bytes], bool]:
+    """Whether a file's text names a library, a method that sends, a guard, or a send of the user's own."""
+    words = {library.name.partition(".")[0] for library in LIBRARIES} | {"guard"}
+    words |= {tail.rpartition(".")[2] for library in LIBRARIES for tail in (*library.methods, *library.functions)} - _COMMON
+    words |= {tail for library in LIBRARIES for tail in library.methods if "." in tail}
+    words |= {name.rpartition(".")[2] for name in own}
+    found = re.compile("|".join(map(re.escape, sorted(words))).encode(), re.IGNORECASE)
+    return lambda source: found.search(source) is not None
+
+
+# Too common to say anything by themselves; with what stands before them they do.
+_COMMON: Final = frozenset({"create", "send", "complete", "stream", "parse", "post", "completion", "publish"})
 
 
 def _tables(own: Sequence[str]) -> tuple[dict[str, Library], dict[tuple[str, str], Library]]:
