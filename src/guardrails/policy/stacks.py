@@ -214,26 +214,22 @@ class ByMessage:
             GuardrailsError: The controls cannot be made, or nobody knows which switches are on.
         """
         tenant = message.tenant
+        if self._tenant is None and tenant not in self._tenants:
+            tenant = None  # anybody could invent as many names as they like
         try:
             stack = self._known[tenant, message.channel]
         except KeyError:
-            stack = self._looked_up(message)
+            stack = self._looked_up(tenant, message.channel)
         if self._switchboard is not None:
             return self._switchboard.switched(stack, message)
         return stack
 
-    def _looked_up(self, message: Message) -> Stack:
-        tenant = message.tenant
-        if self._tenant is not None:
-            if tenant not in (None, self._tenant):
-                raise Denied("this guard is for another tenant", control="policy")
-            tenant = self._tenant
-        stack = self._stacks.of(channel=message.channel, tenant=tenant, team=self._team)
-        # Names that the policy does not know are not kept: anybody could invent as many as they like.
-        if (message.tenant is None or message.tenant in self._tenants or message.tenant == self._tenant) and (
-            message.channel in self._channels or len(self._known) < _REMEMBERED
-        ):
-            self._known[message.tenant, message.channel] = stack
+    def _looked_up(self, tenant: str | None, channel: str) -> Stack:
+        if self._tenant is not None and tenant not in (None, self._tenant):
+            raise Denied("this guard is for another tenant", control="policy")
+        stack = self._stacks.of(channel=channel, tenant=self._tenant or tenant, team=self._team)
+        if channel in self._channels or len(self._known) < _REMEMBERED:
+            self._known[tenant, channel] = stack
         return stack
 
     def kinds(self) -> Iterable[Stack]:
