@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -338,3 +340,12 @@ def test_strict_counts_what_is_unknown_and_a_file_lists_sends(tmp_path: Path) ->
     (tmp_path / "own.py").write_text("import acme\n\ndef one():\n    acme.deliver('x')\n")
     (tmp_path / "sends.txt").write_text("acme.deliver  # the gateway\n\n# nothing else\n")
     assert run(str(tmp_path), "--sends-file", str(tmp_path / "sends.txt")).exit_code == 1
+
+
+def test_without_its_extra_the_command_names_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['libcst'] = None; from guardrails.cli import main; sys.argv[1:] = ['sends', '.']; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr == "guardrails: libcst is not installed: pip install 'platform-guardrails[scan]'\n"

@@ -22,7 +22,9 @@ Trust = Annotated[Path | None, typer.Option(metavar="FILE", help="Verifier keys 
 
 def report(
     directory: Folder,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML file to write; audit-report.html otherwise.")
+    ] = Path("audit-report.html"),
     since: Since = None,
     until: Until = None,
     anchor: Anchor = None,

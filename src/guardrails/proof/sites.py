@@ -13,10 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import libcst as cst
-
 from guardrails.proof.known import LIBRARIES, TAILS, Library
-from guardrails.proof.source import GUARD, GUARDED, Function, Module, Project, Scoped, dotted, sorted_modules
+from guardrails.proof.source import GUARD, GUARDED, Function, Module, Project, Scoped, cst, dotted, sorted_modules
 
 GUARDED_SITE: Final = "guarded"
 UNGUARDED: Final = "unguarded"

@@ -21,7 +21,8 @@ else:
 if _missing:
     raise ConfigError("libcst is not installed: pip install 'platform-guardrails[scan]'")
 
-__all__ = ["Function", "Module", "Project", "dotted", "read_project"]
+# cst too: who needs it takes it from here, so that a missing extra is one error wherever it is met.
+__all__ = ["Function", "Module", "Project", "cst", "dotted", "read_project"]
 
 _SKIPPED: Final = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist", "venv", "env"})
 _TESTS: Final = ("test_", "conftest")
