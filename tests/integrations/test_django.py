@@ -32,9 +32,10 @@ def mailing(*controls: Any, **options: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def outbox() -> Iterator[list[Any]]:
-    mail.outbox = []
-    yield mail.outbox
-    del mail.outbox
+    box: Any = mail  # where the locmem backend puts what is sent
+    box.outbox = []
+    yield box.outbox
+    del box.outbox
 
 
 def test_g3_every_text_of_an_email_is_masked_and_no_address(outbox: list[Any]) -> None:

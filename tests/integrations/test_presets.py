@@ -88,7 +88,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str]]] = [
     (
         "vonage",
         "vonage_messages:Messages.send",
-        {"message": Sms(to="12125550173", from_="shop", text=TEXT)},
+        {"message": Sms(to="12125550173", from_="shop", text=TEXT, client_ref=None, ttl=None)},
         ["12125550173"],
     ),
     ("telegram", "telegram:Bot.send_message", {"chat_id": "42", "text": TEXT}, ["42"]),

@@ -81,8 +81,8 @@ class Ending:
     __slots__ = ("_error", "_journey", "plan", "result")
 
     def __init__(self, journey: Any, result: str, error: BaseException | None) -> None:
-        self._journey = journey
-        self._error = error
+        self._journey: Any = journey
+        self._error: BaseException | None = error
         self.plan: Plan = journey.plan
         self.result: str = result
 

@@ -91,7 +91,7 @@ class WholeWords(ContextAwareEnhancer):
         given = set(phrases(context or ()))
         enhanced: list[RecognizerResult] = []
         for result in raw_results:
-            of = known.get((result.recognition_metadata or {}).get(_ID), ())
+            of = known.get(str((result.recognition_metadata or {}).get(_ID)), ())
             if of and (not given.isdisjoint(of) or in_context(text, result.start, of)):
                 result = copy.copy(result)  # noqa: PLW2901 - the caller's stays as it is
                 result.score = raised(result.score)

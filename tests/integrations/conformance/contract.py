@@ -66,6 +66,8 @@ class Host(ABC):
     refusal: ClassVar[tuple[type[BaseException], ...]]
     error: ClassVar[tuple[type[BaseException], ...]] = (Exception,)
 
+    loop: asyncio.AbstractEventLoop  # on which a held send waits
+
     def __init__(self, guard: Guard, mode: str, *, answer: str = TEXT, cut: int = 7) -> None:
         self.guard = guard
         self.mode = mode

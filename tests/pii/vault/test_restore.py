@@ -251,6 +251,11 @@ def test_a_preview_learns_nothing() -> None:
     learning = MaskPII(vault=own, names="off", learn=["EMAIL_ADDRESS"])
     Guard(learning, channel="sms", direction="inbound").preview("I am ann@example.com", sender=ANN)
     assert own.owners("ann@example.com", None) == set()
-    for wrong in ({"learn": ["EMAIL_ADDRESS"]}, {"vault": own, "learn": ["MAIL"]}, {"vault": own, "learn": "URL"}):
+    wrongs: list[dict[str, Any]] = [
+        {"learn": ["EMAIL_ADDRESS"]},
+        {"vault": own, "learn": ["MAIL"]},
+        {"vault": own, "learn": "URL"},
+    ]
+    for wrong in wrongs:
         with pytest.raises(ConfigError):
             MaskPII(names="off", **wrong)

@@ -256,7 +256,7 @@ class Answers:
         return distinct([_span(result) for result in enhanced if result.score >= self._floor_of(result)])
 
     def _floor_of(self, result: RecognizerResult) -> float:
-        recognizer = self._by_id.get((result.recognition_metadata or {}).get(_ID))
+        recognizer = self._by_id.get(str((result.recognition_metadata or {}).get(_ID)))
         if recognizer is None:
             return self._default
         return self._floor(recognizer, result.entity_type)
