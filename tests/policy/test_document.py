@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guardrails.policy import document
@@ -100,6 +100,7 @@ PIECES = st.sampled_from([*SYNTAX, b"|", b"\n", b"\t", b"---\n", b"...\n", b"\xf
 
 
 @settings(max_examples=300, deadline=None)
+@example(b"{*x")  # an alias where a key should be, twice
 @given(st.lists(PIECES, max_size=40).map(b"".join) | st.binary(max_size=60))
 def test_no_bytes_give_a_traceback(raw: bytes) -> None:
     problems: object = "none"

@@ -204,7 +204,9 @@ class _Reader:
             key = key[:_KEY_CHARACTERS]
         at = (*inside.at, key)
         if key in inside.value:
-            self._wrong(event, f"{key[:64]!r} stands here a second time; the first is in line {self.keys[at].line}")
+            first = self.keys.get(at)  # none, where the first was no word
+            known = "" if first is None else f"; the first is in line {first.line}"
+            self._wrong(event, f"{key[:64]!r} stands here a second time{known}")
             self._repeats += 1
             inside.key = f"{key} ({self._repeats})"
             return
