@@ -55,7 +55,7 @@ def used(tmp_path: Path) -> Any:
         monitor(suspicious),
         no_shouting,
         channel="sms",
-        owner="platform",
+        owner="counted",
     )
     send = guard(provider)
     try:
@@ -101,8 +101,8 @@ def test_everything_that_the_issue_names_is_counted(used: Any) -> None:
     assert value(text, "guardrails_audit_queued", control="audit_log") == 0
     assert value(text, "guardrails_audit_in_flight", control="audit_log") == 0
     assert value(text, "guardrails_audit_lag_seconds", control="audit_log") == 0
-    assert value(text, "guardrails_canary_passed", guard="platform") == 1
-    assert value(text, "guardrails_canary_age_seconds", guard="platform") < 60
+    assert value(text, "guardrails_canary_passed", guard="counted") == 1
+    assert value(text, "guardrails_canary_age_seconds", guard="counted") < 60
 
 
 def test_g3_no_metric_says_anything_of_a_message(used: Any) -> None:
