@@ -16,7 +16,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TESTED = ("tests", "examples", "docs", "bench")
+TESTED = ("tests", "examples", "docs", "bench", "site")
 
 
 def run(*command: str | Path, cwd: Path) -> None:
