@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,7 @@ from guardrails.core.guard import Guard
 from guardrails.errors import ConfigError, Denied, Unavailable
 from guardrails.keys import Keys
 from guardrails.reports import charts
+from guardrails.reports.charts import stacked_over_time
 from guardrails.reports.page import escape
 
 ANN = "+12125550173"
@@ -176,3 +178,18 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path)
 
 def test_control_characters_and_markup_are_escaped() -> None:
     assert escape("<b>\x1b\u202e&\"'") == "&lt;b&gt;\\x1b\\u202e&amp;&quot;&#x27;"
+
+
+@pytest.mark.parametrize(
+    ("unit", "end"),
+    [
+        ("minute", {"year": 2026, "month": 12, "date": 31, "hours": 23, "minutes": 60}),
+        ("hour", {"year": 2026, "month": 12, "date": 31, "hours": 24}),
+        ("day", {"year": 2026, "month": 12, "date": 32}),
+        ("month", {"year": 2027, "month": 1}),
+    ],
+)
+def test_a_log_of_one_moment_has_one_whole_bar(unit: str, end: dict[str, int]) -> None:
+    at = datetime(2026, 12, 31, 23, 59, 30, tzinfo=UTC)
+    spec = stacked_over_time([], x="time", y="n", by="kind", kinds=(), unit=unit, span=(at, at))
+    assert spec["encoding"]["x"]["scale"]["domain"][1] == {**end, "utc": True}

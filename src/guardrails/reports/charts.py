@@ -31,6 +31,7 @@ _UNITS: Final = {
     "day": ("utcyearmonthdate", "%d %b"),
     "month": ("utcyearmonth", "%b %Y"),
 }
+_FIELDS: Final = {"day": "date", "hour": "hours", "minute": "minutes"}  # as Vega-Lite calls them
 _ID: Final = re.compile(r'(\bid="|url\(#|href="#)')
 
 
@@ -183,9 +184,9 @@ def _moment(moment: datetime, unit: str, *, after: bool = False) -> dict[str, An
     """The beginning of the bar that a moment falls into, or its end, in the words of Vega-Lite."""
     fields = ("year", "month", "day", "hour", "minute")
     kept = fields[: 1 + fields.index(unit if unit in fields else "day")]
-    whole: dict[str, Any] = {name if name != "day" else "date": getattr(moment, name) for name in kept}
+    whole: dict[str, Any] = {_FIELDS.get(name, name): getattr(moment, name) for name in kept}
     if after:  # one too many is carried over
-        last = "date" if unit == "day" else unit
+        last = _FIELDS.get(unit, unit)
         whole[last] += 1
         if last == "month" and whole[last] > _MONTHS:
             whole |= {"year": whole["year"] + 1, "month": 1}
