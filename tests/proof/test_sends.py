@@ -322,8 +322,8 @@ def test_a_baseline_accepts_what_is_there_and_nothing_new(tmp_path: Path) -> Non
         (["nothing"], "no such file"),
         ([".", "--format", "xml"], "--format"),
         ([".", "--write-baseline"], "goes with --baseline"),
-        (["src/guardrails/errors.py", "--baseline", "nothing.json"], "--write-baseline"),
-        (["src/guardrails/errors.py", "--sends-file", "nothing.txt"], "cannot be read"),
+        (["examples/first_guard.py", "--baseline", "nothing.json"], "--write-baseline"),
+        (["examples/first_guard.py", "--sends-file", "nothing.txt"], "cannot be read"),
     ],
 )
 def test_wrong_usage_is_one_line_and_2(arguments: list[str], problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
