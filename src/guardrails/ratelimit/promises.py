@@ -15,10 +15,11 @@ _BEATS: Final = 3  # renewals within one lease
 
 
 class Taking(NamedTuple):
-    """What is asked for: one id, and each counter once."""
+    """What is asked for: one id, and each counter once, with its key in the store."""
 
     grant: str
     charges: Sequence[Charge]
+    names: Sequence[str]
 
 
 class Owed(NamedTuple):

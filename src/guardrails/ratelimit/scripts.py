@@ -16,13 +16,14 @@ a sliding one are hashes of two and three whole numbers; leases are a sorted set
 Times are microseconds, exact in a double until the year 2255.
 
 TAKE    KEYS check, grant, all who wait, counters...
-        ARGV mode, key check value, older values, not after, grant's life in ms, and in one text (each argument costs the
-        client) kind, units, amount and length for each counter; for those who wait: how long a place lives, and how long
-        they may wait, in microseconds
+        ARGV one text, for each argument costs the client: mode, not after, grant's life in ms, how long a place of those
+        who wait lives, how long they may wait, key check value, and kind, units, amount and length for each counter
+        (microseconds where nothing else is said); and older key check values
         modes: take; wait (take, or a place in the line); look (take nothing); force (whatever the amount is);
         show (what is used)
-        returns {code, server's time, ...}: number of the counter and units left; or number of the counter that refuses for
-        longest, microseconds to wait, and the numbers of all that refuse; or units used and microseconds for each counter
+        returns whole numbers in one text: code, server's time, and number of the counter and units left; or number of the
+        counter that refuses for longest, microseconds to wait, and the numbers of all that refuse; or units used and
+        microseconds for each counter
 RELEASE KEYS grant, all who wait, counters...
         ARGV grant's life in ms, then place in the grant, kind, units taken, units to give back and length for each counter;
         -1 as the first place gives back all of it, and forbids the taking where it has not happened yet
@@ -42,22 +43,29 @@ GIVEN_BACK: Final = 4
 TAKE: Final = """
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local mode, limit = ARGV[1], tonumber(ARGV[4])
-if limit > 0 and now > limit then return {2, now} end
+local function num(x) return string.format('%.0f', x) end
+local function say(code, ...)
+  local words = {...}
+  for i = 1, #words do words[i] = num(words[i]) end
+  return code .. ' ' .. num(now) .. ' ' .. table.concat(words, ' ')
+end
+local asked = {}
+for word in string.gmatch(ARGV[1], '%S+') do asked[#asked + 1] = word end
+local mode, limit, check = asked[1], tonumber(asked[2]), asked[6]
+if limit > 0 and now > limit then return say(2) end
 local both = redis.call('MGET', KEYS[1], KEYS[2])
 local known, earlier = both[1], both[2]
-local named = known and string.find(known, ARGV[2], 1, true)
+local named = known and string.find(known, check, 1, true)
 if known and not named then
   local ours = false
-  for older in string.gmatch(ARGV[3], '%S+') do ours = ours or string.find(known, older, 1, true) end
-  if not ours then return {3, now} end
+  for older in string.gmatch(ARGV[2], '%S+') do ours = ours or string.find(known, older, 1, true) end
+  if not ours then return say(3) end
 end
 local takes = mode == 'take' or mode == 'wait' or mode == 'force'
 if takes then
-  if earlier == 'x' then return {4, now} end
-  if earlier then return {1, now, 1, 0} end
+  if earlier == 'x' then return say(4) end
+  if earlier then return say(1, 1, 0) end
 end
-local function num(x) return string.format('%.0f', x) end
 local lines = redis.call('EXISTS', KEYS[3]) == 1
 local function ahead(key)
   local sum = 0
@@ -70,12 +78,10 @@ local function ahead(key)
   end
   return sum
 end
-local asked = {}
-for word in string.gmatch(ARGV[6], '%S+') do asked[#asked + 1] = word end
 local state, worst, wait, tight, least = {}, 0, 0, 1, math.huge
 local refusing, seen = {}, {}
 for i = 1, #KEYS - 3 do
-  local key, base = KEYS[i + 3], (i - 1) * 4
+  local key, base = KEYS[i + 3], i * 4 + 2
   local kind, units = asked[base + 1], tonumber(asked[base + 2])
   local amount, length = tonumber(asked[base + 3]), tonumber(asked[base + 4])
   local s = {}
@@ -140,25 +146,25 @@ for i = 1, #KEYS - 3 do
   state[i] = s
   seen[#seen + 1], seen[#seen + 2] = s.used, free
 end
-if mode == 'show' then return {1, now, unpack(seen)} end
+if mode == 'show' then return say(1, unpack(seen)) end
 if worst > 0 and mode ~= 'force' then
-  if mode == 'wait' and wait >= 0 and wait <= tonumber(ARGV[8]) then
+  if mode == 'wait' and wait >= 0 and wait <= tonumber(asked[5]) then
     redis.call('ZREMRANGEBYSCORE', KEYS[3], 0, num(now))
-    redis.call('ZADD', KEYS[3], num(now + tonumber(ARGV[7])), KEYS[2])
+    redis.call('ZADD', KEYS[3], num(now + tonumber(asked[4])), KEYS[2])
     redis.call('PEXPIRE', KEYS[3], 60000)
     for i = 1, #KEYS - 3 do
       local line = KEYS[i + 3] .. ':line'
-      local place = KEYS[2] .. ':' .. asked[(i - 1) * 4 + 2]
+      local place = KEYS[2] .. ':' .. asked[i * 4 + 4]
       if not redis.call('ZSCORE', line, place) then redis.call('ZADD', line, num(now), place) end
       redis.call('PEXPIRE', line, 60000)
     end
   end
-  return {0, now, worst, wait, unpack(refusing)}
+  return say(0, worst, wait, unpack(refusing))
 end
-if mode == 'look' then return {1, now, tight, least} end
+if mode == 'look' then return say(1, tight, least) end
 local marks = {}
 for i = 1, #KEYS - 3 do
-  local key, base = KEYS[i + 3], (i - 1) * 4
+  local key, base = KEYS[i + 3], i * 4 + 2
   local kind, units, length = asked[base + 1], tonumber(asked[base + 2]), tonumber(asked[base + 4])
   local s = state[i]
   local lasts = true
@@ -187,10 +193,10 @@ for i = 1, #KEYS - 3 do
   if lasts then redis.call('PEXPIRE', key, num(math.ceil(length / 1000) * (kind == 's' and 2 or 1) + 1000)) end
 end
 if lines then redis.call('ZREM', KEYS[3], KEYS[2]) end
-if not named then redis.call('SET', KEYS[1], (known and known .. ' ' or '') .. ARGV[2]) end
-redis.call('SET', KEYS[2], table.concat(marks, ' '), 'PX', ARGV[5])
-if mode == 'force' then return {1, now, 1, 0} end
-return {1, now, tight, least}
+if not named then redis.call('SET', KEYS[1], (known and known .. ' ' or '') .. check) end
+redis.call('SET', KEYS[2], table.concat(marks, ' '), 'PX', asked[3])
+if mode == 'force' then return say(1, 1, 0) end
+return say(1, tight, least)
 """
 
 RELEASE: Final = """

@@ -28,6 +28,7 @@ from guardrails.server.link import Link, StoreDown, run, sha_of
 
 PREFIX: Final = "guardrails:limit:"
 WAITING: Final = PREFIX + "waiting"
+_CHECK: Final = PREFIX + "key"
 _KINDS: Final = {"moving-window": "m", "fixed-window": "f", "sliding-window-counter": "s"}
 _GRANT_MS: Final = 600_000  # how long what was taken can be given back
 _FLUSHED: Final = 16  # things told at a time
@@ -54,7 +55,7 @@ def taking(wanted: Sequence[Sequence[Charge]]) -> Taking:
             name = counter_name(charge)
             known = summed.get(name)
             summed[name] = charge if known is None else charge._replace(units=known.units + charge.units)
-    return Taking(f"{PREFIX}g:{secrets.token_hex(12)}", tuple(summed.values()))
+    return Taking(f"{PREFIX}g:{secrets.token_hex(12)}", tuple(summed.values()), tuple(summed))
 
 
 def kind_of(rule: Rule) -> str:
@@ -124,7 +125,8 @@ class Store:
 
     def used(self, charges: Sequence[Charge]) -> list[tuple[int, float | None]]:
         """For each counter: units that count now, and seconds until one more fits (None: never)."""
-        wanted = Taking(PREFIX + "g:none", [charge._replace(units=1) for charge in charges])
+        units = [charge._replace(units=1) for charge in charges]
+        wanted = Taking(f"{PREFIX}g:none", units, [counter_name(charge) for charge in units])
         found = self._answer(wanted, "show")
         return [
             (units, None if free < 0 else free / 1_000_000) for units, free in zip(found[::2], found[1::2], strict=True)
@@ -230,15 +232,14 @@ class Store:
             offset = seconds * 1_000_000 + micros - time.monotonic_ns() // 1_000
         # The server's time at which we stop waiting, never later: the offset was read after the server had read its clock.
         not_after = time.monotonic_ns() // 1_000 + offset + int(self.link.timeout_seconds * 1_000_000)
-        keys = [PREFIX + "key", wanted.grant, WAITING, *map(counter_name, wanted.charges)]
+        keys = (_CHECK, wanted.grant, WAITING, *wanted.names)
         asked = " ".join(
             f"{kind_of(rule)} {units} {rule.limit.amount} {rule.seconds}000000" for rule, _, units, _ in wanted.charges
         )
-        arguments: list[Any] = [mode, self._check, self._older, not_after, _GRANT_MS, asked]
-        if mode == "wait":
-            pause, left = place
-            arguments += [int((pause + _PLACE_SECONDS) * 1_000_000), int(left * 1_000_000)]
-        code, now, *rest = run(client, scripts.TAKE, _TAKE_SHA, keys, arguments)
+        pause, left = place
+        until = int((pause + _PLACE_SECONDS) * 1_000_000) if pause else 0
+        text = f"{mode} {not_after} {_GRANT_MS} {until} {int(left * 1_000_000)} {self._check} {asked}"
+        code, now, *rest = map(int, run(client, scripts.TAKE, _TAKE_SHA, keys, (text, self._older)).split())
         self._offset = now - time.monotonic_ns() // 1_000
         return (code, *rest)
 
@@ -257,14 +258,15 @@ class Store:
                 raise
 
     def _return(self, owed: Owed) -> None:
-        grant, charges = owed.taking
+        grant, charges, names = owed.taking
         whole = [(-1, charge.units) for charge in charges]
         arguments: list[Any] = [_GRANT_MS]
         keys = [grant, WAITING]
         for number, (place, units) in enumerate(owed.back or whole):
-            charge = charges[place - 1] if owed.back else charges[number]
+            own = place - 1 if owed.back else number
+            charge = charges[own]
             arguments += [place, kind_of(charge.rule), charge.units, units, charge.rule.seconds * 1_000_000]
-            keys.append(counter_name(charge))
+            keys.append(names[own])
         self.link.script(scripts.RELEASE, _RELEASE_SHA, keys, arguments)
 
     def __repr__(self) -> str:

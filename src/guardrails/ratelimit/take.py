@@ -7,7 +7,6 @@ its id when a later step refuses; leases when the send has ended; and what a fai
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +16,7 @@ from guardrails.ratelimit.cost import priced
 from guardrails.ratelimit.promises import Owed, Taking
 from guardrails.ratelimit.refused import detail_of, refused
 from guardrails.ratelimit.shared import Shared, check_share
-from guardrails.ratelimit.store import PREFIX, Admission, Store, counter_name, taking
+from guardrails.ratelimit.store import Admission, Store, counter_name, taking
 from guardrails.ratelimit.waiting import Waiting
 from guardrails.server.link import StoreDown
 
@@ -192,7 +191,7 @@ class Take:
         if back:
             self.store.promise(Owed(took, back))
         if more:
-            self.store.promise(Owed(Taking(f"{PREFIX}g:{secrets.token_hex(12)}", more), force=True))
+            self.store.promise(Owed(taking([more]), force=True))
 
     def _give_back_share(self) -> None:
         hold, self.hold = self.hold, None
@@ -211,7 +210,10 @@ class Take:
 
 def _assign(wanted: Taking, steps: Sequence[Take]) -> None:
     """Tell each step which of the counters are its own."""
-    places = {counter_name(charge): place for place, charge in enumerate(wanted.charges, 1)}
+    if len(steps) == 1:
+        steps[0]._own = list(enumerate(wanted.charges, 1))  # noqa: SLF001 - same module
+        return
+    places = {name: place for place, name in enumerate(wanted.names, 1)}
     taken: set[str] = set()
     for step in steps:
         names = dict.fromkeys(map(counter_name, step.charges))

@@ -114,11 +114,31 @@ class Link:
 
 
 def run(client: Any, source: str, sha: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-    """A script, within a question."""
+    """
+    A script, within a question.
+
+    It goes to a connection of the client's pool directly: the client's way of a command costs as much as the server's answer.
+    """
+    pool = client.connection_pool
+    connection = pool.get_connection()
     try:
-        return client.evalsha(sha, len(keys), *keys, *arguments)
+        connection.send_packed_command((packed("EVALSHA", sha, len(keys), *keys, *arguments),))
+        return connection.read_response()
     except NoScriptError:  # the server started again, or was told to forget
-        return client.eval(source, len(keys), *keys, *arguments)
+        forgotten = True
+    finally:
+        pool.release(connection)
+    assert forgotten  # noqa: S101 - everything else has returned or raised
+    return client.eval(source, len(keys), *keys, *arguments)
+
+
+def packed(*words: str | bytes | float) -> bytes:
+    """A command as the server reads it (RESP 2: an array of byte strings)."""
+    found = [b"*%d\r\n" % len(words)]
+    for word in words:
+        data = word if isinstance(word, bytes) else str(word).encode()
+        found.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(found)
 
 
 def sha_of(source: str) -> str:
