@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve test-integrations test-newest bench-page wheel ci clean fault-limits bench-policy
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve test-integrations test-newest bench-page wheel ci clean fault-limits bench-policy soak
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -123,6 +123,10 @@ fault: $(STAMP) ## kill -9 a thousand times, and tamper with an anchored log a h
 	    $(BIN)/python -W ignore -m tests.audit.killing $(KILLS) $$threads $$durability "$$folder/$$durability-$$threads" 2>/dev/null; \
 	done; done
 	@$(BIN)/python -m tests.audit.tampering $(or $(TAMPERINGS),100000) 0 2>/dev/null
+
+SOAK_SECONDS ?= 3600
+soak: $(STAMP) ## an hour of sends while store, sinks, policy and a process are taken away and given back (SOAK_SECONDS=n)
+	$(BIN)/python -m tests.proof.soak $(SOAK_SECONDS)
 
 bench-audit: $(STAMP) ## measure records, acknowledgements, checkpoints and verification of the audit log
 	$(BIN)/python bench/run.py audit

@@ -275,6 +275,35 @@ def test_a_sink_that_swallows_its_records_is_found(tmp_path: Path, monkeypatch: 
     assert [one.why for one in report.failed] == ["there is no record of it"]
 
 
+@pytest.mark.parametrize(("required", "min_success"), [("all", 1), ([], 1), ([], 2)])
+def test_a_record_is_looked_for_in_as_many_folders_as_must_have_it(
+    tmp_path: Path, required: Any, min_success: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    log = AuditLog(folders, required=required, min_success=min_success, durability="os")
+    guard = whole(tmp_path, audit=log).open()
+    assert canary(guard).passed
+    written = JsonlDirectory.write
+
+    def to_b_alone(self: Any, lines: Any, *, durable: bool) -> None:
+        if self.folder.name == "b":
+            written(self, lines, durable=durable)
+
+    monkeypatch.setattr(JsonlDirectory, "write", to_b_alone)
+    report = canary(guard)
+    assert report.passed is (required == [] and min_success == 1)
+    monkeypatch.setattr(JsonlDirectory, "write", lambda *_given, **_named: None)
+    assert found(canary(guard), "audit_log")
+    guard.close()
+
+
+def test_a_log_of_which_another_sink_may_have_the_record_is_said_to_be_untried(tmp_path: Path) -> None:
+    sinks: list[Any] = [Full(), tmp_path / "a"]
+    guard = whole(tmp_path, audit=AuditLog(sinks, required=[sinks[0]], durability="os"))
+    assert results(canary(guard))["audit_log", "record"] == UNTRIED
+    guard.close()
+
+
 def test_a_log_that_is_not_chained_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     guard = whole(tmp_path).open()
     written = JsonlDirectory.write

@@ -119,6 +119,7 @@ class AuditLog:
         self._bounds = bounds or Bounds()
         self._keys = keys or Keys.default()
         self._folders = setup.folders_of(sinks)
+        self._holders = setup.holders_of(joined)
         self._check_key_file()
         self._digests = Digests(self._keys, cached=self._bounds.cached_digests)
         self._attempts: dict[str, int] = {}
@@ -296,6 +297,11 @@ class AuditLog:
     def folder(self) -> Path | None:
         """The folder of the files; None with a `Sink` of your own."""
         return self._folders[0] if self._folders else None
+
+    @property
+    def holders(self) -> tuple[tuple[Path, ...], int]:
+        """Folders of the log, and in how many of them a record that was accepted is at least."""
+        return self._holders
 
     def health(self) -> dict[str, str | int | bool | None]:
         """How it is doing: what waits, what could not be written, and under "problem" what is wrong."""

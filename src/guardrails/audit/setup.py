@@ -75,6 +75,17 @@ def folders_of(sinks: Sequence[Sink]) -> tuple[Path, ...]:
     return tuple(one.folder.absolute() for one in sinks if isinstance(one, JsonlDirectory))
 
 
+def holders_of(sink: Sink) -> tuple[tuple[Path, ...], int]:
+    """Folders of the log, and in how many of them a record that was accepted is at least."""
+    if not isinstance(sink, SeveralSinks):
+        folders = folders_of([sink])
+        return folders, len(folders)
+    if needed := folders_of([one for one, required in sink.given if required]):
+        return needed, len(needed)
+    folders = folders_of([one for one, _ in sink.given])
+    return folders, max(0, sink.min_success - (len(sink.given) - len(folders)))
+
+
 def check(
     *,
     level: str,

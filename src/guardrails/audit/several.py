@@ -114,26 +114,26 @@ class SeveralSinks:
     Hands each stream to several sinks.
 
     Args:
-        sinks: Each with whether it is required.
+        sinks: Each with whether it is required; as `given` again.
         min_success: How many must take each batch, required or not.
         deadline_seconds: How long anybody waits for a sink.
     """
 
     def __init__(self, sinks: Iterable[tuple[Sink, bool]], *, min_success: int, deadline_seconds: float) -> None:
-        self._given = tuple(sinks)
-        self._min_success = min_success
+        self.given: tuple[tuple[Sink, bool], ...] = tuple(sinks)
+        self.min_success: int = min_success
         self._deadline_seconds = deadline_seconds
         self._start()
 
     def _start(self) -> None:
         self._pid = os.getpid()
-        self._lanes = [_Lane(index, sink, required=required) for index, (sink, required) in enumerate(self._given)]
+        self._lanes = [_Lane(index, sink, required=required) for index, (sink, required) in enumerate(self.given)]
         self._stream = ""
 
     @property
     def can_sync(self) -> bool:
         """Whether all that are required, or one where none is, can write durably."""
-        able = [(getattr(sink, "can_sync", True), required) for sink, required in self._given]
+        able = [(getattr(sink, "can_sync", True), required) for sink, required in self.given]
         needed = [can for can, required in able if required]
         return all(needed) if needed else any(can for can, _ in able)
 
@@ -208,16 +208,16 @@ class SeveralSinks:
         count = len(self._lanes)
 
         def decided() -> bool:
-            enough = needed <= vote.taken and len(vote.taken) >= self._min_success
-            return enough or bool(needed & vote.failed) or count - len(vote.failed) < self._min_success
+            enough = needed <= vote.taken and len(vote.taken) >= self.min_success
+            return enough or bool(needed & vote.failed) or count - len(vote.failed) < self.min_success
 
         vote.wait(decided, self._deadline_seconds)
-        if not (needed <= vote.taken and len(vote.taken) >= self._min_success):
+        if not (needed <= vote.taken and len(vote.taken) >= self.min_success):
             late = "in time " if len(vote.failed) < count else ""
             raise SinksFailedError(f"too few audit sinks took a batch {late}({len(vote.taken)} of {count})")
 
     def __repr__(self) -> str:
-        return f"SeveralSinks({len(self._given)})"
+        return f"SeveralSinks({len(self.given)})"
 
 
 def _opening(lane: _Lane, stream: str) -> Callable[[], None]:

@@ -8,6 +8,7 @@ before it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from guardrails.audit.folder import SUFFIX
 from guardrails.audit.reading import Malformed, files, parse
 
 _TAIL_BYTES: Final = 4 * 1_048_576
+_MISSING: Final = "there is no record of it"
 _NEWEST: Final = 16  # files; other processes may write to the same folder
 
 
@@ -26,9 +28,29 @@ def evidence(record_control: Any, send_id: str) -> str | None:
     Returns:
         Empty when the record is there and chained; None when the log does not lie in files that can be read here.
     """
-    folder = getattr(record_control, "folder", None)
-    if folder is None:
+    folders, least = _holders(record_control)
+    if not folders:
         return None
+    found = [_in_folder(folder, send_id) for folder in folders]
+    wrong = next((one for one in found if one not in ("", _MISSING)), None)
+    if wrong is not None:
+        return wrong
+    there = found.count("")
+    if there < least:
+        return _MISSING
+    return "" if there else None  # another sink has it
+
+
+def _holders(record_control: Any) -> tuple[Sequence[Path], int]:
+    """Folders of a log, and in how many of them a record has to be."""
+    holders: tuple[Sequence[Path], int] | None = getattr(record_control, "holders", None)
+    if holders is not None:
+        return holders
+    folder = getattr(record_control, "folder", None)
+    return ((), 0) if folder is None else ((folder,), 1)
+
+
+def _in_folder(folder: Path, send_id: str) -> str:
     wanted = f'"{send_id}"'.encode()
     try:
         for path in newest(folder):
@@ -38,7 +60,7 @@ def evidence(record_control: Any, send_id: str) -> str | None:
                     return _chained(lines[number - 1] if number else None, line)
     except OSError as error:
         return f"its files cannot be read ({type(error).__name__})"
-    return "there is no record of it"
+    return _MISSING
 
 
 def newest(folder: Path) -> list[Path]:
