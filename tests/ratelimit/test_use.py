@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from guardrails import Concurrency, Guard, Message, RateLimited
+from guardrails import Cap, Concurrency, Deferred, Guard, Message, RateLimited, UniqueRecipients
 from guardrails.cli.app import app
 from guardrails.ratelimit import Limit, RateLimit, rate_limit_fields
 from tests.ratelimit.conftest import KEYS
@@ -21,13 +21,18 @@ ANN = "+12125550173"
 STRATEGIES = ("fixed-window", "moving-window", "sliding-window-counter")
 
 MODULE = """
-from guardrails import Concurrency, Guard, Limit, RateLimit
+from guardrails import Cap, Concurrency, Guard, Limit, RateLimit, UniqueRecipients
 from guardrails.keys import Keys
 
 keys = Keys(b"k" * 32)
 limits = RateLimit(Limit("4/hour", per="recipient"), Limit("100/day", per="tenant", name="daily"), storage={url!r}, keys=keys)
 guard = Guard(limits, Concurrency(2, per="recipient", storage={url!r}, keys=keys), channel="sms")
 team = guard.extend(RateLimit(Limit("9/hour", per="recipient", name="team"), storage={url!r}, keys=keys, name="own"))
+people = Guard(
+    Cap("2/day", zone="Europe/Berlin", storage={url!r}, keys=keys),
+    UniqueRecipients(10, window="24h", storage={url!r}, keys=keys),
+    channel="sms",
+)
 in_memory = Guard(RateLimit("4/hour", per="recipient"), channel="sms")
 """
 
@@ -92,6 +97,75 @@ def test_leases_are_shown_too(server: Server) -> None:
     assert Concurrency(2).usage(message())[0].used == 0
 
 
+@pytest.fixture(params=["memory", "file", "server"])
+def people(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> dict[str, Any]:
+    """Storages of rules for people."""
+    urls = {"memory": "memory://", "file": f"sqlite:///{tmp_path}/people.db", "server": server.url}
+    return {"storage": urls[request.param], "keys": KEYS}
+
+
+def test_what_is_used_of_a_cap_is_shown_and_forgotten(people: dict[str, Any]) -> None:
+    cap = Cap("2/day", zone="Europe/Berlin", **people)
+    send = Guard(cap, channel="sms").wrap(lambda to, body: "sent")  # noqa: ARG005
+    for expected in range(3):
+        (use,) = cap.usage(message())
+        assert (use.limit, use.scope, use.used, use.remaining, use.position) == (
+            "cap",
+            "recipient",
+            expected,
+            2 - expected,
+            1,
+        )
+        assert (use.retry_after > 0) is (expected == 2)
+        if expected < 2:
+            send(ANN, "hello")
+    with pytest.raises(Deferred):
+        send(ANN, "hello")
+    assert cap.usage(Message("x", channel="sms")) == []
+    assert cap.reset(message(), limit="another") == cap.reset(Message("x", channel="sms")) == 0
+    assert cap.reset(message()) == 1
+    assert cap.reset(message()) == 0
+    assert send(ANN, "hello") == "sent"
+    cap.close()
+
+
+def test_how_many_people_were_reached_is_shown_and_one_of_them_or_all_are_forgotten(people: dict[str, Any]) -> None:
+    rule = UniqueRecipients(2, window="24h", per="sender", **people)
+    send = Guard(rule, channel="sms").wrap(lambda to, body, sender: "sent", sender="sender")  # noqa: ARG005
+    shop = Message("", channel="sms", sender="+12125550100")
+
+    def reaching(to: str) -> Message:
+        return Message("", channel="sms", sender="+12125550100", recipients=to)
+
+    def used() -> tuple[int, bool]:
+        (use,) = rule.usage(shop)
+        return use.used, use.retry_after > 0
+
+    assert used() == (0, False)
+    for to in (ANN, ANN, "+12125550174"):
+        send(to, "hello", sender="+12125550100")
+    assert used() == (2, True)
+    assert rule.usage(Message("x", channel="sms")) == []
+    with pytest.raises(Deferred):
+        send("+12125550175", "hello", sender="+12125550100")
+    assert rule.reset(reaching("+12125550176")) == rule.reset(shop, limit="another") == 0
+    assert rule.reset(reaching(ANN)) == 1
+    assert used() == (1, False)
+    assert send("+12125550175", "hello", sender="+12125550100") == "sent"
+    assert rule.reset(shop) == 1
+    assert used() == (0, False)
+    rule.close()
+
+
+def test_rules_for_people_count_in_the_rows_of_another_one(people: dict[str, Any]) -> None:
+    one = Cap("2/day", zone="Europe/Berlin", **people)
+    other = Cap("1/day", zone="Europe/Berlin", storage=one.kept)
+    Guard(one, channel="sms").run(message(), lambda _: "sent")
+    assert [use.remaining for use in other.usage(message())] == [0]
+    with pytest.raises(Deferred):
+        Guard(other, channel="sms").run(message(), lambda _: "sent")
+
+
 def test_fields_say_what_is_left_and_when_to_come_back() -> None:
     limit = RateLimit(Limit("2/minute", per="recipient"), Limit("100/day"))
     send = Guard(limit, channel="sms").wrap(lambda to, body: "sent")  # noqa: ARG005
@@ -139,6 +213,25 @@ def test_the_command_shows_a_bar_for_each_limit_and_resets_when_told(server: Ser
     done = command("reset", f"{name}:guard", "--yes", "--limit", "recipient/hour", said=ANN)
     assert (done.exit_code, done.stdout) == (0, "1 counters reset\n")
     assert limit.usage(message())[0].used == 0
+
+
+def test_the_command_shows_and_resets_rules_for_people(server: Server, shop: Any) -> None:
+    name = shop(server.url)
+    cap = Cap("2/day", zone="Europe/Berlin", storage=server.url, keys=KEYS)
+    Guard(cap, UniqueRecipients(10, window="24h", storage=server.url, keys=KEYS), channel="sms").run(
+        message(), lambda _: "sent"
+    )
+    shown = command("show", f"{name}:people", said=ANN)
+    assert [line.split() for line in shown.stdout.splitlines()] == [
+        "platform cap [##########..........] 1 of 2 on a day, room now".split(),  # noqa: SIM905
+        "platform unique_recipients [##..................] 1 of 10 people in 86400 s, room now".split(),  # noqa: SIM905
+    ]
+    assert command("reset", f"{name}:people", said=ANN).stdout == "2 counters would be reset; add --yes to do it\n"
+    assert command("reset", f"{name}:people", "--yes", said=ANN).stdout == "2 counters reset\n"
+    assert cap.usage(message())[0].used == 0
+    refused = command("show", f"{name}:people", said="somebody")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "neither a phone number" in refused.stderr
 
 
 @pytest.mark.parametrize(

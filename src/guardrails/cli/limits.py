@@ -1,4 +1,4 @@
-"""`guardrails limits`: what somebody has used of the limits in a shared store, and a way to begin anew."""
+"""`guardrails limits`: what somebody has used of the limits in a store or file, and a way to begin anew."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 
 app: typer.Typer = typer.Typer(
     name="limits",
-    help="Look at limits in a shared store, and reset them. Who is meant is read from stdin, and looked up by digest.",
+    help="Look at limits in a store or file, and reset them. Who is meant is read from stdin, and looked up by digest.",
     no_args_is_help=True,
 )
 
 _ROLES: Final = ("recipient", "tenant", "conversation", "actor", "channel", "sender")
 _BAR: Final = 20  # characters
 _MOST: Final = 65_536  # characters of stdin
+_WINDOWS: Final = {
+    "lease": "at once",
+    "calendar-day": "on a day",
+    "calendar-week": "in a week",
+    "calendar-month": "in a month",
+}
 _TARGET: Final = "A policy file, module:guard, or a module that makes guards."
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET)]
@@ -38,7 +44,8 @@ def show(
     Show what somebody has used, a bar for each limit.
 
     On stdin: an address, or a line `role=value` for each of recipient, tenant, conversation, actor, channel and sender.
-    Limits that count by a role that was not given are left out. No identifier is printed.
+    Limits that count by a role that was not given are left out. No identifier is printed. Limits, leases, caps by calendar and
+    counts of unique recipients are shown.
     Exit code 0: shown. 1: the store does not answer. 2: wrong usage, or nothing that counts in a store.
     """
     rows = _each(target, lambda control, message, layer: control.usage(message, layer=layer))
@@ -50,8 +57,10 @@ def show(
                 continue
             filled = min(_BAR, -(-one.used * _BAR // one.amount))
             when = "room now" if not one.retry_after else f"room in {one.retry_after:.1f} s"
-            window = "at once" if one.strategy == "lease" else f"in {one.window_seconds} s"
-            typer.echo(f"{layer:8} {one.limit:24} [{'#' * filled:.<{_BAR}}] {one.used} of {one.amount} {window}, {when}")
+            window = _WINDOWS.get(one.strategy) or f"in {one.window_seconds} s"
+            what = "people " if one.strategy == "people" else ""
+            bar = f"{'#' * filled:.<{_BAR}}"
+            typer.echo(f"{layer:8} {one.limit:24} [{bar}] {one.used} of {one.amount} {what}{window}, {when}")
 
 
 @app.command()
@@ -63,6 +72,7 @@ def reset(
     """
     Forget what somebody has used, so that the limits begin anew for them.
 
+    Of unique recipients: those that are given, or all whom the sender (or whoever it counts for) has reached.
     On stdin as for `show`. Exit codes as of `show`.
     """
 
@@ -77,9 +87,9 @@ def reset(
 
 
 def _each(target: str, ask: Callable[[Any, Message, str], Any]) -> list[tuple[str, Any, Any]]:
-    """What each limit in a store answers: its layer, the control, the answer."""
+    """What each limit in a store or file answers: its layer, the control, the answer."""
     from guardrails.core.message import Message  # noqa: PLC0415 - `--help` does not need it
-    from guardrails.errors import ConfigError, Unavailable  # noqa: PLC0415
+    from guardrails.errors import ConfigError, Denied, Unavailable  # noqa: PLC0415
 
     problem = ""
     with one_line_errors():
@@ -88,7 +98,7 @@ def _each(target: str, ask: Callable[[Any, Message, str], Any]) -> list[tuple[st
             controls = list(_controls(target))
             if not controls:
                 raise UsageError(
-                    f"{target} has no limits in a shared store; those in memory are known to the process that counts only"
+                    f"{target} has no limits in a store or file; those in memory are known to the process that counts only"
                 )
             channel = said.pop("channel", None)
             recipient = said.pop("recipient", None)
@@ -97,7 +107,7 @@ def _each(target: str, ask: Callable[[Any, Message, str], Any]) -> list[tuple[st
                 who: dict[str, Any] = {**said, "recipients": () if recipient is None else recipient}
                 message = Message({}, channel=channel or own_channel, **who)
                 found.append((layer, control, ask(control, message, layer)))
-        except ConfigError as error:
+        except (ConfigError, Denied) as error:  # a rule for people knows addresses only
             raise UsageError(str(error)) from None
         except Unavailable as error:
             problem = str(error)
@@ -116,8 +126,8 @@ def _controls(target: str) -> Iterator[tuple[str, Any, str]]:
             for stack in one.stacks:
                 for slot in stack.slots:
                     control: Any = slot.control
-                    shared = callable(getattr(control, "usage", None)) and getattr(control, "uses_network", False)
-                    if shared and id(control) not in seen:
+                    kept = callable(getattr(control, "usage", None)) and not getattr(control, "per_process", True)
+                    if kept and id(control) not in seen:
                         seen.add(id(control))
                         yield slot.layer, control, one.channel
 

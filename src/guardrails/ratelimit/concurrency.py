@@ -8,6 +8,7 @@ the leases of its running sends, and those of a process that died are over after
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -15,11 +16,11 @@ from guardrails.core.control import DEADLINE_SECONDS
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.charge import Charge, Refusal
-from guardrails.ratelimit.counters import MEMORY, Setup, counters_for, wait_of
+from guardrails.ratelimit.counters import MEMORY, Counters, Setup, counters_for, wait_of, with_limits
 from guardrails.ratelimit.limit import MAX_AMOUNT, Limit, Per
 from guardrails.ratelimit.memory import Reserve
 from guardrails.ratelimit.refused import detail_of, refused
-from guardrails.ratelimit.use import Use, forget, known_charges, uses
+from guardrails.ratelimit.use import Use
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
@@ -77,28 +78,16 @@ class Concurrency:
         on_limit: str | None = None,
         wait: float | None = None,
     ) -> None:
-        if type(amount) is not int or not 1 <= amount <= MAX_AMOUNT:
-            raise ConfigError(f"Concurrency: amount is a number of sends, 1 to {MAX_AMOUNT}")
-        if type(lease_seconds) is not int or not 1 <= lease_seconds <= MAX_LEASE_SECONDS:
-            raise ConfigError(f"Concurrency: lease_seconds is whole seconds, 1 to {MAX_LEASE_SECONDS}")
-        self.limit: Limit = Limit(
-            f"{amount} per {lease_seconds} seconds",
-            per=per,
-            name=name,
-            scope=scope,
-            protects=protects,
-            strategy="fixed-window",
+        limit = lease_of(amount, per=per, lease_seconds=lease_seconds, scope=scope, protects=protects, name=name)
+        self._setup = Setup(
+            "Concurrency", storage, keys, None, max_keys, timeout_seconds, max_connections, plaintext_hosts, replicas
         )
-        counters = counters_for(
-            (self.limit,),
-            Setup(
-                "Concurrency", storage, keys, None, max_keys, timeout_seconds, max_connections, plaintext_hosts, replicas
-            ),
-            wait=wait_of("Concurrency", on_limit, wait),
-            name=name,
-            lease=True,
-        )
-        self.name = name
+        seconds = wait_of("Concurrency", on_limit, wait)
+        self._count_on(counters_for((limit,), self._setup, wait=seconds, name=name, lease=True), limit, name)
+
+    def _count_on(self, counters: Counters, limit: Limit, name: str) -> None:
+        self.limit: Limit = limit
+        self.name: str = name
         self.needs: tuple[str, ...] = counters.needs
         self.deadline_seconds: float = DEADLINE_SECONDS + counters.patience
         self._patience = counters.patience
@@ -106,6 +95,24 @@ class Concurrency:
         self._identity = counters.identity
         self._shared = counters.shared
         self._through_store = counters.through_store
+        self._counters = counters
+
+    def with_lease(self, limit: Limit, *, name: str, wait: float | None = None) -> Concurrency:
+        """
+        Another amount over the same store and key: leases that were taken under the limit's name stay taken.
+
+        Args:
+            limit: From `lease_of`.
+            name: How errors and records call it.
+            wait: As of `Concurrency`.
+
+        Raises:
+            ConfigError: The limit does not go with the storage, or *wait* is no time.
+        """
+        twin = copy.copy(self)
+        seconds = wait_of("Concurrency", None, wait)
+        twin._count_on(with_limits(self._counters, (limit,), self._setup, wait=seconds, lease=True), limit, name)  # noqa: SLF001
+        return twin
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse early what would be refused at the door; take a lease there."""
@@ -130,20 +137,13 @@ class Concurrency:
             call.note("allow", detail={"limit": tightest.rule.limit.label, "remaining": remaining})
             call.at_door(reserve)
             return await forward(call)
-        return await self._patiently(reserve, charges, refusal, call, forward, io)
+        return await self._patiently(reserve, refusal, call, forward, io)
 
-    async def _patiently(
-        self, reserve: Reserve, charges: Sequence[Charge], refusal: Refusal, call: Call, forward: Forward, io: Io
-    ) -> Reply:
+    @staticmethod
+    async def _patiently(reserve: Reserve, refusal: Refusal, call: Call, forward: Forward, io: Io) -> Reply:
         """As many run as may, and the message waits for one of them to end."""
-        ledger = self._ledger
         try:
-            still = await reserve.until_room(refusal, charges, lambda: ledger.look(charges, reserve.place)[0], io)
-            if still is not None:
-                call.note("deny", detail=detail_of(still, reserve.waited_seconds))
-                raise refused(still, len(call.message.recipients))
-            waited = round(reserve.waited_seconds * 1_000)
-            call.note("allow", detail={"limit": self.limit.label, "waited_ms": waited})
+            await reserve.await_room(refusal, call, io)
             call.at_door(reserve)
             return await forward(call)
         finally:
@@ -160,7 +160,7 @@ class Concurrency:
         Raises:
             Unavailable: A shared storage does not answer.
         """
-        return uses(known_charges(self._identity, message, layer), self._ledger, self._shared)
+        return self._counters.usage(message, layer)
 
     def reset(self, message: Message, *, layer: str = "platform", limit: str | None = None) -> int:
         """
@@ -172,9 +172,7 @@ class Concurrency:
         Raises:
             Unavailable: A shared storage does not answer.
         """
-        charges = known_charges(self._identity, message, layer)
-        chosen = [charge for charge in charges if limit in (None, charge.rule.limit.label)]
-        return forget(chosen, self._ledger, self._shared)
+        return self._counters.forget(message, layer, limit)
 
     @property
     def per_process(self) -> bool:
@@ -188,15 +186,28 @@ class Concurrency:
 
     def health(self) -> dict[str, str | int | bool | None]:
         """How it is doing; under "problem" what is wrong with its storage."""
-        facts: dict[str, str | int | bool | None] = {"storage": "memory" if self._shared is None else "shared"}
-        if self._shared is not None and self._shared.store.is_down:
-            facts["problem"] = "its storage does not answer"
-        return facts
+        return self._counters.health()
 
     def close(self) -> None:
         """Close idle connections of a shared storage; a later send opens new ones."""
-        if self._shared is not None:
-            self._shared.store.close()
+        self._counters.close()
 
     def __repr__(self) -> str:
         return f"Concurrency({self.limit.amount}, per={self.limit.counted})"
+
+
+def lease_of(
+    amount: int, *, per: Per, lease_seconds: int = 60, scope: str = "tenant", protects: str = "people", name: str
+) -> Limit:
+    """
+    Sends at once, as a limit whose units come back; see `Concurrency`.
+
+    Raises:
+        ConfigError: An argument is wrong.
+    """
+    if type(amount) is not int or not 1 <= amount <= MAX_AMOUNT:
+        raise ConfigError(f"Concurrency: amount is a number of sends, 1 to {MAX_AMOUNT}")
+    if type(lease_seconds) is not int or not 1 <= lease_seconds <= MAX_LEASE_SECONDS:
+        raise ConfigError(f"Concurrency: lease_seconds is whole seconds, 1 to {MAX_LEASE_SECONDS}")
+    rate = f"{amount} per {lease_seconds} seconds"
+    return Limit(rate, per=per, name=name, scope=scope, protects=protects, strategy="fixed-window")

@@ -24,7 +24,7 @@ from guardrails.ratelimit.limit import Limit, Per
 from guardrails.ratelimit.memory import Reserve, Spend
 from guardrails.ratelimit.refund import Refunds
 from guardrails.ratelimit.refused import detail_of, refused
-from guardrails.ratelimit.use import Use, forget, known_charges, uses
+from guardrails.ratelimit.use import Use
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
@@ -110,14 +110,19 @@ class RateLimit:
         self._through_store = counters.through_store
         self._counters = counters
 
-    def with_limits(self, *limits: Limit) -> RateLimit:
+    def with_limits(self, *limits: Limit, refund_on: Collection[type[BaseException]] = ()) -> RateLimit:
         """
         Other limits over the same counters, store and key: what has been counted under a limit's name stays counted.
 
+        Args:
+            limits: The limits.
+            refund_on: As of `RateLimit`.
+
         Raises:
-            ConfigError: Two limits have the same name, or one does not go with the storage.
+            ConfigError: Two limits have the same name, or one does not go with the storage; or as of *refund_on*.
         """
         twin = copy.copy(self)
+        twin._refunds = Refunds(refund_on)  # noqa: SLF001 - same class
         twin.limits = _read(limits, None)
         twin._count_on(with_limits(self._counters, twin.limits, self._setup, wait=self._wait))  # noqa: SLF001 - same class
         return twin
@@ -161,16 +166,9 @@ class RateLimit:
 
     async def _patiently(self, charges: Sequence[Charge], refusal: Refusal, call: Call, forward: Forward, io: Io) -> Reply:
         """A limit is used up, and the message may wait. It keeps its place until it has its units, or gives up."""
-        ledger = self._ledger
-        reserve = Reserve(ledger, charges, self._identity.is_priced, self._patience)
+        reserve = Reserve(self._ledger, charges, self._identity.is_priced, self._patience)
         try:
-            looked = await reserve.until_room(refusal, charges, lambda: _looked(ledger.look(charges, reserve.place)), io)
-            if isinstance(looked, Refusal):
-                call.note("deny", detail=detail_of(looked, reserve.waited_seconds))
-                raise refused(looked, len(call.message.recipients))
-            charge, remaining = looked
-            waited = round(reserve.waited_seconds * 1_000)
-            call.note("allow", detail={"limit": charge.rule.limit.name, "remaining": remaining, "waited_ms": waited})
+            await reserve.await_room(refusal, call, io)
             return await self._through(reserve, call, forward)
         finally:
             reserve.leave()
@@ -194,7 +192,7 @@ class RateLimit:
         Raises:
             Unavailable: A shared storage does not answer.
         """
-        return uses(known_charges(self._identity, message, layer), self._ledger, self._shared)
+        return self._counters.usage(message, layer)
 
     def reset(self, message: Message, *, layer: str = "platform", limit: str | None = None) -> int:
         """
@@ -206,9 +204,7 @@ class RateLimit:
         Raises:
             Unavailable: A shared storage does not answer.
         """
-        charges = known_charges(self._identity, message, layer)
-        chosen = [charge for charge in charges if limit in (None, charge.rule.limit.label)]
-        return forget(chosen, self._ledger, self._shared)
+        return self._counters.forget(message, layer, limit)
 
     @property
     def per_process(self) -> bool:
@@ -222,18 +218,11 @@ class RateLimit:
 
     def health(self) -> dict[str, str | int | bool | None]:
         """How it is doing: how many counters it keeps in memory, and under "problem" what is wrong with its storage."""
-        if self._shared is None:
-            storage = self._ledger.storage
-            return {"storage": "memory", "counters": len(storage.windows), "max_counters": storage.max_keys}
-        facts: dict[str, str | int | bool | None] = {"storage": "shared"}
-        if self._shared.store.is_down:
-            facts["problem"] = "its storage does not answer"
-        return facts
+        return self._counters.health()
 
     def close(self) -> None:
         """Close idle connections of a shared storage; a later send opens new ones."""
-        if self._shared is not None:
-            self._shared.store.close()
+        self._counters.close()
 
     def __repr__(self) -> str:
         return f"RateLimit({', '.join(limit.label for limit in self.limits)})"
@@ -244,11 +233,6 @@ def _foretold(refusal: Refusal, guess: Refusal | None) -> Refusal:
     if guess is None or guess.retry_after is None or refusal.retry_after is None:
         return refusal
     return guess if guess.retry_after > refusal.retry_after else refusal
-
-
-def _looked(answer: tuple[Refusal | None, Charge, int]) -> Refusal | tuple[Charge, int]:
-    refusal, tightest, remaining = answer
-    return refusal or (tightest, remaining)
 
 
 def settle_up(reply: Reply, correct: Callable[[Callable[[Charge], int | None]], None]) -> Reply:

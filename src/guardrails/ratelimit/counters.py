@@ -14,8 +14,10 @@ from guardrails import address
 from guardrails.errors import ConfigError
 from guardrails.keys import Digester, Keys
 from guardrails.ratelimit.limit import MAX_WAIT_SECONDS, Limit, is_wait
+from guardrails.ratelimit.use import Use, forget, known_charges, uses
 
 if TYPE_CHECKING:
+    from guardrails.core.message import Message
     from guardrails.ratelimit.charge import Rule
     from guardrails.ratelimit.identity import Identity
     from guardrails.ratelimit.ledger import Ledger
@@ -61,6 +63,40 @@ class Counters(NamedTuple):
     through_store: ThroughStore
     patience: float
     needs: tuple[str, ...]
+
+    def usage(self, message: Message, layer: str) -> list[Use]:
+        """
+        What is used of each counter of *message*.
+
+        Raises:
+            Unavailable: A shared storage does not answer.
+        """
+        return uses(known_charges(self.identity, message, layer), self.ledger, self.shared)
+
+    def forget(self, message: Message, layer: str, limit: str | None) -> int:
+        """
+        Forget what is used of the counters of *message*, of one limit or of all; how many counters there were.
+
+        Raises:
+            Unavailable: A shared storage does not answer.
+        """
+        charges = known_charges(self.identity, message, layer)
+        return forget([one for one in charges if limit in (None, one.rule.limit.label)], self.ledger, self.shared)
+
+    def health(self) -> dict[str, str | int | bool | None]:
+        """How many counters there are in memory, and under "problem" what is wrong with a shared storage."""
+        if self.shared is None:
+            storage = self.ledger.storage
+            return {"storage": "memory", "counters": len(storage.windows), "max_counters": storage.max_keys}
+        facts: dict[str, str | int | bool | None] = {"storage": "shared"}
+        if self.shared.store.is_down:
+            facts["problem"] = "its storage does not answer"
+        return facts
+
+    def close(self) -> None:
+        """Close idle connections of a shared storage; a later send opens new ones."""
+        if self.shared is not None:
+            self.shared.store.close()
 
 
 def counters_for(
@@ -120,7 +156,7 @@ def counters_for(
     return Counters(ledger, identity, Shared(store, ledger), through_store, patience, needs)
 
 
-def with_limits(counters: Counters, limits: Sequence[Limit], setup: Setup, *, wait: float) -> Counters:
+def with_limits(counters: Counters, limits: Sequence[Limit], setup: Setup, *, wait: float, lease: bool = False) -> Counters:
     """
     The same counters for other limits.
 
@@ -132,7 +168,7 @@ def with_limits(counters: Counters, limits: Sequence[Limit], setup: Setup, *, wa
     if counters.shared is not None:
         _check_shared(limits, setup)
     storage = counters.ledger.storage
-    rules = [Rule(limit, storage, replicas=setup.replicas or 1, wait=wait) for limit in limits]
+    rules = [Rule(limit, storage, replicas=setup.replicas or 1, wait=wait, lease=lease) for limit in limits]
     identity = counters.identity.with_rules(rules, storage)
     return counters._replace(identity=identity, patience=_patience(rules), needs=_needs(limits))
 

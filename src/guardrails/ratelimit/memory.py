@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from guardrails.ratelimit.charge import Refusal
 from guardrails.ratelimit.cost import priced
 from guardrails.ratelimit.refund import Refunds
-from guardrails.ratelimit.refused import refused
+from guardrails.ratelimit.refused import detail_of, refused
 from guardrails.ratelimit.waiting import Waiting
 
 if TYPE_CHECKING:
+    from guardrails.core.call import Call
     from guardrails.core.control import Io, Outcome, Sealed
     from guardrails.ratelimit.charge import Charge
     from guardrails.ratelimit.ledger import Ledger
@@ -96,6 +97,27 @@ class Reserve:
             await io.sleep(seconds)
             answer = look()
         return answer
+
+    async def await_room(self, refusal: Refusal, call: Call, io: Io) -> None:
+        """
+        On the way in: wait until there is room, or say no.
+
+        Raises:
+            RateLimited: There is no use in waiting on.
+        """
+        ledger, charges = self.store, self.charges
+
+        def look() -> Refusal | tuple[Charge, int]:
+            refused_by, tightest, left = ledger.look(charges, self.place)
+            return refused_by or (tightest, left)
+
+        answer = await self.until_room(refusal, charges, look, io)
+        if isinstance(answer, Refusal):
+            call.note("deny", detail=detail_of(answer, self.waited_seconds))
+            raise refused(answer, len(call.message.recipients))
+        charge, remaining = answer
+        waited = round(self.waited_seconds * 1_000)
+        call.note("allow", detail={"limit": charge.rule.limit.label, "remaining": remaining, "waited_ms": waited})
 
     @property
     def waited_seconds(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from guardrails import address
@@ -13,11 +14,12 @@ from guardrails.keys import Keys
 from guardrails.ratelimit.limit import ROLES, SCOPES
 from guardrails.ratelimit.people.classes import Classes, ClassOf
 from guardrails.ratelimit.people.clock import period
-from guardrails.ratelimit.people.counted import MAX_KEYS, Counting, kept_in, micros, moment
-from guardrails.ratelimit.people.person import fields_of, joined, people
+from guardrails.ratelimit.people.counted import MAX_KEYS, Counting, Kept, kept_in, micros, moment
+from guardrails.ratelimit.people.person import fields_of, has_roles, joined, people
 from guardrails.ratelimit.people.storage import MEMORY
-from guardrails.ratelimit.people.tally import SECOND, Want
+from guardrails.ratelimit.people.tally import SECOND, Ask, Want
 from guardrails.ratelimit.people.zones import Zone, Zones
+from guardrails.ratelimit.use import Use
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -43,6 +45,7 @@ class Cap:
         unknown: Zones in which recipients of whom nothing is known may be; without it any 25 hours are a day for them.
         scope: "tenant" counts for each tenant apart; "global" across tenants.
         storage: `"memory://"`, `"sqlite:///path"`, or a Redis or Valkey server as of `RateLimit`. A server's clock counts.
+            Or the `kept` of another rule, to count in the same rows.
         keys: Key of the digests; `Keys.default()` unless the storage is memory.
         classes: Message classes that it holds for; all, and messages without a class in any case, unless given.
         exempt: Message classes that go out all the same and are not counted, such as "otp"; each is recorded.
@@ -72,7 +75,7 @@ class Cap:
         zone: Zone = None,
         unknown: Collection[str] = (),
         scope: str = "tenant",
-        storage: str = MEMORY,
+        storage: str | Kept = MEMORY,
         keys: Keys | None = None,
         classes: Collection[str] = (),
         exempt: Collection[str] = (),
@@ -86,10 +89,7 @@ class Cap:
         name: str = "cap",
     ) -> None:
         address.load()
-        match = _RATE.fullmatch(rate) if isinstance(rate, str) else None
-        if match is None or not int(match[1]):
-            raise ConfigError('Cap: write it as "3/day", "10/week" or "20/month"; for other windows take a Limit')
-        self._amount, self._unit = int(match[1]), match[2]
+        self._amount, self._unit = read_rate(rate)
         self._roles = read_roles(per, "Cap")
         if scope not in SCOPES:
             raise ConfigError('Cap: scope must be "tenant" or "global"')
@@ -98,23 +98,24 @@ class Cap:
             raise ConfigError('Cap: per= has no "recipient", whose calendar it could be; give one zone= for everybody')
         self._scope = scope
         self._region, self._opaque_ids = region, opaque_ids
-        self._classes = Classes("Cap", classes=classes, exempt=exempt, asked=message_class)
         self.name = name
         self.needs: tuple[str, ...] = tuple(role for role in self._roles if role != "channel")
-        kept = kept_in(
+        self.kept: Kept = kept_in(
             storage, keys, rule="Cap", max_keys=max_keys, timeout_seconds=timeout_seconds,
             max_connections=max_connections, plaintext_hosts=plaintext_hosts,
         )  # fmt: skip
-        self._digester = kept.digester
-        self._counting = Counting(kept.tally, f"cap {self._amount}/{self._unit}")
+        held = Classes("Cap", classes=classes, exempt=exempt, asked=message_class)
+        self._counting = Counting(self.kept, held, self._asked, f"cap {self._amount}/{self._unit}")
+        self.per_process: bool = self._counting.per_process
+        self.uses_network: bool = self._counting.uses_network
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Defer what is over the cap; count at the door."""
-        if not self._classes.hold(call):
-            return await forward(call)
-        message, layer = call.message, call.layer if call.canary is None else f"canary:{call.canary}:{call.layer}"
+        return await self._counting.guard(call, forward, io)
+
+    def _asked(self, message: Message, layer: str) -> Ask:
         counters = self._counters(message, layer)
-        return await self._counting.guard(call, forward, io, lambda now: self._wants(message, counters, now))
+        return lambda now: [self._want(counter, zones, now) for counter, zones in counters]
 
     def _counters(self, message: Message, layer: str) -> Sequence[tuple[str, Sequence[ZoneInfo]]]:
         """For each recipient the counter, and the zones whose calendar holds."""
@@ -129,37 +130,66 @@ class Cap:
         return found
 
     def _digest(self, *fields: str | None) -> str:
-        return self._digester.digest(joined("cap", self.name, self._unit, *fields)).hex()
+        return self.kept.digester.digest(joined("cap", self.name, self._unit, *fields)).hex()
 
-    def _wants(self, message: Message, counters: Sequence[tuple[str, Sequence[ZoneInfo]]], now: int) -> Sequence[Want]:
-        del message
-        found = []
-        for counter, zones in counters:
-            if not zones:
-                found.append(Want(counter, "", self._amount, 0, 0, _LONGEST[self._unit] * SECOND))
-                continue
-            periods = [period(moment(now), self._unit, zone) for zone in zones]
-            since = min(micros(begin) for begin, _ in periods)
-            until = max(micros(end) for _, end in periods)
-            found.append(Want(counter, "", self._amount, since, until, 0))
-        return found
+    def _want(self, counter: str, zones: Sequence[ZoneInfo], now: int) -> Want:
+        if not zones:
+            return Want(counter, "", self._amount, 0, 0, _LONGEST[self._unit] * SECOND)
+        periods = [period(moment(now), self._unit, zone) for zone in zones]
+        since = min(micros(begin) for begin, _ in periods)
+        until = max(micros(end) for _, end in periods)
+        return Want(counter, "", self._amount, since, until, 0)
 
-    @property
-    def uses_network(self) -> bool:
-        """Whether it asks a server."""
-        return self._counting.tally.blocks and not isinstance(self._counting.tally.place, int)
+    def usage(self, message: Message, *, layer: str = "platform") -> list[Use]:
+        """
+        How many messages of the day, week or month count; nothing where *message* lacks what is counted.
 
-    @property
-    def per_process(self) -> bool:
-        """Whether each process counts for itself."""
-        return not self._counting.tally.blocks
+        Args:
+            message: Whose counters; its text does not matter.
+            layer: Of the guard: "platform" or "team".
+
+        Raises:
+            Denied: A recipient is no address.
+            Unavailable: The storage does not answer.
+        """
+        if not has_roles(message, self._roles):
+            return []
+        scope, seconds = "+".join(self._roles), _LONGEST[self._unit]
+        about = Use(self.name, scope, 0, self._amount, seconds, f"calendar-{self._unit}", 0.0, 0)
+        positions = len(message.recipients) if "recipient" in self._roles else 0
+        return self._counting.stands(self._asked(message, layer), about, recipients=positions)
+
+    def reset(self, message: Message, *, layer: str = "platform", limit: str | None = None) -> int:
+        """
+        Forget what counts for *message*; how many counters there were.
+
+        Raises:
+            Denied: A recipient is no address.
+            Unavailable: The storage does not answer.
+        """
+        if limit not in (None, self.name) or not has_roles(message, self._roles):
+            return 0
+        return self._counting.forget(self._asked(message, layer)(micros(datetime.now(UTC))))
 
     def close(self) -> None:
         """Let go of files and connections; a later send opens new ones."""
-        self._counting.tally.close()
+        self.kept.tally.close()
 
     def __repr__(self) -> str:
         return f"Cap({self._amount}/{self._unit}, per={'+'.join(self._roles)})"
+
+
+def read_rate(rate: object) -> tuple[int, str]:
+    """
+    Amount, and "day", "week" or "month".
+
+    Raises:
+        ConfigError: It is no such rate.
+    """
+    match = _RATE.fullmatch(rate) if isinstance(rate, str) else None
+    if match is None or not int(match[1]):
+        raise ConfigError('Cap: write it as "3/day", "10/week" or "20/month"; for other windows take a Limit')
+    return int(match[1]), match[2]
 
 
 def read_roles(per: object, rule: str) -> tuple[str, ...]:

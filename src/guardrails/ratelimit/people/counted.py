@@ -1,5 +1,5 @@
 """
-What caps and counts of people share: which storage, when it is asked, and the door step that takes.
+What caps and counts of people share: which storage, for which messages, when it is asked, and the door step that takes.
 
 A storage in memory is asked on the way in and at the door; another one at the door only, unless it refused the same counter
 just now. What was taken stays taken once the send is entered: an attempt may have reached somebody.
@@ -12,13 +12,16 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guardrails.errors import Blocked, ConfigError, Deferred, GuardrailsError
 from guardrails.keys import Digester, Keys
+from guardrails.ratelimit.people.classes import Classes
 from guardrails.ratelimit.people.storage import MEMORY, digester_for, file_of, server_of
-from guardrails.ratelimit.people.tally import Full, MemoryTally, Tally, Want
+from guardrails.ratelimit.people.tally import SECOND, Ask, Full, MemoryTally, Tally, Want
+from guardrails.ratelimit.use import Use
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
@@ -41,14 +44,20 @@ def moment(microseconds: int) -> datetime:
 
 
 class Kept(NamedTuple):
-    """Where a rule keeps its rows, from its arguments."""
+    """
+    Where rules keep their rows: the `kept` of a rule, which other rules may count in too.
+
+    Args:
+        tally: The rows.
+        digester: Key of their digests.
+    """
 
     tally: Tally
     digester: Digester
 
 
 def kept_in(
-    storage: str,
+    storage: str | Kept,
     keys: Keys | None,
     *,
     rule: str,
@@ -63,6 +72,8 @@ def kept_in(
     Raises:
         ConfigError: An argument is wrong, or what is kept has no key that is kept.
     """
+    if isinstance(storage, Kept):
+        return storage
     if not isinstance(storage, str):
         raise ConfigError(
             f'{rule}: storage is a str such as "{MEMORY}", "sqlite:///people.db" or "redis://localhost:6379/0"'
@@ -114,17 +125,28 @@ class Counting:
     A rule that counts, on its way with one message after the other.
 
     Args:
-        tally: Where its rows are.
+        kept: Where its rows are.
+        classes: For which messages it holds.
+        wants: The rows that a message of a layer asks for, at a time.
         says: What a refusal is called, such as "cap 3/day".
     """
 
-    def __init__(self, tally: Tally, says: str) -> None:
-        self.tally: Tally = tally
+    def __init__(self, kept: Kept, classes: Classes, wants: Callable[[Message, str], Ask], says: str) -> None:
+        self.kept: Kept = kept
+        self.tally: Tally = kept.tally
         self.says: str = says
+        self.per_process: bool = not kept.tally.blocks
+        self.uses_network: bool = kept.tally.is_remote
+        self._classes = classes
+        self._wants = wants
         self._refused: dict[str, float] = {}  # counters that refused just now, and until when they will
 
-    async def guard(self, call: Call, forward: Forward, io: Io, ask: Callable[[int], Sequence[Want]]) -> Reply:
+    async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse early where that costs nothing; take at the door."""
+        if not self._classes.hold(call):
+            return await forward(call)
+        layer = call.layer if call.canary is None else f"canary:{call.canary}:{call.layer}"
+        ask = self._wants(call.message, layer)
         now = micros(io.now())
         if not self.tally.blocks:
             self.refuse(self.tally.look(ask, now), ask, now, call.message, self.says)
@@ -136,9 +158,41 @@ class Counting:
             call.at_door(Count(self, ask, call.message))
         return await forward(call)
 
-    def refuse(
-        self, full: Full | None, ask: Callable[[int], Sequence[Want]], now: int, message: Message, says: str
-    ) -> None:
+    def stands(self, ask: Ask, about: Use, *, recipients: int = 0) -> list[Use]:
+        """
+        How the counters of a message stand.
+
+        Args:
+            ask: Which counters.
+            about: The rule, as an empty counter of it would show.
+            recipients: How many the message has, where each has a counter.
+
+        Raises:
+            Unavailable: The storage does not answer.
+        """
+        now = micros(datetime.now(UTC))
+        found = self.tally.stand(ask, now)
+        return [
+            replace(
+                about,
+                used=one.used,
+                retry_after=max(0.0, (one.free_at - now) / SECOND),
+                position=number if recipients else 0,
+            )
+            for number, one in enumerate(found, 1)
+        ]
+
+    def forget(self, wants: Sequence[Want]) -> int:
+        """
+        Forget rows; how many of *wants* had any.
+
+        Raises:
+            Unavailable: The storage does not answer.
+        """
+        self._refused.clear()
+        return self.tally.forget(wants)
+
+    def refuse(self, full: Full | None, ask: Ask, now: int, message: Message, says: str) -> None:
         """
         Say no, if the answer was no.
 
@@ -164,7 +218,7 @@ class Counting:
     def _remember(self, counter: str, microseconds: int) -> None:
         if len(self._refused) >= _REFUSED:
             self._refused.clear()
-        self._refused[counter] = time.monotonic() + microseconds / 1_000_000
+        self._refused[counter] = time.monotonic() + microseconds / SECOND
 
     def _refused_just_now(self, wants: Sequence[Want]) -> bool:
         if not self._refused:
@@ -178,13 +232,13 @@ class Count:
 
     __slots__ = ("_ask", "_message", "_rule", "_taken", "phase", "store")
 
-    def __init__(self, rule: Counting, ask: Callable[[int], Sequence[Want]], message: Message, /) -> None:
+    def __init__(self, rule: Counting, ask: Ask, message: Message, /) -> None:
         self.phase: str = "shared" if rule.tally.blocks else "reserve"
         self.store: object = rule.tally.place
         self._rule = rule
         self._ask = ask
         self._message = message
-        self._taken: tuple[str, Callable[[int], Sequence[Want]], int] | None = None
+        self._taken: tuple[str, Ask, int] | None = None
 
     async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - recipients stay
         """

@@ -49,6 +49,11 @@ def joined(*fields: str | None) -> str:
     return "".join("-;" if one is None else f"{len(one)}:{one};" for one in fields)
 
 
+def has_roles(message: Message, roles: Sequence[str]) -> bool:
+    """Whether *message* has everything that is counted by."""
+    return all(message.recipients if role == "recipient" else getattr(message, role) is not None for role in roles)
+
+
 def fields_of(message: Message, roles: Sequence[str], scope: str, rule: str) -> list[str | None]:
     """
     What is counted besides recipients, as fields of a counter's identity.

@@ -51,16 +51,25 @@ class Full(NamedTuple):
 Ask: TypeAlias = Callable[[int], Sequence[Want]]  # wants, for a time
 
 
+class Stand(NamedTuple):
+    """How a counter stands: the rows (or people) that count, and the microsecond from which one more fits (0: now)."""
+
+    used: int
+    free_at: int
+
+
 class Tally(Protocol):
     """
     What caps and counts ask of a store. Every method may raise `Unavailable`.
 
     Attributes:
         blocks: Whether a call may wait for a disk or a network.
+        is_remote: Whether it asks a server.
         place: What it is kept in; equal places are asked once.
     """
 
     blocks: bool
+    is_remote: bool
 
     @property
     def place(self) -> Hashable:
@@ -74,6 +83,12 @@ class Tally(Protocol):
 
     def give_back(self, grant: str, ask: Ask, now: int, /) -> None:
         """Undo a taking, whether it happened or not; once."""
+
+    def stand(self, ask: Ask, now: int, /) -> list[Stand]:
+        """How the counter of each want stands; nothing is taken."""
+
+    def forget(self, wants: Sequence[Want], /) -> int:
+        """Forget the rows of each want's member, or of its whole counter where it has none; how many had any."""
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -110,10 +125,12 @@ class _Rows:
         self.members[member] = self.members.get(member, 0) + 1
         self.gone_at = max(self.gone_at, now + keep)
 
-    def remove(self, grant: str) -> None:
-        for row in [row for row in self.rows if row[2] == grant]:
+    def remove(self, *, grant: str = "", member: str = "") -> bool:
+        gone = [row for row in self.rows if row[2] == grant or (member and row[1] == member)]
+        for row in gone:
             self.rows.remove(row)
             self._less(row[1])
+        return bool(gone)
 
     def _less(self, member: str) -> None:
         left = self.members[member] - 1
@@ -136,6 +153,7 @@ class MemoryTally:
     """
 
     blocks: bool = False
+    is_remote: bool = False
 
     def __init__(self, max_keys: int) -> None:
         self._counters: dict[str, _Rows] = {}
@@ -184,10 +202,35 @@ class MemoryTally:
             for counter in {want.counter for want in ask(now)}:
                 rows = self._counters.get(counter)
                 if rows is not None:
-                    rows.remove(grant)
+                    rows.remove(grant=grant)
+
+    def stand(self, ask: Ask, now: int, /) -> list[Stand]:
+        """How each counter stands."""
+        with self._lock:
+            return [self._stands(want, now) for want in ask(now)]
+
+    def forget(self, wants: Sequence[Want], /) -> int:
+        """Forget rows."""
+        with self._lock:
+            return sum(self._forgotten(want) for want in wants)
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _stands(self, want: Want, now: int) -> Stand:
+        rows = self._counters.get(want.counter) or _Rows()
+        begin = begin_of(want, max(now, rows.newest()))
+        counted = [member for at, member, _ in rows.rows if at > begin]
+        used = len(set(counted)) if want.member else len(counted)
+        return Stand(used, _free_at(rows, want, begin, used + 1 - want.amount) if used >= want.amount else 0)
+
+    def _forgotten(self, want: Want) -> bool:
+        rows = self._counters.get(want.counter)
+        if rows is None or (want.member and not rows.remove(member=want.member)):
+            return False
+        if not want.member or not rows.rows:
+            del self._counters[want.counter]
+        return True
 
     def _judged(self, wants: Sequence[Want], now: int) -> Full | None:
         taken: dict[str, list[str]] = {}
@@ -235,5 +278,5 @@ def _free_at(rows: _Rows, want: Want, begin: int, need: int) -> int:
     if not want.member:
         old = bisect_right(rows.rows, (begin, "\uffff", ""))
         return rows.rows[min(old + need, len(rows.rows)) - 1][0] + want.length
-    last = {member: at for at, member, _ in rows.rows}  # the newest of each
+    last = {member: at for at, member, _ in rows.rows if at > begin}  # the newest of each
     return sorted(last.values())[min(need, len(last)) - 1] + want.length

@@ -9,7 +9,7 @@ from typing import Final, final
 from guardrails.errors import Unavailable
 from guardrails.keys import Digester
 from guardrails.ratelimit.people.file import SqliteFile
-from guardrails.ratelimit.people.tally import Ask, Full, Want, begin_of, keep_of
+from guardrails.ratelimit.people.tally import Ask, Full, Stand, Want, begin_of, keep_of
 
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS tally (counter TEXT, member TEXT, at INTEGER NOT NULL, taken TEXT, gone INTEGER NOT NULL)",
@@ -39,6 +39,7 @@ class SqliteTally:
     """
 
     blocks: bool = True
+    is_remote: bool = False
 
     def __init__(self, path: str, digester: Digester) -> None:
         self._file = SqliteFile(path, _SCHEMA, rule="people")
@@ -85,6 +86,25 @@ class SqliteTally:
         except Unavailable:
             self._owed.append(grant)
 
+    def stand(self, ask: Ask, now: int, /) -> list[Stand]:
+        """How each counter stands."""
+        with self._file.asked() as table:
+            self._check_key(table)
+            return [_stands(table, want, now) for want in ask(now)]
+
+    def forget(self, wants: Sequence[Want], /) -> int:
+        """Forget rows."""
+        with self._file.asked(writes=True) as table:
+            self._check_key(table)
+            return sum(
+                table.execute(
+                    "DELETE FROM tally WHERE counter = ? AND (? = '' OR member = ?)",
+                    (want.counter, want.member, want.member),
+                ).rowcount
+                > 0
+                for want in wants
+            )
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -113,6 +133,12 @@ def _judged(table: sqlite3.Connection, wants: Sequence[Want], now: int) -> Full 
         if worst is None or free == 0 or (worst.free_at and free > worst.free_at):
             worst = Full(number, free)
     return worst
+
+
+def _stands(table: sqlite3.Connection, want: Want, now: int) -> Stand:
+    begin = begin_of(want, max(now, _newest(table, want.counter)))
+    used = _used(table, want, begin)
+    return Stand(used, _free_at(table, want, begin, used + 1 - want.amount) if used >= want.amount else 0)
 
 
 def _newest(table: sqlite3.Connection, counter: str) -> int:

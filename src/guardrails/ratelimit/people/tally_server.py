@@ -2,10 +2,13 @@
 Rows of caps and counts in Redis or Valkey, for all processes; the clock is the server's.
 
 TALLY   KEYS key check, grant, then one counter for each want
-        ARGV mode (look, take), key label, older labels, grant's life in ms, client's last word in the server's microseconds (0:
-        none), then member, amount, since, until, length, keep in ms for each want
-        returns {code, server's time, want, free at}: 0 full, 1 taken, 2 too late, 3 another key, 4 given back, 5 other times
+        ARGV mode (look, take, stand), key label, older labels, grant's life in ms, client's last word in the server's
+        microseconds (0: none), then member, amount, since, until, length, keep in ms for each want
+        returns {code, server's time, want, free at}: 0 full, 1 taken, 2 too late, 3 another key, 4 given back, 5 other times;
+        of `stand` {1, server's time, then what is used and the free at of each want}
 GIVE    KEYS grant, then counters  ARGV grant's life in ms, then a member for each want
+FORGET  KEYS key check, then counters  ARGV key label, older labels, then a member for each want
+        returns how many had rows, or -1: another key
 A counter of messages is a sorted set of takings by time; one of people has a hash beside it, of how many rows each has.
 """
 
@@ -20,7 +23,7 @@ from guardrails.errors import Unavailable
 from guardrails.keys import Digester
 from guardrails.ratelimit.keeper import Keeper
 from guardrails.ratelimit.people.server import Server
-from guardrails.ratelimit.people.tally import Ask, Full, Want, keep_of
+from guardrails.ratelimit.people.tally import Ask, Full, Stand, Want, keep_of
 from guardrails.ratelimit.people.tally_file import OTHER_KEY
 from guardrails.server.link import sha_of
 
@@ -50,7 +53,7 @@ local function num(x) return string.format('%.0f', x) end
 local function forget(key, member)
   if redis.call('HINCRBY', key .. ':n', member, -1) <= 0 then redis.call('HDEL', key .. ':n', member) end
 end
-local mine, owns, worst, free, at = {}, {}, 0, 0, {}
+local mine, owns, worst, free, at, stands = {}, {}, 0, 0, {}, {}
 for i = 1, #KEYS - 2 do
   local key, base = KEYS[i + 2], 5 + (i - 1) * 6
   local member, amount = ARGV[base + 1], tonumber(ARGV[base + 2])
@@ -65,14 +68,14 @@ for i = 1, #KEYS - 2 do
     while true do
       local old = redis.call('ZRANGEBYSCORE', key, 0, num(begin), 'LIMIT', 0, 500)
       if #old == 0 then break end
-      if mode == 'look' then break end
+      if mode ~= 'take' then break end
       for _, row in ipairs(old) do
         redis.call('ZREM', key, row)
         forget(key, string.match(row, '^(%S+) '))
       end
     end
     local gone = {}
-    if mode == 'look' then
+    if mode ~= 'take' then
       for _, row in ipairs(redis.call('ZRANGEBYSCORE', key, 0, num(begin))) do
         local who = string.match(row, '^(%S+) ')
         gone[who] = (gone[who] or 0) + 1
@@ -88,11 +91,11 @@ for i = 1, #KEYS - 2 do
   else
     used = redis.call('ZCOUNT', key, '(' .. num(begin), '+inf')
   end
-  if counts then
-    local own = owns[key]
+  local when = 0
+  if counts or mode == 'stand' then
+    local own = mode == 'stand' and 0 or owns[key]
     owns[key] = own + 1
     if used + own >= amount then
-      local when = 0
       if own < amount then
         local need = used + own + 1 - amount
         if length == 0 then when = till
@@ -114,6 +117,13 @@ for i = 1, #KEYS - 2 do
       if worst == 0 or when == 0 or (free > 0 and when > free) then worst, free = i, when end
     end
   end
+  stands[#stands + 1] = used
+  stands[#stands + 1] = when
+end
+if mode == 'stand' then
+  local told = {1, now}
+  for _, one in ipairs(stands) do told[#told + 1] = one end
+  return told
 end
 if worst > 0 then return {0, now, worst, free} end
 if mode == 'look' then return {1, now} end
@@ -147,8 +157,30 @@ end
 return 1
 """
 
+FORGET: Final = """
+local known = redis.call('GET', KEYS[1])
+local ours = not known or string.find(known, ARGV[1], 1, true)
+for older in string.gmatch(ARGV[2], '%S+') do ours = ours or string.find(known, older, 1, true) end
+if not ours then return -1 end
+local found = 0
+for i = 2, #KEYS do
+  local key, member = KEYS[i], ARGV[i + 1]
+  if member == '' then
+    found = found + redis.call('DEL', key)
+    redis.call('DEL', key .. ':n')
+  elseif redis.call('HDEL', key .. ':n', member) == 1 then
+    found = found + 1
+    for _, row in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      if string.sub(row, 1, #member + 1) == member .. ' ' then redis.call('ZREM', key, row) end
+    end
+  end
+end
+return found
+"""
+
 _TALLY_SHA: Final = sha_of(TALLY)
 _GIVE_SHA: Final = sha_of(GIVE)
+_FORGET_SHA: Final = sha_of(FORGET)
 _FULL, _TAKEN, _LATE, _OTHER_KEY, _OTHER_TIMES = 0, 1, 2, 3, 5
 
 
@@ -165,6 +197,7 @@ class ServerTally:
     """
 
     blocks: bool = True
+    is_remote: bool = True
 
     def __init__(self, server: Server, digester: Digester, *, place: Hashable, timeout_seconds: float) -> None:
         self._server = server
@@ -183,11 +216,25 @@ class ServerTally:
 
     def look(self, ask: Ask, now: int, /) -> Full | None:
         """Whether the rows would fit."""
-        return self._asked("look", "none", ask, now)
+        return self._judged("look", "none", ask, now)
 
     def take(self, grant: str, ask: Ask, now: int, /) -> Full | None:
         """Take all rows, or none."""
-        return self._asked("take", grant, ask, now)
+        return self._judged("take", grant, ask, now)
+
+    def stand(self, ask: Ask, now: int, /) -> list[Stand]:
+        """How each counter stands."""
+        _, rest = self._asked("stand", "none", ask, now)
+        return list(map(Stand, rest[::2], rest[1::2]))
+
+    def forget(self, wants: Sequence[Want], /) -> int:
+        """Forget rows."""
+        keys = [f"{_PREFIX}tally-key", *(f"{_PREFIX}t:{want.counter}" for want in wants)]
+        arguments = [self._label, self._older, *(want.member for want in wants)]
+        found: int = self._server.run(FORGET, _FORGET_SHA, keys, arguments)
+        if found < 0:
+            raise Unavailable(f"people: {OTHER_KEY}")
+        return found
 
     def give_back(self, grant: str, ask: Ask, now: int, /) -> None:
         """Undo a taking; where the server does not answer, when it does again."""
@@ -209,7 +256,14 @@ class ServerTally:
         """Close idle connections."""
         self._server.close()
 
-    def _asked(self, mode: str, grant: str, ask: Ask, now: int) -> Full | None:
+    def _judged(self, mode: str, grant: str, ask: Ask, now: int) -> Full | None:
+        code, rest = self._asked(mode, grant, ask, now)
+        if code == _FULL:
+            number, free_at = rest
+            return Full(number - 1, free_at)
+        return None
+
+    def _asked(self, mode: str, grant: str, ask: Ask, now: int) -> tuple[int, list[int]]:
         for _ in range(_TRIES):
             code, server_now, *rest = self._once(mode, grant, ask(now))
             self._offset = server_now - time.monotonic_ns() // 1_000
@@ -217,11 +271,8 @@ class ServerTally:
                 now = server_now
             elif code != _LATE:
                 break
-        if code == _FULL:
-            number, free_at = rest
-            return Full(number - 1, free_at)
-        if code == _TAKEN:
-            return None
+        if code in (_FULL, _TAKEN):
+            return code, rest
         raise Unavailable(f"people: {OTHER_KEY}" if code == _OTHER_KEY else "people: the store does not answer in time")
 
     def _once(self, mode: str, grant: str, wants: Sequence[Want]) -> list[int]:

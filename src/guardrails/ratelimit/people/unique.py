@@ -17,10 +17,11 @@ from guardrails.keys import Keys
 from guardrails.ratelimit.limit import SCOPES
 from guardrails.ratelimit.people.cap import read_roles
 from guardrails.ratelimit.people.classes import Classes, ClassOf
-from guardrails.ratelimit.people.counted import MAX_KEYS, Counting, kept_in
-from guardrails.ratelimit.people.person import fields_of, joined, people
+from guardrails.ratelimit.people.counted import MAX_KEYS, Counting, Kept, kept_in
+from guardrails.ratelimit.people.person import fields_of, has_roles, joined, people
 from guardrails.ratelimit.people.storage import MEMORY
-from guardrails.ratelimit.people.tally import SECOND, Want
+from guardrails.ratelimit.people.tally import SECOND, Ask, Want
+from guardrails.ratelimit.use import Use
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MAX_AMOUNT: Final = 1_000_000
 MAX_DAYS: Final = 31
 _WINDOW: Final = re.compile(r"\s*([0-9]{1,7})\s*(s|seconds?|m|minutes?|h|hours?|d|days?)\s*", re.ASCII)
+_ANYBODY: Final = "-"  # no digest is written like this
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -62,7 +64,7 @@ class UniqueRecipients:
         window: str,
         per: str | tuple[str, ...] | None = None,
         scope: str = "tenant",
-        storage: str = MEMORY,
+        storage: str | Kept = MEMORY,
         keys: Keys | None = None,
         classes: Collection[str] = (),
         exempt: Collection[str] = (),
@@ -78,10 +80,7 @@ class UniqueRecipients:
         address.load()
         if type(amount) is not int or not 1 <= amount <= MAX_AMOUNT:
             raise ConfigError(f"UniqueRecipients: amount is a number of people, 1 to {MAX_AMOUNT}")
-        match = _WINDOW.fullmatch(window) if isinstance(window, str) else None
-        seconds = int(match[1]) * _UNITS[match[2][0]] if match else 0
-        if not 1 <= seconds <= MAX_DAYS * _UNITS["d"]:
-            raise ConfigError(f'UniqueRecipients: write the window as "24h" or "7 days"; at most {MAX_DAYS} days')
+        seconds = read_window(window)
         self._roles = () if per is None else read_roles(per, "UniqueRecipients")
         if "recipient" in self._roles:
             raise ConfigError('UniqueRecipients: recipients are what is counted; per= says for whom, such as "sender"')
@@ -90,46 +89,87 @@ class UniqueRecipients:
         self._amount, self._seconds, self._said = amount, seconds, window.strip()
         self._scope = scope
         self._region, self._opaque_ids = region, opaque_ids
-        self._classes = Classes("UniqueRecipients", classes=classes, exempt=exempt, asked=message_class)
         self.name = name
         self.needs: tuple[str, ...] = ("recipient", *(role for role in self._roles if role != "channel"))
-        kept = kept_in(
+        self.kept: Kept = kept_in(
             storage, keys, rule="UniqueRecipients", max_keys=max_keys, timeout_seconds=timeout_seconds,
             max_connections=max_connections, plaintext_hosts=plaintext_hosts,
         )  # fmt: skip
-        self._digester = kept.digester
-        self._counting = Counting(kept.tally, f"{amount} people in {self._said}")
+        held = Classes("UniqueRecipients", classes=classes, exempt=exempt, asked=message_class)
+        self._counting = Counting(self.kept, held, self._asked, f"{amount} people in {self._said}")
+        self.per_process: bool = self._counting.per_process
+        self.uses_network: bool = self._counting.uses_network
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Defer what would reach one person too many; count at the door."""
-        if not self._classes.hold(call):
-            return await forward(call)
-        layer = call.layer if call.canary is None else f"canary:{call.canary}:{call.layer}"
-        wants = self._wants(call.message, layer)
-        return await self._counting.guard(call, forward, io, lambda _: wants)
+        return await self._counting.guard(call, forward, io)
+
+    def _asked(self, message: Message, layer: str) -> Ask:
+        wants = self._wants(message, layer)
+        return lambda _: wants
 
     def _wants(self, message: Message, layer: str) -> Sequence[Want]:
-        shared = fields_of(message, self._roles, self._scope, self.name)
-        counter = self._digester.digest(joined("unique", self.name, layer, *shared)).hex()
-        found = []
+        counter, found = self._counter(message, layer), []
         for who in people(message, region=self._region, opaque_ids=self._opaque_ids):
-            member = self._digester.digest(joined("person", counter, who)).hex()
+            member = self.kept.digester.digest(joined("person", counter, who)).hex()
             found.append(Want(counter, member, self._amount, 0, 0, self._seconds * SECOND))
         return found
 
-    @property
-    def uses_network(self) -> bool:
-        """Whether it asks a server."""
-        return self._counting.tally.blocks and not isinstance(self._counting.tally.place, int)
+    def _counter(self, message: Message, layer: str) -> str:
+        shared = fields_of(message, self._roles, self._scope, self.name)
+        return self.kept.digester.digest(joined("unique", self.name, layer, *shared)).hex()
 
-    @property
-    def per_process(self) -> bool:
-        """Whether each process counts for itself."""
-        return not self._counting.tally.blocks
+    def usage(self, message: Message, *, layer: str = "platform") -> list[Use]:
+        """
+        How many people were reached in the window; nothing where *message* lacks for whom they are counted.
+
+        Args:
+            message: Whose counter; its text and its recipients do not matter.
+            layer: Of the guard: "platform" or "team".
+
+        Raises:
+            Unavailable: The storage does not answer.
+        """
+        if not has_roles(message, self._roles):
+            return []
+        want = Want(self._counter(message, layer), _ANYBODY, self._amount, 0, 0, self._seconds * SECOND)
+        about = Use(self.name, "+".join(self._roles) or "all", 0, self._amount, self._seconds, "people", 0.0, 0)
+        return self._counting.stands(lambda _: [want], about)
+
+    def reset(self, message: Message, *, layer: str = "platform", limit: str | None = None) -> int:
+        """
+        Forget whom *message*'s sender (or whoever *per* says) has reached: its recipients, or everybody where it has none.
+
+        Returns:
+            How many of them had been reached; 1 for everybody.
+
+        Raises:
+            Denied: A recipient is no address.
+            Unavailable: The storage does not answer.
+        """
+        if limit not in (None, self.name) or not has_roles(message, self._roles):
+            return 0
+        if message.recipients:
+            return self._counting.forget(self._wants(message, layer))
+        return self._counting.forget([Want(self._counter(message, layer), "", self._amount, 0, 0, 0)])
 
     def close(self) -> None:
         """Let go of files and connections; a later send opens new ones."""
-        self._counting.tally.close()
+        self.kept.tally.close()
 
     def __repr__(self) -> str:
         return f"UniqueRecipients({self._amount} in {self._said}, per={'+'.join(self._roles) or 'all'})"
+
+
+def read_window(window: object) -> int:
+    """
+    Seconds of a window.
+
+    Raises:
+        ConfigError: It is no length of time, or too long.
+    """
+    match = _WINDOW.fullmatch(window) if isinstance(window, str) else None
+    seconds = int(match[1]) * _UNITS[match[2][0]] if match else 0
+    if not 1 <= seconds <= MAX_DAYS * _UNITS["d"]:
+        raise ConfigError(f'UniqueRecipients: write the window as "24h" or "7 days"; at most {MAX_DAYS} days')
+    return seconds
