@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -195,3 +197,36 @@ def test_the_breaker_pauses_longer_and_lets_one_try() -> None:
     breaker.answered()
     assert breaker.may_ask()
     assert not breaker.is_open
+
+
+_ENDS = """
+import sys
+from guardrails import Guard
+from guardrails.keys import Keys
+from guardrails.ratelimit import Concurrency, Limit, RateLimit
+
+store = {"storage": sys.argv[1], "keys": Keys(b"k" * 32)}
+rate = RateLimit(Limit("9/hour", per="recipient"), refund_on=(ConnectionRefusedError,), **store)
+
+@Guard(rate, Concurrency(3, per="recipient", lease_seconds=60, **store), channel="sms")
+def send(to: str, body: str) -> str:
+    raise ConnectionRefusedError
+
+try:
+    send("+12125550173", "hello")
+except ConnectionRefusedError:
+    print("refused")
+"""
+
+
+def test_g6_a_process_that_ends_gives_back_what_its_last_send_owes(server: Server) -> None:
+    for _ in range(5):
+        ended = subprocess.run(
+            [sys.executable, "-c", _ENDS, server.url], capture_output=True, text=True, timeout=20, check=True
+        )
+        assert (ended.stdout, ended.stderr) == ("refused\n", "")
+
+    with server.client() as client:
+        grants = [client.get(key) for key in client.keys("guardrails:limit:g:*")]
+        assert grants == ["- -"] * 5
+        assert client.keys("guardrails:limit:[mfsc]*") == []

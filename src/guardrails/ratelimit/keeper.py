@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 _IDLE_SECONDS: Final = 2.0  # without anything to tell, the thread ends
@@ -37,7 +38,7 @@ class Keeper:
         told: Whose things are told; the thread ends when it is gone.
     """
 
-    __slots__ = ("_lock", "_pid", "_running", "_told", "_wake")
+    __slots__ = ("_lock", "_pid", "_running", "_telling", "_told", "_wake")
 
     def __init__(self, told: Told) -> None:
         self._told = weakref.ref(told)
@@ -46,6 +47,7 @@ class Keeper:
     def _fresh(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._wake = threading.Event()
         self._running = False
 
@@ -64,6 +66,16 @@ class Keeper:
         except RuntimeError:  # the interpreter is going: the end of the process tells the rest
             self._running = False
 
+    @contextmanager
+    def silent(self, seconds: float) -> Iterator[None]:
+        """The thread has told what it was telling, and tells nothing meanwhile; waits for it for at most *seconds*."""
+        waits = self._pid == os.getpid() and self._telling.acquire(timeout=seconds)
+        try:
+            yield
+        finally:
+            if waits:
+                self._telling.release()
+
     def _run(self) -> None:
         pause: float | None = 0.0
         while True:
@@ -77,7 +89,8 @@ class Keeper:
                     if not self._wake.is_set():
                         self._running = False
                         return
-            pause = _next(told.tell)
+            with self._telling:
+                pause = _next(told.tell)
             del told
         self._running = False
 

@@ -196,8 +196,11 @@ class Store:
 
     def at_exit(self) -> None:
         """Tell the rest before the process ends, if the store is there."""
-        if self.link.is_ours and self._owed and not self.is_down:
-            self.close()
+        if not self.link.is_ours or self.is_down:
+            return
+        with self._keeper.silent(self.link.timeout_seconds):  # the end of the process would stop it half-way
+            if self._owed:
+                self.close()
 
     def _ask(self, wanted: Taking, mode: str, place: tuple[float, float] = (0.0, 0.0)) -> Refusal | Admission:
         code, first, rest, *refusing = self._answer(wanted, mode, place, coded=True)
