@@ -141,7 +141,7 @@ def _looked_at(journey: Journey, result: Any) -> Any:
 
 def _mask_acts(journey: Journey) -> bool:
     slot = journey.plan.stack.mask
-    return slot is not None and any(hop.slot is slot for hop in journey.hops())
+    return slot is not None and journey.has_entered(slot)
 
 
 async def _reply_masked(journey: Journey, masker: Masker, reply: Any) -> Any:
@@ -251,8 +251,9 @@ async def _commit(journey: Journey) -> None:
         if len(journey.notes or ()) != noted:  # a step said something that the steps after it record
             sealed, noted = journey.so_far(), len(journey.notes or ())
         peers: Sequence[Step] = [step for _, step in group[1:]] if len(group) > 1 else ()
-        if all(first is not step for step in entered):
-            entered += (first, *peers)
+        if first.phase != "recheck" or all(first is not step for step in entered):
+            entered.append(first)
+            entered += peers
         turn = journey.turn = _StepTurn(hop, first)
         try:
             if io.scoped:
@@ -325,18 +326,23 @@ _ORDER: Final = {phase: number for number, phase in enumerate(PHASES)}
 
 def _groups(steps: Sequence[tuple[Any, Step]]) -> list[list[tuple[Any, Step]]]:
     """Steps of one type, phase and store together, in the order of their phase, then as registered."""
+    if len(steps) == 1:
+        return [list(steps)]
     groups: dict[tuple[Any, ...], list[tuple[Any, Step]]] = {}
     for pair in steps:
         hop, step = pair
         # A watching control's steps stay by themselves: their refusal must not be the others'.
-        own = id(step) if hop.slot.monitored else None
-        groups.setdefault((_ORDER[step.phase], type(step), step.store, own), []).append(pair)
-    return [groups[key] for key in sorted(groups, key=_phase)]
+        key = (step.phase, type(step), step.store, id(step) if hop.slot.monitored else None)
+        known = groups.get(key)
+        if known is None:
+            groups[key] = [pair]
+        else:
+            known.append(pair)
+    return sorted(groups.values(), key=_order)
 
 
-def _phase(key: tuple[Any, ...]) -> int:
-    phase: int = key[0]
-    return phase
+def _order(group: Sequence[tuple[Any, Step]]) -> int:
+    return _ORDER[group[0][1].phase]
 
 
 async def _undo(journey: Journey, entered: Sequence[Step]) -> None:

@@ -234,10 +234,12 @@ class Journey:
         ask = getattr(self.plan.stack.masker, "unread", None)
         if ask is None:
             return
+        foreign = [text for text in texts if not text.isascii()]
+        if not foreign:
+            return
         found: Counter[str] = Counter()
-        for text in texts:
-            if not text.isascii():
-                found.update(ask(text))
+        for text in foreign:
+            found.update(ask(text))
         if not found:
             return
         if self.plan.strict:
@@ -348,6 +350,13 @@ class Journey:
     def _mask_hop(self) -> Any:
         slot = self.plan.stack.mask
         return next((hop for hop in self.hops() if hop.slot is slot), self.turn)
+
+    def has_entered(self, slot: Slot) -> bool:
+        """Whether the control at *slot* was entered."""
+        hop = self.innermost
+        while hop is not None and hop.slot is not slot:
+            hop = hop.parent
+        return hop is not None or (self.before_late is not None and any(one.slot is slot for one in self.hops()))
 
     def hops(self) -> list[Any]:
         """The controls that were entered, outermost first."""
