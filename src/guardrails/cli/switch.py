@@ -83,15 +83,17 @@ def lift(
     """End a switch now. It does not come back, whatever is written again."""
     with told():
         from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
-        from guardrails.policy.switches.switch import LIFT, Switch, new_id  # noqa: PLC0415
+        from guardrails.policy.switches.switch import LIFT, Switch, is_id, new_id  # noqa: PLC0415
 
         version = read(policy)
-        found = [one for one in _on(version) if one.id.startswith(switch_id)]
+        found = [one.id for one in _on(version) if one.id.startswith(switch_id)]
+        if not found and is_id(switch_id):  # a quarantine that holds in one process is in no store
+            found = [switch_id]
         if len(found) != 1:
             raise ConfigError(f"{len(found)} switches that are on begin with {switch_id!r}; see guardrails switch status")
-        switch = Switch(id=new_id(), kind=LIFT, operator=operator, issued=_now(), lifts=found[0].id)
+        switch = Switch(id=new_id(), kind=LIFT, operator=operator, issued=_now(), lifts=found[0])
         _put(version, switch, key)
-    typer.echo(f"{found[0].id}  lifted")
+    typer.echo(f"{found[0]}  lifted")
 
 
 @app.command()
@@ -149,11 +151,14 @@ def _put(version: Version, switch: Switch, key: Path) -> None:
     from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
     from guardrails.keys.operator import private_key  # noqa: PLC0415
     from guardrails.policy.switches.making import operators_of, store_for  # noqa: PLC0415
-    from guardrails.policy.switches.switch import Forged, signed, verified  # noqa: PLC0415
+    from guardrails.policy.switches.switch import BLOCK_ALL, Forged, signed, verified  # noqa: PLC0415
 
     settings = version.platform.switches
     if settings is None:
         raise ConfigError(f"{version.document.file} has no platform.switches")
+    quarantine = version.platform.quarantine
+    if quarantine is not None and switch.operator == quarantine.operator and switch.kind != BLOCK_ALL:
+        raise ConfigError(f"{switch.operator} is the operator of platform.quarantine, and can do nothing but block")
     line = signed(switch, private_key(key))
     try:
         verified(line, operators_of(settings))
@@ -168,12 +173,11 @@ def _put(version: Version, switch: Switch, key: Path) -> None:
 def _on(version: Version) -> list[Switch]:
     from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
     from guardrails.policy.switches.board import system_clocks  # noqa: PLC0415
-    from guardrails.policy.switches.making import longest_of, operators_of, store_for  # noqa: PLC0415
-    from guardrails.policy.switches.state import State  # noqa: PLC0415
+    from guardrails.policy.switches.making import state_of, store_for  # noqa: PLC0415
 
     settings = version.platform.switches
     if settings is None:
         raise ConfigError(f"{version.document.file} has no platform.switches")
-    state = State(operators_of(settings), longest_of(version.platform))
+    state = state_of(version)
     state.read(store_for(version, settings).read(), system_clocks())
     return [one.switch for one in state.on.values()]

@@ -473,6 +473,20 @@ class Guard:
         self._ready()
         return self
 
+    def pace(self, seconds: float | None) -> None:
+        """Run canaries so often from now on; None for no more."""
+        checked = checked_seconds(seconds)
+        with self._lock:
+            if checked == self.canary_every_seconds:
+                return
+            self.canary_every_seconds = checked
+            companion, self._canary = self._canary, None
+            starts = self._opened and not self._closed and checked is not None
+        if companion is not None:
+            companion.stop()
+        if starts:
+            self._canary = companion_of(self, checked)
+
     def close(self) -> None:
         """Flush and close this layer's controls; sends after it are `Unavailable`."""
         with self._lock:

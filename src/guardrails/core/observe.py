@@ -99,6 +99,13 @@ class Ending:
         unscanned: Mapping[str, int] = _NOTHING if reading is None else reading.unscanned
         return unscanned
 
+    @property
+    def tenant(self) -> str | None:
+        """The tenant of the message, as the call named it: an id, for controls, and not for telemetry."""
+        reading = self._journey.reading
+        tenant: str | None = None if reading is None else reading.message.tenant
+        return tenant
+
     def why(self) -> tuple[str | None, str | None, str | None]:
         """Class of what was raised, the control that raised it, and the limit that was reached."""
         error = self._error

@@ -118,6 +118,7 @@ class Policy:
                 direction=direction,
                 production=bool(self.version.platform.production),
                 owner=owner or team,
+                canary_every_seconds=self.version.canary_every_seconds,
             )
             self._sources[guard] = source
         return guard
@@ -223,6 +224,8 @@ class Policy:
                     _closed(one)
                 raise
             self._stacks = stacks
+        for guard, _, _ in changes:
+            guard.pace(stacks.version.canary_every_seconds)
         stacks.version.controls.forget_before()
         if before.switchboard is not None and before.switchboard is not stacks.switchboard:
             before.switchboard.close()

@@ -183,6 +183,22 @@ class Switches(Settings):
     operators: dict[Name, Text] | None = says("name to public key (`guardrails keys new operator`)", required=True)
 
 
+class Quarantine(Settings):
+    """When guardrails that cannot be trusted block everything on a channel, or of a tenant, until somebody lifts that."""
+
+    seal_hits: Count | None = says("so many messages that only the seal stopped, `within` this time, block", otherwise=3)
+    within: Duration | None = says("the window of `seal_hits`", otherwise=60.0, default="60s")
+    per: Literal["channel", "tenant"] | None = says(
+        "what `seal_hits` are counted for and block; messages without a tenant count for their channel", otherwise="channel"
+    )
+    canary: bool | None = says("whether a failed round of canaries blocks the channels of what failed", otherwise=True)
+    operator: Name | None = says(
+        "one of `switches.operators`, in whose name a block goes to every process; it can do nothing else. "
+        "Left out, a block holds in its process"
+    )
+    key_file: Text | None = says("that operator's private key (`guardrails keys new operator`)")
+
+
 class Layer(Settings):
     """What a channel or a tenant tightens and adds."""
 
@@ -206,6 +222,10 @@ class Platform(Layer):
     strict: bool | None = says("whether values that are not text are refused", otherwise=False)
     production: bool | None = says("whether set-ups that are only fit for development are refused", otherwise=False)
     switches: Switches | None = says("where switches come from")
+    quarantine: Quarantine | None = says("what blocks by itself; needs `switches`, which lift it")
+    canary_every: Duration | None = says(
+        "how often canaries try every guard of the policy; 60s where there is a `quarantine`"
+    )
     bypassable: dict[Name, Bypassable] | None = says("controls that a switch may bypass, by the name in records")
 
 

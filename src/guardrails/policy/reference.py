@@ -20,6 +20,7 @@ _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("`platform.stores.limits`, `.suppression`, `.vault`", model.Store),
     ("`platform.caps`", model.Caps),
     ("`platform.switches`", model.Switches),
+    ("`platform.quarantine`", model.Quarantine),
     ("`platform.bypassable.NAME`", model.Bypassable),
     ("`channels.NAME`, `tenants.NAME`, `teams.NAME`", model.Layer),
     ("`limits.NAME`", model.Limit),

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from guardrails.core.companion import LEAST_SECONDS
 from guardrails.errors import ConfigError
 from guardrails.pii.registry import pattern_entities
 from guardrails.policy import model
@@ -23,6 +24,7 @@ from guardrails.policy.tightening import PLATFORM, layers_of, loosened
 from guardrails.policy.values import DEFAULT
 
 SWITCHES: Final = "switches"
+CANARY_SECONDS: Final = 60.0  # between two rounds, where there is a quarantine and nothing else is said
 _RESERVED: Final = frozenset({AUDIT, SUPPRESSION, LIMITS, MASK, SWITCHES, "core", "guard", "binding", "caps", "policy"})
 
 
@@ -81,7 +83,16 @@ class Version:
 
     def switching(self) -> list[object]:
         """All that decides about switches."""
-        return [self.platform.switches, self.platform.bypassable]
+        return [self.platform.switches, self.platform.bypassable, self.platform.quarantine]
+
+    @property
+    def canary_every_seconds(self) -> float | None:
+        """How often canaries come; None for never."""
+        every = self.platform.canary_every
+        quarantine = self.platform.quarantine
+        if every is None and quarantine is not None and quarantine.canary is not False:
+            return CANARY_SECONDS
+        return every
 
     # -- checks that need more than the form -----------------------------------------------------------------------------
 
@@ -91,6 +102,7 @@ class Version:
             if one.where == "text":
                 yield self._problem((PLATFORM, "keys", "master"), "keys are secrets: write ${NAME} or {file: PATH}")
         yield from self._unfit_switches()
+        yield from self._unfit_quarantine()
         for at, layer in (((PLATFORM,), self.platform), *layers_of(self.file)):
             yield from self._unfit_limits(at, layer)
             yield from self._unfit_names(at, layer)
@@ -144,6 +156,25 @@ class Version:
         for entity, operator in (mask.operators or {}).items():
             if operator.name == "pseudonym" and not vaulted:
                 yield self._problem((*at, "mask", "operators", entity), "pseudonym needs platform.stores.vault")
+
+    def _unfit_quarantine(self) -> Iterator[Problem]:
+        quarantine, switches = self.platform.quarantine, self.platform.switches
+        every = self.platform.canary_every
+        if every is not None and every < LEAST_SECONDS:
+            yield self._problem((PLATFORM, "canary_every"), f"is at least {round(LEAST_SECONDS * 1000)}ms")
+        if quarantine is None:
+            return
+        at = (PLATFORM, "quarantine")
+        if switches is None:
+            yield self._problem(at, "needs platform.switches: a switch lifts what it blocks")
+        if (quarantine.operator is None) is not (quarantine.key_file is None):
+            yield self._problem(at, "operator and key_file go together")
+        operators = (switches.operators or {}) if switches is not None else {}
+        if quarantine.operator is not None and quarantine.operator not in operators:
+            here = (*at, "operator")
+            yield self._problem(here, f"is none of platform.switches.operators{nearest(quarantine.operator, operators)}")
+        if quarantine.within is not None and quarantine.within <= 0:
+            yield self._problem((*at, "within"), "is more than nothing")
 
     def _unfit_switches(self) -> Iterator[Problem]:
         switches = self.platform.switches

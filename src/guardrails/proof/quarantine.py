@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from guardrails.core.companion import channels_of, hear_no_more
 from guardrails.core.observe import Ending, observe, stop_observing
+from guardrails.core.sealhits import SealHits, is_seal_hit
 from guardrails.errors import ConfigError, Denied
 from guardrails.proof.schedule import on_report
 
@@ -55,10 +56,9 @@ class Quarantine:
             raise ConfigError("Quarantine(window_seconds=...) must be a number of seconds above 0")
         self.name = name
         self._seal_hits = seal_hits
-        self._window = float(window_seconds)
         self._on_canary = on_canary
-        self._lock = threading.Lock()
-        self._hits: dict[str, deque[float]] = {}
+        self._lock = threading.RLock()  # a garbage collector may end a send while another one is counted in the same thread
+        self._hits: SealHits[str] = SealHits(seal_hits or 1, float(window_seconds))
         self._stopped: dict[str, str] = {}  # channel to why
 
     def open(self) -> None:
@@ -71,6 +71,7 @@ class Quarantine:
     def close(self) -> None:
         """Listen no more."""
         stop_observing(self)
+        hear_no_more(self.heard)
 
     @property
     def stopped(self) -> dict[str, str]:
@@ -81,7 +82,7 @@ class Quarantine:
         """Let *channel* send again."""
         with self._lock:
             self._stopped.pop(channel, None)
-            self._hits.pop(channel, None)
+            self._hits.forget(channel)
         _log.warning("guardrails: the quarantine of channel %s was lifted", channel)
 
     async def guard(self, call: Call, forward: Forward, _io: Io, /) -> Reply:
@@ -95,10 +96,10 @@ class Quarantine:
         """A round of canaries is over."""
         if not any(slot.control is self for one in guard.family for stack in one.stacks for slot in stack.slots):
             return
-        channels = {guard.channel, *(plan.channel for one in guard.family for plan in one.plans)}
+        failed = channels_of(guard, report) if report.failed else frozenset()
         with self._lock:
-            for channel in channels:
-                if not report.passed:
+            for channel in {guard.channel, *(plan.channel for one in guard.family for plan in one.plans)}:
+                if channel in failed:
                     self._stop(channel, f"the canary failed in {', '.join(report.controls)}")
                 elif self._stopped.get(channel, "").startswith("the canary"):
                     del self._stopped[channel]
@@ -106,20 +107,12 @@ class Quarantine:
 
     def ended(self, send: Ending, /) -> None:
         """A send is over: was it the seal that stopped it?"""
-        if send.result != "refused" or self._seal_hits is None or not self._is_ours(send):
+        if send.result != "refused" or not self._is_ours(send) or not is_seal_hit(send):
             return
-        kind, control, _ = send.why()
-        mask = send.plan.stack.mask
-        if kind != "Blocked" or mask is None or control != mask.name:
-            return
-        if not any(said.slot is mask and said.verdict in ("allow", "mask") for said in send.said()):
-            return  # the mask refused by an operator: that is what it is for. The seal comes after the mask has let pass.
-        now = time.monotonic()
+        channel = send.plan.channel
         with self._lock:
-            hits = self._hits.setdefault(send.plan.channel, deque(maxlen=self._seal_hits))
-            hits.append(now)
-            if len(hits) == self._seal_hits and now - hits[0] <= self._window:
-                self._stop(send.plan.channel, f"the seal stopped {len(hits)} messages")
+            if self._hits.hit(channel, time.monotonic()):
+                self._stop(channel, f"the seal stopped {self._seal_hits} messages")
 
     def health(self) -> dict[str, Any]:
         """What is stopped."""

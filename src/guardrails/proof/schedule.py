@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from guardrails.core.companion import hear, tell_round
 from guardrails.proof.canary import CanaryReport, canary
 
 if TYPE_CHECKING:
@@ -18,13 +19,11 @@ if TYPE_CHECKING:
 Listener: TypeAlias = Callable[["Guard", CanaryReport], None]
 
 _log: Final = logging.getLogger("guardrails")
-_listeners: list[Listener] = []
 
 
 def on_report(listener: Listener) -> None:
     """Call *listener* with every round of every schedule, in the schedule's thread; what it raises is logged by class."""
-    if listener not in _listeners:
-        _listeners.append(listener)
+    hear(listener)
 
 
 class Schedule:
@@ -66,11 +65,7 @@ class Schedule:
         except Exception as error:  # noqa: BLE001 - the next round comes; its absence shows in health and in the log
             _log.error("guardrails: a round of canaries could not be run (%s)", type(error).__name__)
             return
-        for listener in tuple(_listeners):
-            try:
-                listener(guard, report)
-            except Exception as error:  # noqa: BLE001 - one listener must not silence the others
-                _log.error("guardrails: a listener of canaries failed with %s", type(error).__name__)
+        tell_round(guard, report)
 
     def after_fork(self) -> None:
         """In a child: the thread was the parent's."""

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from guardrails.core.message import Message
 from guardrails.core.stack import PLATFORM, Monitored, Slot, Stack, slot_of
@@ -39,6 +39,16 @@ def system_clocks() -> Clocks:
     return Clocks(time.time_ns() / 1e9, time.monotonic())
 
 
+class Watcher(Protocol):
+    """Watches sends, and blocks."""
+
+    def open(self) -> None:
+        """Begin."""
+
+    def close(self) -> None:
+        """End."""
+
+
 class Switchboard:
     """
     Reads the store, and changes stacks as its switches say.
@@ -51,6 +61,7 @@ class Switchboard:
 
     Attributes:
         failures: Readings that failed.
+        quarantine: What blocks by itself.
     """
 
     def __init__(
@@ -64,6 +75,7 @@ class Switchboard:
         self.store = store
         self.state = state
         self.failures: int = 0
+        self.quarantine: Watcher | None = None
         self._clocks = clocks
         self._changed = changed
         self._is_known = False
@@ -164,11 +176,7 @@ class Switchboard:
         if self.state.refused != refused:
             _log.error("guardrails: %d lines among the switches were not taken", self.state.refused - refused)
         if changed:
-            self._stacks.clear()
-            on = {one.switch.id: f"{one.switch.kind} {one.switch.scope}" for one in list(self.state.on.values())}
-            _log.warning("guardrails: switches that are on: %s", ", ".join(on.values()) or "none")
-            if self._changed is not None:
-                self._changed(on)
+            self._tell()
         return True
 
     def _start(self) -> None:
@@ -183,9 +191,31 @@ class Switchboard:
             thread.start()
             self._thread = thread
 
+    def block(self, switch: Switch) -> bool:
+        """
+        Block in this process, from now on and whatever the store does, until a `lift` of it is read.
+
+        Returns:
+            Whether it was not blocked already.
+        """
+        if not self.state.block(switch, self._clocks()):
+            return False
+        self._tell()
+        return True
+
+    def _tell(self) -> None:
+        """What is on has changed."""
+        self._stacks.clear()
+        on = {one.switch.id: f"{one.switch.kind} {one.switch.scope}" for one in list(self.state.on.values())}
+        _log.warning("guardrails: switches that are on: %s", ", ".join(on.values()) or "none")
+        if self._changed is not None:
+            self._changed(on)
+
     def open(self) -> None:
         """Read them for the first time."""
         self._closed.clear()
+        if self.quarantine is not None:
+            self.quarantine.open()
         try:
             self.look()
         except Unavailable:
@@ -195,6 +225,8 @@ class Switchboard:
         """Stop asking."""
         self._closed.set()
         self._thread = None
+        if self.quarantine is not None:
+            self.quarantine.close()
         self.store.close()
 
     def blocked(self, message: Message) -> Switch | None:
@@ -243,7 +275,7 @@ class Board:
     name: Final = NAME
 
     def __init__(self, switchboard: Switchboard, used: Sequence[Switch] = ()) -> None:
-        self._switchboard = switchboard
+        self.switchboard: Switchboard = switchboard
         self._used = used
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:  # noqa: ARG002 - it never waits
@@ -264,21 +296,21 @@ class Board:
             Denied: It does.
             Unavailable: The switches have never been read.
         """
-        block = self._switchboard.blocked(call.message)
+        block = self.switchboard.blocked(call.message)
         if block is not None:
             raise Denied(f"all sends are blocked ({block.scope}), switch {block.id[:8]}")
 
     def open(self) -> None:
         """Read the switches."""
-        self._switchboard.open()
+        self.switchboard.open()
 
     def close(self) -> None:
         """Stop reading them."""
-        self._switchboard.close()
+        self.switchboard.close()
 
     def health(self) -> dict[str, str | int | bool]:
         """Facts for `guard.health()`."""
-        return self._switchboard.health()
+        return self.switchboard.health()
 
     def __repr__(self) -> str:
         return f"switches({len(self._used)} bypassed)"

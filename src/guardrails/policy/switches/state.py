@@ -60,14 +60,17 @@ class State:
     Args:
         operators: Name to public key.
         longest: Control to seconds: which may be bypassed, and for how long at most.
+        watchman: An operator whose signature counts for blocks alone; a process holds the key.
 
     Attributes:
         on: Switches that are on, by id.
         refused: Lines that were not taken: forged, unknown, or not allowed by the policy.
     """
 
-    def __init__(self, operators: Mapping[str, Any], longest: Mapping[str, float]) -> None:
+    def __init__(self, operators: Mapping[str, Any], longest: Mapping[str, float], *, watchman: str | None = None) -> None:
         self._operators = operators
+        self._watchman = watchman
+        self._own: set[str] = set()  # blocks of this process, which no store has to hold
         self._longest = longest
         self._known: dict[bytes, Switch | None] = {}
         self._gone: set[str] = set()
@@ -77,8 +80,9 @@ class State:
     def follow(self, before: State) -> None:
         """Go on where the switches of an earlier version of the policy stood, as far as this one allows them."""
         for id_, one in before.on.items():
-            if one.switch.operator in self._operators and self._is_allowed(one.switch):
+            if id_ in before._own or (one.switch.operator in self._operators and self._is_allowed(one.switch)):
                 self.on[id_] = one
+        self._own |= before._own & self.on.keys()
         self._gone |= before._gone
 
     def read(self, lines: Iterable[bytes], now: Clocks) -> bool:
@@ -101,6 +105,14 @@ class State:
                 self._end(known)
         self.expire(now)
         return before != set(self.on)
+
+    def block(self, switch: Switch, now: Clocks) -> bool:
+        """Block without a signature, for this process itself does it; whether its scope was not blocked already."""
+        if any(one.switch.kind == BLOCK_ALL and one.switch.contains(switch) for one in list(self.on.values())):
+            return False
+        self._begin(switch, now)
+        self._own.add(switch.id)
+        return True
 
     def expire(self, now: Clocks) -> None:
         """End what is over."""
@@ -130,6 +142,9 @@ class State:
         try:
             switch: Switch | None = verified(line, self._operators)
         except Forged:
+            switch = None
+            self.refused += 1
+        if switch is not None and switch.operator == self._watchman and switch.kind != BLOCK_ALL:
             switch = None
             self.refused += 1
         if len(self._known) >= _REMEMBERED:
@@ -165,4 +180,5 @@ class State:
 
     def _end(self, known: On) -> None:
         del self.on[known.switch.id]
+        self._own.discard(known.switch.id)
         self._gone.add(known.switch.id)

@@ -73,6 +73,10 @@ class Switch:
         """Whether a message is in its scope."""
         return (self.channel is None or self.channel == channel) and (self.tenant is None or self.tenant == tenant)
 
+    def contains(self, other: Switch) -> bool:
+        """Whether every message in the scope of *other* is in this one's."""
+        return self.channel in (None, other.channel) and self.tenant in (None, other.tenant)
+
     @property
     def scope(self) -> str:
         """Its scope in words."""
@@ -83,6 +87,11 @@ class Switch:
 def new_id() -> str:
     """A random id."""
     return secrets.token_hex(16)
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* is a whole id."""
+    return _ID.fullmatch(text) is not None
 
 
 def signed(switch: Switch, key: Any) -> bytes:
