@@ -297,7 +297,10 @@ def test_a_record_is_looked_for_in_as_many_folders_as_must_have_it(
     guard.close()
 
 
-def test_a_log_of_which_another_sink_may_have_the_record_is_said_to_be_untried(tmp_path: Path) -> None:
+def test_a_log_of_which_another_sink_may_have_the_record_is_said_to_be_untried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JsonlDirectory, "write", lambda *_given, **_named: None)
     sinks: list[Any] = [Full(), tmp_path / "a"]
     guard = whole(tmp_path, audit=AuditLog(sinks, required=[sinks[0]], durability="os"))
     assert results(canary(guard))["audit_log", "record"] == UNTRIED
@@ -435,7 +438,7 @@ def test_g3_no_planted_value_is_in_the_report_the_log_or_the_logging(
         planted.extend(made(types))
         return planted[-len(types) :]
 
-    monkeypatch.setattr("guardrails.proof.canary.plant", remembered)
+    monkeypatch.setattr("guardrails.proof.passage.plant", remembered)
     with caplog.at_level(logging.DEBUG):
         report = canary(guard)
     guard.close()

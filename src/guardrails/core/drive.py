@@ -51,6 +51,7 @@ class Timed(Protocol):
 
     turn: Any
     dead: bool
+    told_now: datetime | None
 
 
 class Ports:
@@ -66,7 +67,7 @@ class Ports:
 
     def now(self) -> datetime:
         """The time for people and records: aware, UTC."""
-        return datetime.now(UTC)
+        return self._timed.told_now or datetime.now(UTC)
 
     def monotonic(self) -> float:
         """Seconds of a clock that never goes back."""

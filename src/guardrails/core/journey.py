@@ -26,6 +26,8 @@ from guardrails.core.verdict import VERDICTS, Coverage, Finding, Note
 from guardrails.errors import ControlError, Denied
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from guardrails.core.binding import Reading
     from guardrails.core.control import Filter, Masker
     from guardrails.core.drive import Ports
@@ -64,6 +66,7 @@ class Journey:
     dead: bool = False
     dry_run: bool = False
     canary: str | None = None  # set by `rehearse` alone, which replaces the send
+    told_now: datetime | None = None  # the same: what `io.now` says
     refusal: BaseException | None = None
     reading: Reading | None = None
     coverage: Coverage | None = None

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, assert_never
 
 from guardrails.core.binding import MessageBinding, SelectorBinding
 from guardrails.core.context import context
@@ -58,6 +59,8 @@ def rehearse(
     reply: Sequence[str] = ("",),
     route: Iterable[Slot] | None = None,
     ids: Mapping[str, str] | None = None,
+    now: datetime | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Rehearsed:
     """
     Run one call in a thread of its own, up to a leaf that keeps what it is given.
@@ -68,11 +71,13 @@ def rehearse(
         reply: What the leaf answers, in pieces for a stream.
         route: The controls that act; None for all.
         ids: `tenant`, `conversation` and `actor` of the context.
+        now: What `io.now` says; None for the time.
+        meanwhile: Called by the leaf: the send lasts until it returns.
     """
     done = Rehearsed()
     thread = threading.Thread(
         target=Context().run,
-        args=(_run, stage.plan, stage.arguments, name, tuple(reply), route, ids or {}, done),
+        args=(_run, stage, name, _Leaf(done, tuple(reply), meanwhile), route, ids or {}, now),
         name="guardrails-canary",
     )
     thread.start()
@@ -81,17 +86,18 @@ def rehearse(
 
 
 def _run(
-    plan: Plan,
-    arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    stage: Staged,
     name: str,
-    reply: tuple[str, ...],
+    leaf: _Leaf,
     route: Iterable[Slot] | None,
     ids: Mapping[str, str],
-    done: Rehearsed,
+    now: datetime | None,
 ) -> None:
-    args, kwargs = arguments
-    journey = Journey(replace(plan, send=_LEAVES[plan.shape](done, reply)), args, kwargs)
+    plan, done = stage.plan, leaf.done
+    args, kwargs = stage.arguments
+    journey = Journey(replace(plan, send=leaf.of(plan.shape)), args, kwargs)
     journey.canary = name
+    journey.told_now = now
     if route is not None:
         journey.route = tuple(route)
     done.send_id = journey.send_id
@@ -119,45 +125,45 @@ def _streams(plan: Plan) -> bool:
     return plan.shape in (Shape.GENERATOR, Shape.ASYNC_GENERATOR)
 
 
-def _plain(done: Rehearsed, reply: tuple[str, ...]) -> Callable[..., Any]:
-    def leaf(*args: Any, **kwargs: Any) -> str:
-        done.arrived = args, kwargs
-        return "".join(reply)
+class _Leaf:
+    """Stands in the place of the send, in each of its shapes."""
 
-    return leaf
+    def __init__(self, done: Rehearsed, reply: tuple[str, ...], meanwhile: Callable[[], object] | None) -> None:
+        self.done = done
+        self._reply = reply
+        self._meanwhile = meanwhile
 
+    def of(self, shape: Shape) -> Callable[..., Any]:
+        """A send of that shape."""
+        match shape:
+            case Shape.SYNC:
+                return self._arrive
+            case Shape.ASYNC:
+                return self._awaited
+            case Shape.GENERATOR:
+                return self._generated
+            case Shape.ASYNC_GENERATOR:
+                return self._streamed
+            case _:
+                assert_never(shape)
 
-def _coroutine(done: Rehearsed, reply: tuple[str, ...]) -> Callable[..., Any]:
-    async def leaf(*args: Any, **kwargs: Any) -> str:
-        done.arrived = args, kwargs
-        return "".join(reply)
+    def _arrive(self, *args: Any, **kwargs: Any) -> str:
+        self.done.arrived = args, kwargs
+        if self._meanwhile is not None:
+            self._meanwhile()
+        return "".join(self._reply)
 
-    return leaf
+    async def _awaited(self, *args: Any, **kwargs: Any) -> str:
+        return self._arrive(*args, **kwargs)
 
+    def _generated(self, *args: Any, **kwargs: Any) -> Iterator[str]:
+        self._arrive(*args, **kwargs)
+        yield from self._reply
 
-def _generator(done: Rehearsed, reply: tuple[str, ...]) -> Callable[..., Any]:
-    def leaf(*args: Any, **kwargs: Any) -> Any:
-        done.arrived = args, kwargs
-        yield from reply
-
-    return leaf
-
-
-def _async_generator(done: Rehearsed, reply: tuple[str, ...]) -> Callable[..., Any]:
-    async def leaf(*args: Any, **kwargs: Any) -> Any:
-        done.arrived = args, kwargs
-        for piece in reply:
+    async def _streamed(self, *args: Any, **kwargs: Any) -> AsyncIterator[str]:
+        self._arrive(*args, **kwargs)
+        for piece in self._reply:
             yield piece
-
-    return leaf
-
-
-_LEAVES: Final = {
-    Shape.SYNC: _plain,
-    Shape.ASYNC: _coroutine,
-    Shape.GENERATOR: _generator,
-    Shape.ASYNC_GENERATOR: _async_generator,
-}
 
 
 # -- arguments --------------------------------------------------------------------------------------------------------

@@ -10,11 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core.companion import channels_of, hear_no_more
 from guardrails.core.observe import Ending, observe, stop_observing
 from guardrails.core.sealhits import SealHits, is_seal_hit
+from guardrails.core.trial import Trial
 from guardrails.errors import ConfigError, Denied
 from guardrails.proof.schedule import on_report
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
     from guardrails.core.guard import Guard
+    from guardrails.core.message import Message
     from guardrails.proof.canary import CanaryReport
 
 _log: Final = logging.getLogger("guardrails")
@@ -60,6 +64,7 @@ class Quarantine:
         self._lock = threading.RLock()  # a garbage collector may end a send while another one is counted in the same thread
         self._hits: SealHits[str] = SealHits(seal_hits or 1, float(window_seconds))
         self._stopped: dict[str, str] = {}  # channel to why
+        self._planted: set[str] = set()  # rehearsals that meet a stop
 
     def open(self) -> None:
         """Listen to canaries and to sends."""
@@ -72,6 +77,19 @@ class Quarantine:
         """Listen no more."""
         stop_observing(self)
         hear_no_more(self.heard)
+
+    @property
+    def refuses_rehearsal(self) -> Trial:
+        """A stop of its own."""
+        return Trial(rehearsals=1, planted=self._plant)
+
+    @contextmanager
+    def _plant(self, canary: str, _message: Message) -> Iterator[None]:
+        self._planted.add(canary)
+        try:
+            yield
+        finally:
+            self._planted.discard(canary)
 
     @property
     def stopped(self) -> dict[str, str]:
@@ -88,7 +106,9 @@ class Quarantine:
     async def guard(self, call: Call, forward: Forward, _io: Io, /) -> Reply:
         """Refuse what would go out on a channel that is stopped. Rehearsals pass: they are how it is lifted."""
         why = self._stopped.get(call.message.channel)
-        if why is not None and call.canary is None and not call.dry_run:
+        if call.canary is not None:
+            why = "a canary" if call.canary in self._planted else None
+        if why is not None and not call.dry_run:
             raise Denied(f"channel {call.message.channel} is in quarantine: {why}")
         return await forward(call)
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from guardrails.core.control import DEADLINE_SECONDS
+from guardrails.core.trial import Trial
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.charge import Charge, Refusal
@@ -58,6 +59,7 @@ class Concurrency:
     """
 
     kind: Final = "limit"
+    refuses_rehearsal: Final = Trial(overlapping=True)
 
     def __init__(
         self,

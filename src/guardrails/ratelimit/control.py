@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from guardrails.core.control import DEADLINE_SECONDS
 from guardrails.core.stream import Stream
+from guardrails.core.trial import Trial
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.charge import Charge, Refusal
@@ -70,7 +71,7 @@ class RateLimit:
     """
 
     kind: Final = "limit"
-    refuses_rehearsal: Final = 2
+    refuses_rehearsal: Final = Trial()
 
     def __init__(
         self,

@@ -84,9 +84,9 @@ class Identity:
 
     def rehearsed(self, message: Message, layer: str, name: str) -> tuple[Charge, ...]:
         """As `charges`, on counters of the rehearsal *name* alone."""
-        return tuple(
-            charge for rule in self._rehearsal for charge in self._charged(rule, message, f"canary:{name}:{layer}")
-        )
+        own = f"canary:{name}:{layer}"
+        charges = [charge for rule in self._rehearsal for charge in self._charged(rule, message, own)]
+        return tuple({charge.key: charge for charge in charges}.values())  # one recipient may stand in several places
 
     def _charged(self, rule: Rule, message: Message, layer: str) -> Iterator[Charge]:
         limit = rule.limit

@@ -13,15 +13,17 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from guardrails.core.message import Message
 from guardrails.core.stack import PLATFORM, Monitored, Slot, Stack, slot_of
+from guardrails.core.trial import Trial
 from guardrails.errors import Denied, GuardrailsError, Unavailable
 from guardrails.policy.switches.state import Clocks, State
 from guardrails.policy.switches.store import Store
-from guardrails.policy.switches.switch import Switch
+from guardrails.policy.switches.switch import BLOCK_ALL, Switch, new_id
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
@@ -78,6 +80,7 @@ class Switchboard:
         self.quarantine: Watcher | None = None
         self._clocks = clocks
         self._changed = changed
+        self._planted: dict[str | None, Switch] = {}
         self._is_known = False
         self._is_down = False
         self._next = 0.0
@@ -229,14 +232,26 @@ class Switchboard:
             self.quarantine.close()
         self.store.close()
 
-    def blocked(self, message: Message) -> Switch | None:
+    @contextmanager
+    def planted(self, canary: str, _message: Message) -> Iterator[None]:
+        """A block that rehearsals of a name meet, and nobody else."""
+        block = Switch(id=new_id(), kind=BLOCK_ALL, operator="canary", issued=self._clocks().wall)
+        self._planted[canary] = block
+        try:
+            yield
+        finally:
+            del self._planted[canary]
+
+    def blocked(self, message: Message, *, canary: str | None = None) -> Switch | None:
         """
-        The block that *message* meets.
+        The block that *message* meets; for a rehearsal also one that was planted for it.
 
         Raises:
             Unavailable: The switches have never been read.
         """
         self.look()
+        if canary in self._planted:
+            return self._planted[canary]
         if not self.state.on:
             return None
         return self.state.blocked(self._clocks(), channel=message.channel, tenant=message.tenant)
@@ -274,6 +289,11 @@ class Board:
     kind: Final = "limit"
     name: Final = NAME
 
+    @property
+    def refuses_rehearsal(self) -> Trial:
+        """A block of its own."""
+        return Trial(rehearsals=1, planted=self.switchboard.planted)
+
     def __init__(self, switchboard: Switchboard, used: Sequence[Switch] = ()) -> None:
         self.switchboard: Switchboard = switchboard
         self._used = used
@@ -296,7 +316,7 @@ class Board:
             Denied: It does.
             Unavailable: The switches have never been read.
         """
-        block = self.switchboard.blocked(call.message)
+        block = self.switchboard.blocked(call.message, canary=call.canary)
         if block is not None:
             raise Denied(f"all sends are blocked ({block.scope}), switch {block.id[:8]}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from guardrails import address
 from guardrails.core.message import Message
+from guardrails.core.trial import Trial
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.limit import ROLES, SCOPES
@@ -66,6 +67,7 @@ class Cap:
     """
 
     kind: Final = "limit"
+    refuses_rehearsal: Final = Trial()
 
     def __init__(
         self,

@@ -40,6 +40,19 @@ class Hours:
             return self.start <= now < self.end and weekday in self.days
         return (now >= self.start and weekday in self.days) or (now < self.end and (weekday - 1) % 7 in self.days)
 
+    def begins(self, now: datetime, zone: tzinfo) -> datetime | None:
+        """The first instant after *now* at which they begin, in *zone*; None when there is none within a week."""
+        today = now.astimezone(zone).date()
+        days = (today + day * _DAY for day in range(9))
+        begins = (
+            instant
+            for day in days
+            if day.weekday() in self.days
+            for instant in moments(day, self.start, zone)
+            if instant > now
+        )
+        return next(begins, None)
+
     def over(self, now: datetime, zone: tzinfo) -> datetime | None:
         """
         The first instant from *now* on that is outside, in *zone*.

@@ -145,8 +145,10 @@ class Counting:
         """Refuse early where that costs nothing; take at the door."""
         if not self._classes.hold(call):
             return await forward(call)
-        layer = call.layer if call.canary is None else f"canary:{call.canary}:{call.layer}"
-        ask = self._wants(call.message, layer)
+        if call.canary is None:
+            ask = self._wants(call.message, call.layer)
+        else:  # counted by itself, one in a minute
+            ask = _for_rehearsals(self._wants(call.message, f"canary:{call.canary}:{call.layer}"))
         now = micros(io.now())
         if not self.tally.blocks:
             self.refuse(self.tally.look(ask, now), ask, now, call.message, self.says)
@@ -225,6 +227,15 @@ class Counting:
             return False
         now = time.monotonic()
         return any(self._refused.get(want.counter, 0.0) > now for want in wants)
+
+
+def _for_rehearsals(ask: Ask) -> Ask:
+    def wants(now: int) -> Sequence[Want]:
+        asked = ask(now)
+        counters = [want.counter for want in asked]
+        return [want.for_rehearsals(counters.count(want.counter)) for want in asked]
+
+    return wants
 
 
 class Count:

@@ -8,11 +8,12 @@ be tried again. Where no time would do (the zone is unknown, and it is night som
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails import address
 from guardrails.core.message import Message
+from guardrails.core.trial import Trial
 from guardrails.errors import Blocked, ConfigError, ControlError, Deferred
 from guardrails.ratelimit.people.classes import Classes, ClassOf
 from guardrails.ratelimit.people.clock import Hours
@@ -94,6 +95,16 @@ class QuietHours:
         if not call.dry_run:
             call.at_door(LookAgain(self, message))
         return await forward(call)
+
+    @property
+    def refuses_rehearsal(self) -> Trial:
+        """At night."""
+        return Trial(rehearsals=1, at=self.quiet_moment)
+
+    def quiet_moment(self, message: Message) -> datetime | None:
+        """The next time at which quiet hours begin for the first recipient of *message*; None where their zone is not known."""
+        zones = self._zones.of(message.recipients[0], message) if message.recipients else ()
+        return self._hours.begins(datetime.now(UTC), zones[0]) if zones else None
 
     def check(self, message: Message, now: datetime) -> None:
         """

@@ -10,11 +10,13 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails import address
 from guardrails.core.message import Message
+from guardrails.core.trial import Trial
 from guardrails.errors import Blocked, ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.people.classes import ClassOf, class_of, read_classes
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _SOURCE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _DIGEST: Final = re.compile(r"hmac-sha256:[0-9a-f]{12}:[A-Za-z0-9_-]{43}", re.ASCII)
+_CANARY: Final = "canary"  # what is planted is under names of rehearsals, which are no addresses
 _AT_ONCE: Final = 1_000
 
 
@@ -127,29 +130,54 @@ class Suppression:
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse whoever is on the list; ask again at the door."""
         message = call.message
-        if message.direction == "inbound":  # nobody is sent anything
-            call.note("allow", detail={"inbound": True})
-            return await forward(call)
-        kind = class_of(message, self._message_class)
-        if kind is not None and kind in self._exempt:
-            call.note("allow", detail={"exempt": kind})
-            return await forward(call)
-        await self.ask(message, io)
+        if call.canary is None:
+            if message.direction == "inbound":  # nobody is sent anything
+                call.note("allow", detail={"inbound": True})
+                return await forward(call)
+            kind = class_of(message, self._message_class)
+            if kind is not None and kind in self._exempt:
+                call.note("allow", detail={"exempt": kind})
+                return await forward(call)
+        await self.ask(message, io, canary=call.canary)
         call.note("allow")
         if not call.dry_run:
-            call.at_door(AskAgain(self, message))
+            call.at_door(AskAgain(self, message, call.canary))
         return await forward(call)
 
-    async def ask(self, message: Message, io: Io) -> None:
+    @property
+    def refuses_rehearsal(self) -> Trial:
+        """An opt-out of a name that is a rehearsal's, and of nobody."""
+        return Trial(rehearsals=1, planted=self._planted)
+
+    @contextmanager
+    def _planted(self, canary: str, message: Message) -> Iterator[None]:
+        labels = [self._digester.label(joined(_CANARY, canary, who)) for who in self._people(message)]
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        self._store.add([OptOut(label, since, "canary") for label in labels])
+        try:
+            yield
+        finally:
+            self._store.remove(labels)
+
+    async def ask(self, message: Message, io: Io, *, canary: str | None = None) -> None:
         """
         Refuse *message* if a recipient has opted out.
+
+        Args:
+            message: The message.
+            io: What waits for the list.
+            canary: Name of the rehearsal that it is: then only what was planted for it counts.
 
         Raises:
             Blocked: Somebody has.
             Denied: A recipient is no address.
             Unavailable: The list cannot be asked.
         """
-        each = [self._labels(one, message.tenant, message.channel) for one in self._people(message)]
+        each: list[Sequence[str]]
+        if canary is None:
+            each = [self._labels(one, message.tenant, message.channel) for one in self._people(message)]
+        else:
+            each = [self._digester.all_labels(joined(_CANARY, canary, one)) for one in self._people(message)]
         asked = [label for labels in each for label in labels]
         store = self._store
         if store.blocks:
@@ -289,12 +317,13 @@ class Suppression:
 class AskAgain:
     """Door step: a STOP may have arrived since the message came in."""
 
-    __slots__ = ("_message", "_rule", "store")
+    __slots__ = ("_canary", "_message", "_rule", "store")
 
     phase: str = "recheck"
 
-    def __init__(self, rule: Suppression, message: Message, /) -> None:
+    def __init__(self, rule: Suppression, message: Message, canary: str | None = None, /) -> None:
         self.store: object = rule._store  # noqa: SLF001 - same module
+        self._canary = canary
         self._rule = rule
         self._message = message
 
@@ -307,7 +336,7 @@ class AskAgain:
             Unavailable: The list cannot be asked.
         """
         for step in (self, *peers):
-            await step._rule.ask(step._message, io)  # noqa: SLF001 - same class
+            await step._rule.ask(step._message, io, canary=step._canary)  # noqa: SLF001 - same class
 
     async def undo(self, io: Io, /) -> None:
         """Nothing was taken."""

@@ -13,6 +13,7 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias, final
 
+from guardrails.core.trial import MOMENT_SECONDS
 from guardrails.errors import Unavailable
 from guardrails.ratelimit import forks
 
@@ -31,6 +32,7 @@ class Want(NamedTuple):
         since: Rows from this instant on count; 0 where *length* says it.
         until: The instant at which other rows will count; what is asked at or after it is asked wrongly. 0 with *length*.
         length: Rows of this many microseconds count; 0 where *since* says it.
+        kept: Microseconds for which its row is kept; 0 for as long as any rule may ask for it.
     """
 
     counter: str
@@ -39,6 +41,12 @@ class Want(NamedTuple):
     since: int
     until: int
     length: int
+    kept: int = 0
+
+    def for_rehearsals(self, amount: int) -> Want:
+        """The same for canaries: as many as one of them asks for, in a minute, and then forgotten."""
+        length = round(MOMENT_SECONDS) * SECOND
+        return self._replace(amount=amount, since=0, until=0, length=length, kept=2 * length)
 
 
 class Full(NamedTuple):
@@ -101,7 +109,7 @@ def begin_of(want: Want, now: int) -> int:
 
 def keep_of(want: Want) -> int:
     """Microseconds for which a row may be asked for."""
-    return (want.length or want.until - want.since) + 2 * 86_400 * SECOND
+    return want.kept or (want.length or want.until - want.since) + 2 * 86_400 * SECOND
 
 
 class _Rows:

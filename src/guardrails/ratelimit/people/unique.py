@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from guardrails import address
 from guardrails.core.message import Message
+from guardrails.core.trial import Trial
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.limit import SCOPES
@@ -56,6 +57,7 @@ class UniqueRecipients:
     """
 
     kind: Final = "limit"
+    refuses_rehearsal: Final = Trial(others=True)
 
     def __init__(
         self,
