@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
+from guardrails.adapters.once import OnceInStore
 from guardrails.core.context import NOBODY, current
-from guardrails.errors import ConfigError, Denied, RateLimited
+from guardrails.errors import ConfigError, Denied, RateLimited, Unavailable
 from guardrails.keys import Keys
 from guardrails.pii import Vault
+from tests.servers import running, valkey_binary
 
 KEYS = Keys(secrets.token_bytes(32))
 MASK = MaskPII(names="off")
@@ -106,6 +109,50 @@ def test_of_many_threads_one_accepts() -> None:
     for thread in threads:
         thread.join()
     assert len(won) == 1
+
+
+def test_g10_with_a_store_one_process_of_all_accepts_and_none_while_it_is_away(tmp_path: Path) -> None:
+    with running(valkey_binary(), tmp_path) as server:
+        envelope, other = handed(), handed()
+        assert context.accept(envelope, keys=KEYS, once=OnceInStore(server.url)).conversation == "c-17"
+        with pytest.raises(Denied, match="accepted before"):
+            context.accept(envelope, keys=KEYS, once=OnceInStore(server.url))
+        with pytest.raises(Denied, match="accepted before"):
+            context.accept(envelope, keys=KEYS, once=server.url)
+        with server.client() as client:
+            (name,) = client.keys("*")
+            assert 250 < client.ttl(name) <= 331
+        server.kill()
+        with pytest.raises(Unavailable, match="does not answer"):
+            context.accept(other, keys=KEYS, once=server.url)
+        server.start()
+        until = time.monotonic() + 10
+        while True:  # until the breaker lets one ask
+            try:
+                assert context.accept(other, keys=KEYS, once=server.url).conversation == "c-17"
+            except Unavailable:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            else:
+                break
+
+
+def test_g6_of_many_with_one_store_one_accepts(tmp_path: Path) -> None:
+    with running(valkey_binary(), tmp_path) as server:
+        envelope, barrier, won = handed(), threading.Barrier(8), []
+
+        def accept() -> None:
+            once = OnceInStore(server.url)
+            barrier.wait()
+            with contextlib.suppress(Denied):
+                won.append(context.accept(envelope, keys=KEYS, once=once))
+
+        threads = [threading.Thread(target=accept) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
 
 
 def test_another_key_opens_nothing_and_an_old_one_does() -> None:

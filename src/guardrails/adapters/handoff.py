@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import threading
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -20,9 +19,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, final
+from typing import TYPE_CHECKING, Any, Final, Self, final
 
 from guardrails.adapters.ids import is_opaque
+from guardrails.adapters.once import Once, OnceHere, once_in
 from guardrails.core.context import context as ids_in_force
 from guardrails.core.context import current
 from guardrails.core.message import Message
@@ -42,33 +42,6 @@ _PURPOSE: Final = "handoff"
 _KEY_ID: Final = 4
 _NONCE: Final = 12
 _SKEW: Final = timedelta(seconds=30)  # between the clocks of two machines
-
-
-class Once(Protocol):
-    """Remembers which envelopes were accepted; several processes share one that all of them see."""
-
-    def take(self, envelope_id: str, until: datetime, /) -> bool:
-        """True the first time; False when this id was taken before. Forgets it after *until*."""
-
-
-@final
-class OnceHere:
-    """`Once` for one process."""
-
-    def __init__(self) -> None:
-        self._taken: dict[str, datetime] = {}
-        self._lock = threading.Lock()
-
-    def take(self, envelope_id: str, until: datetime, /) -> bool:
-        """As `Once.take`."""
-        with self._lock:
-            now = datetime.now(UTC)
-            for known in [known for known, end in self._taken.items() if end < now]:
-                del self._taken[known]
-            if envelope_id in self._taken:
-                return False
-            self._taken[envelope_id] = until
-            return True
 
 
 @final
@@ -219,7 +192,7 @@ class Context:
         envelope: str,
         *,
         keys: Keys | None = None,
-        once: Once | None = None,
+        once: Once | str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> Handoff:
         """
@@ -228,11 +201,14 @@ class Context:
         Args:
             envelope: What `handoff` gave.
             keys: The same keys, newest first while they rotate; None for this machine's.
-            once: Remembers what was accepted; None for this process alone, where several processes could each accept once.
+            once: Remembers what was accepted: a Redis or Valkey server that all processes share, such as
+                `"rediss://cache.example:6379/0"`, or an object with `take`; None for this process alone, where several
+                processes could each accept once.
             now: The time, aware.
 
         Raises:
             Denied: It is not ours, was changed, has expired, was accepted before, or is another tenant's than the block's.
+            Unavailable: The server that *once* names does not answer.
         """
         said = _opened(envelope, _sub_keys(keys))
         issued, expires = (datetime.fromtimestamp(said[name], UTC) for name in ("issued", "expires"))
@@ -242,7 +218,8 @@ class Context:
         tenant = current.get().tenant
         if tenant is not None and tenant != said.get("tenant"):
             raise Denied("the envelope is another tenant's", control="handoff")
-        if not (self._once if once is None else once).take(said["id"], expires + _SKEW):
+        keeper: Once = self._once if once is None else once_in(once) if isinstance(once, str) else once
+        if not keeper.take(said["id"], expires + _SKEW):
             raise Denied("the envelope was accepted before", control="handoff")
         return Handoff(
             summary=said["summary"],
