@@ -50,7 +50,7 @@ class Host(ABC):
         modes: Ways to send.
         streams: Those whose reply arrives in pieces.
         without: Points that do not apply, with the reason; a key `(mode, point)` is for one mode only.
-        needs_filter: It logs above our hook; its log is clean with `MaskingFilter` on the handlers.
+        needs_filter: It logs above our hook, or below it what is answered; its log is clean with `MaskingFilter` on the handlers.
         recipient: Who receives what is sent.
         refusal: What it raises when a message is refused.
         error: What it raises when the provider fails.
