@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve test-integrations test-newest bench-page wheel ci clean fault-limits bench-policy soak
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve test-integrations test-newest test-recipes bench-page wheel ci clean fault-limits bench-policy soak
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -138,6 +138,16 @@ test-integrations: ## build the environment that holds every integration's libra
 
 test-newest: ## the same with the newest version of every library that the extras admit
 	@$(MAKE) --no-print-directory .hosts HOSTS=.venv-newest UPGRADE="--upgrade --upgrade-strategy eager"
+
+RECIPES := litellm:litellm_functions strands-agents:strands_client crewai:crewai_model
+test-recipes: $(STAMP) ## try the recipes for libraries that cannot join the others, each in an environment of its own
+	@for recipe in $(RECIPES); do \
+	    folder=".venv-$${recipe%%:*}"; \
+	    [ -x "$$folder/bin/python" ] || $(BIN)/python -m venv "$$folder"; \
+	    "$$folder/bin/python" -m pip install --quiet --disable-pip-version-check --editable . "$${recipe%%:*}" openai httpx; \
+	    "$$folder/bin/python" "tests/integrations/recipes/$${recipe#*:}.py"; \
+	    echo "holds with $$("$$folder/bin/python" -m pip list --disable-pip-version-check | grep -E "^$${recipe%%:*} " | tr -s ' ')"; \
+	done
 
 .PHONY: .hosts
 .hosts: $(STAMP)
