@@ -32,9 +32,10 @@ _MOST_CHARACTERS = 65_536
 @app.command()
 def export(subject: SubjectOption = None, tenant: TenantOption = None, policy: PolicyOption = POLICY) -> None:
     """
-    Print all that is kept of a person as JSON: values in the vault, opt-outs, records of their messages.
+    Print all that is kept of a person as JSON: values in the vault, opt-outs, use of limits, records of their messages.
 
-    Their phone numbers and e-mail addresses are read from standard input, one a line, so that they stand in no history.
+    Their phone numbers and e-mail addresses are read from standard input, one a line, so that they stand in no history. Without
+    --subject it is whoever their verified addresses are linked to.
     """
     with told():
         found = _subject(policy, subject, tenant).export()
@@ -51,9 +52,10 @@ def forget(
     ] = False,
 ) -> None:
     """
-    Remove what is kept of a person: the key and values in the vault, links and, if asked for, opt-outs. Says what stays.
+    Remove what is kept of a person, and say what stays.
 
-    Tokens of theirs stay unresolved in every text. Records stay: they hold keyed digests, and no text.
+    Removed are the key and values in the vault, links, what they have used of limits and, if asked for, opt-outs. Tokens of
+    theirs stay unresolved in every text. Records stay: they hold keyed digests, and no text.
     """
     with told():
         done = _subject(policy, subject, tenant).forget(opt_outs=opt_outs)

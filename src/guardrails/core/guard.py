@@ -372,7 +372,8 @@ class Guard:
 
         Args:
             message: The text, or a whole message.
-            envelope: `recipient=`, `conversation=`, `tenant=`, `actor=`, `sender=`, `channel=` for a text.
+            envelope: `recipient=`, `conversation=`, `tenant=`, `actor=`, `sender=`, `channel=`, `direction=` for a text;
+                `at=`: as if it were that time (aware), for quiet hours and calendars.
 
         Returns:
             The decision; controls that lack a role are listed in `.not_evaluated`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core import drive
@@ -19,7 +20,7 @@ from guardrails.errors import ConfigError, GuardrailsError, RateLimited, Unavail
 if TYPE_CHECKING:
     from guardrails.core.plan import Plan
 
-_ENVELOPE: Final = ("recipient", "sender", "conversation", "tenant", "actor", "channel", "direction")
+_ENVELOPE: Final = ("recipient", "sender", "conversation", "tenant", "actor", "channel", "direction", "at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,15 @@ async def apreview(plan: Plan, message: str | Message, envelope: Mapping[str, An
 
 
 def _journey(plan: Plan, message: str | Message, envelope: Mapping[str, Any], *, awaits: bool) -> Journey:
+    at: datetime | None = None
     if isinstance(message, str):
         unknown = sorted(set(envelope) - set(_ENVELOPE))
         if unknown:
             raise ConfigError(f"preview does not know {', '.join(unknown)}; there are {', '.join(_ENVELOPE)}")
         given = dict(envelope)
+        at = given.pop("at", None)
+        if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
+            raise ConfigError("preview(at=...) is a datetime with its time zone")
         recipient = given.pop("recipient", None)
         given.setdefault("channel", plan.channel)
         given.setdefault("direction", plan.direction)
@@ -90,6 +95,7 @@ def _journey(plan: Plan, message: str | Message, envelope: Mapping[str, Any], *,
     journey = Journey(plan, (message,), {})
     journey.dry_run = True
     journey.io = drive.io_for(journey, awaits=awaits)
+    journey.told_now = None if at is None else at.astimezone(UTC)
     journey.here = journey.io.here
     journey.home = journey.here()
     return journey

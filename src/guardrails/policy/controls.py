@@ -9,39 +9,48 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from guardrails.audit import AuditLog, DirectoryAnchor, Ed25519Signer
 from guardrails.core.caps import Caps
 from guardrails.core.checks import monitor
 from guardrails.core.control import Control
 from guardrails.core.stack import Monitored
-from guardrails.keys import Keys
+from guardrails.keys import Epochs, Keys
+from guardrails.keys.epochs import epochs_from_environment
 from guardrails.keys.several import keys_of
-from guardrails.pii import MaskPII
-from guardrails.pii.operators import Block, Keep, OperatorLike, Partial, Redact, Replace
-from guardrails.pii.operators_keyed import Encrypt, Hash
-from guardrails.pii.operators_synthetic import Synthetic
-from guardrails.pii.registry import DEFAULT_ENTITIES
-from guardrails.pii.vault.pseudonym import Pseudonym
 from guardrails.pii.vault.vault import Vault
 from guardrails.policy import model
 from guardrails.policy.custom import control_named
-from guardrails.policy.values import Operator, Secret
-from guardrails.ratelimit import Limit, RateLimit, Suppression
+from guardrails.policy.making.audit import AUDIT, AuditMaker
+from guardrails.policy.making.limits import (
+    lease,
+    limit_of,
+    person_cap,
+    quiet_hours,
+    unique_recipients,
+)
+from guardrails.policy.making.mask import MASK, mask_of
+from guardrails.policy.values import Secret
+from guardrails.ratelimit import Concurrency, Limit, RateLimit, Suppression
+from guardrails.ratelimit.people.counted import MAX_KEYS, Kept, kept_in
+from guardrails.ratelimit.people.storage import MOST_SECONDS
 
 if TYPE_CHECKING:
+    from guardrails.audit import AuditLog
     from guardrails.policy.setting import Settings
+
+__all__ = ["AUDIT", "LIMITS", "MASK", "SUPPRESSION", "Controls", "fingerprint", "own_name"]
 
 T = TypeVar("T")
 MEMORY: Final = "memory://"
 DEADLINE_SECONDS: Final = 5.0
-AUDIT, SUPPRESSION, LIMITS, MASK = "audit_log", "suppression", "rate_limit", "mask_pii"  # names in records
+SUPPRESSION, LIMITS = "suppression", "rate_limit"  # names in records
+_CONNECTIONS: Final = 4
 
-_LASTING: Final = ("counters", "opt-outs", "vault", "keys")  # what remembers something
+_LASTING: Final = ("counters", "leases", "rows", "opt-outs", "vault", "keys")  # what remembers something
 
 
 class Controls:
@@ -94,31 +103,23 @@ class Controls:
         named, folder = settings.master, self._folder
 
         def make() -> Keys:
-            return Keys(lambda: [key for one in named for key in keys_of(one.reveal(folder))])
+            kept = settings.epochs
+            days = {} if kept is None or kept.days is None else {"days": kept.days}
+            epochs = epochs_from_environment() if kept is None else Epochs(self.path(kept.folder or ""), **days)
+            return Keys(lambda: [key for one in named for key in keys_of(one.reveal(folder))], epochs=epochs)
 
         return self._once(("keys", fingerprint(settings)), make)
 
-    def audit(self) -> AuditLog | None:
-        """The audit log."""
-        settings = self._platform.audit
+    def audit(self, settings: model.Recording | None) -> AuditLog | None:
+        """The audit log; every channel, tenant and team that says the same shares it."""
         if settings is None:
             return None
-        return self._once(("audit", fingerprint(settings), self._key()), lambda: self._audit(settings))
+        maker = AuditMaker(self.keys(), self.path, self.revealed)
+        return self._once(("audit", fingerprint(settings), self._key()), lambda: maker.log(settings))
 
-    def _audit(self, settings: model.Audit) -> AuditLog:
-        options: dict[str, Any] = {}
-        if settings.durability is not None:
-            options["durability"] = settings.durability
-        if settings.deadline is not None:
-            options["deadline_seconds"] = settings.deadline
-        if settings.checkpoint_every is not None:
-            options["checkpoint_every"] = settings.checkpoint_every
-        if settings.signer is not None:
-            key_file, name = settings.signer.key_file or "", settings.signer.name or ""
-            options["signer"] = Ed25519Signer(self.path(key_file), name=name)
-        if settings.anchors is not None:
-            options["anchors"] = [DirectoryAnchor(self.path(one)) for one in settings.anchors]
-        return AuditLog(self.path(settings.folder or ""), keys=self.keys(), name=AUDIT, **options)
+    def platform_audit(self) -> AuditLog | None:
+        """The platform's own."""
+        return self.audit(self._platform.audit)
 
     def revealed(self, secret: Secret) -> str:
         """A secret of the policy file."""
@@ -190,59 +191,97 @@ class Controls:
         keys = Keys.ephemeral() if address == MEMORY else self.keys()
         return Suppression(address, keys=keys, name=SUPPRESSION, **options)
 
-    def limits(self, settings: Mapping[str, model.Limit], *, team: str | None = None) -> Iterator[Control | Monitored]:
+    def quiet_hours(self, name: str, settings: model.QuietHours) -> Control | Monitored:
+        """Hours in which nothing is sent."""
+        return self._ruled("quiet_hours", name, settings, lambda: quiet_hours(name, settings))
+
+    def person_cap(self, name: str, settings: model.PersonCap) -> Control | Monitored:
+        """Messages to a person by calendar, over the rows of the policy."""
+        return self._ruled("person_caps", name, settings, lambda: person_cap(name, settings, self._rows()))
+
+    def unique_recipients(self, name: str, settings: model.UniqueRecipients) -> Control | Monitored:
+        """How many different people, over the rows of the policy."""
+        return self._ruled("unique_recipients", name, settings, lambda: unique_recipients(name, settings, self._rows()))
+
+    def concurrency(self, name: str, settings: model.Concurrency) -> Control | Monitored:
+        """Sends at once, over the leases of the policy."""
+        limit = lease(name, settings)
+
+        def make() -> Concurrency:
+            leases = self._once(("leases", self._store_key("limits")), self._leases)
+            return leases.with_lease(limit, name=name, wait=settings.wait or None)
+
+        return self._ruled("concurrency", name, settings, make)
+
+    def _ruled(self, section: str, name: str, settings: Any, make: Callable[[], Control]) -> Control | Monitored:
+        acting = fingerprint(settings.model_copy(update={"mode": None}))
+        store = self._store_key("limits" if section == "concurrency" else "people")
+        made = self._once((section, name, acting, store), make)
+        return monitor(made) if settings.mode == "monitor" else made
+
+    def _rows(self) -> Kept:
+        return self._once(("rows", self._store_key("people")), self._kept)
+
+    def _kept(self) -> Kept:
+        given, address, options = self._store("people")
+        return kept_in(
+            address,
+            Keys.ephemeral() if address == MEMORY else self.keys(),
+            rule="people",
+            max_keys=given.most_keys if given is not None and given.most_keys is not None else MAX_KEYS,
+            timeout_seconds=options.get("timeout_seconds", MOST_SECONDS),
+            max_connections=options.get("max_connections", _CONNECTIONS),
+            plaintext_hosts=options.get("plaintext_hosts", ()),
+        )
+
+    def limits(
+        self, settings: Mapping[str, model.Limit], *, refund_on: Sequence[type[BaseException]] = (), team: str | None = None
+    ) -> Iterator[Control | Monitored]:
         """Limits that act, then limits that only watch; over the counters of the policy."""
         for watching in (False, True):
             chosen = {name: one for name, one in settings.items() if (one.mode == "monitor") is watching}
             if chosen:
-                key = ("limits", team, watching, fingerprint(dict(chosen)), self._store_key())
-                made = self._once(key, lambda chosen=chosen: self._limits(chosen, team))  # type: ignore[misc]
+                key = ("limits", team, watching, fingerprint(dict(chosen)), tuple(refund_on), self._store_key("limits"))
+                made = self._once(key, lambda chosen=chosen: self._limits(chosen, refund_on, team))  # type: ignore[misc]
                 yield monitor(made) if watching else made
 
-    def _store_key(self) -> Hashable:
+    def _store_key(self, what: str) -> Hashable:
         stores = self._platform.stores
-        return fingerprint(stores.limits if stores is not None else None), self._key()
+        return fingerprint(getattr(stores, what) if stores is not None else None), self._key()
 
-    def _limits(self, settings: Mapping[str, model.Limit], team: str | None) -> RateLimit:
-        limits = [limit_of(name if team is None else f"{team}:{name}", one) for name, one in settings.items()]
-        counters = self._once(("counters", self._store_key()), lambda: self._counters(limits))
-        return counters.with_limits(*limits)
+    def _limits(
+        self, settings: Mapping[str, model.Limit], refund_on: Sequence[type[BaseException]], team: str | None
+    ) -> RateLimit:
+        limits = [limit_of(own_name(name, team), one) for name, one in settings.items()]
+        counters = self._once(("counters", self._store_key("limits")), lambda: self._counters(limits))
+        return counters.with_limits(*limits, refund_on=refund_on)
 
     def _counters(self, limits: list[Limit]) -> RateLimit:
+        keys, options = self._counting()
+        return RateLimit(*limits, keys=keys, name=LIMITS, **options)
+
+    def _leases(self) -> Concurrency:
+        keys, options = self._counting()
+        return Concurrency(1, keys=keys, **options)
+
+    def _counting(self) -> tuple[Keys | None, dict[str, Any]]:
+        """Keys and options of what counts in the store of limits."""
         given, address, options = self._store("limits")
         if given is not None and given.replicas is not None:
             options["replicas"] = given.replicas
         if given is not None and given.most_keys is not None:
             options["max_keys"] = given.most_keys
         # In memory the key is the process's, as without a policy.
-        return RateLimit(*limits, storage=address, keys=None if address == MEMORY else self.keys(), name=LIMITS, **options)
+        return None if address == MEMORY else self.keys(), {**options, "storage": address}
 
     def mask(self, settings: model.Mask) -> Control | Monitored:
         """The control that masks."""
         vault = self.vault()
         made = self._once(
             ("mask", fingerprint(settings.model_copy(update={"mode": None})), id(vault), self._key()),
-            lambda: self._mask(settings, vault),
+            lambda: mask_of(settings, vault=vault, keys=self.keys, path=self.path),
         )
         return monitor(made) if settings.mode == "monitor" else made
-
-    def _mask(self, settings: model.Mask, vault: Vault | None) -> MaskPII:
-        names = settings.names or "model"
-        options: dict[str, Any] = {"names": names, "name": MASK}
-        entities = settings.entities
-        if settings.more_entities:
-            entities = list(dict.fromkeys((*(entities or usual_entities(names)), *settings.more_entities)))
-        if entities is not None:
-            options["entities"] = entities
-        if settings.operators is not None:
-            keys = self.keys()
-            options["operators"] = {entity: operator_of(one, keys) for entity, one in settings.operators.items()}
-        for name in ("thresholds", "allow", "deny", "language", "own", "restore_into", "over_budget"):
-            if getattr(settings, name) is not None:
-                options[name] = getattr(settings, name)
-        if settings.budget is not None:
-            options["budget_ms"] = settings.budget * 1_000
-        return MaskPII(vault=vault, **options)
 
     def check(self, name: str, settings: model.Check) -> Control | Monitored:
         """A control of somebody's own."""
@@ -258,54 +297,9 @@ class Controls:
         return monitor(made) if settings.mode == "monitor" else made
 
 
-def limit_of(name: str, settings: model.Limit) -> Limit:
-    """
-    One limit.
-
-    Raises:
-        ConfigError: Its settings do not go together.
-    """
-    options: dict[str, Any] = {}
-    for option in ("strategy", "scope", "cost", "protects", "wait"):
-        if getattr(settings, option) is not None:
-            options[option] = getattr(settings, option)
-    per = tuple(settings.per) if isinstance(settings.per, list) else settings.per
-    return Limit(settings.rate or "", per=per, name=name, **options)
-
-
-def operator_of(settings: Operator, keys: Keys | None) -> OperatorLike:
-    """One operator."""
-    parameters = dict(settings.parameters)
-    match settings.name:
-        case "replace":
-            return Replace(**parameters)  # type: ignore[arg-type]  # checked when they were read
-        case "partial":
-            return Partial(**parameters)  # type: ignore[arg-type]
-        case "redact":
-            return Redact()
-        case "keep":
-            return Keep()
-        case "block":
-            return Block()
-        case "hash":
-            return Hash() if keys is None else Hash(keys)
-        case "encrypt":
-            return Encrypt() if keys is None else Encrypt(keys)
-        case "pseudonym":
-            return Pseudonym()
-        case "synthetic":
-            return Synthetic() if keys is None else Synthetic(keys)
-        case other:  # made as MaskPII makes it
-            return other
-
-
-def usual_entities(names: str) -> list[str]:
-    """What `MaskPII` looks for when nobody says what."""
-    if names == "off":
-        return list(DEFAULT_ENTITIES)
-    from guardrails.pii.names.decode import ENTITIES  # noqa: PLC0415 - only with names
-
-    return list(dict.fromkeys((*DEFAULT_ENTITIES, *ENTITIES)))
+def own_name(name: str, team: str | None) -> str:
+    """A name that no other team has: of what counts, and in records."""
+    return name if team is None else f"{team}:{name}"
 
 
 def fingerprint(value: Any) -> Hashable:

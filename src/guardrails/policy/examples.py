@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from contextlib import nullcontext
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from guardrails.core.edition import Edition, Turn
+from guardrails.core.edition import Choice, Edition, Turn
 from guardrails.core.guard import Guard
 from guardrails.core.preview import Decision
+from guardrails.core.stack import Stack
 from guardrails.policy import model
 from guardrails.policy.problems import Place
 from guardrails.policy.stacks import ByMessage, Stacks
+from guardrails.policy.values import instant
+from guardrails.ratelimit import QuietHours, message_class
+
+if TYPE_CHECKING:
+    from guardrails.core.message import Message
 
 
 class Failure(NamedTuple):
@@ -41,29 +49,53 @@ def failures(stacks: Stacks) -> list[Failure]:
 def outcomes(stacks: Stacks) -> Iterator[tuple[str, Failure | None]]:
     """Each example's name, and how it fails if it does."""
     version = stacks.version
-    guards: dict[str | None, Guard] = {}
+    guards: dict[tuple[str | None, bool], Guard] = {}
     for number, example in enumerate(version.file.examples or ()):
         name = example.name or f"examples[{number}]"
-        guard = guards.get(example.team)
+        key = example.team, example.at is not None
+        guard = guards.get(key)
         if guard is None:
-            guard = guards[example.team] = Guard.of(_Tried(stacks, example.team))
+            guard = guards[key] = Guard.of(_Tried(stacks, *key))
         text = _judged(example, _decided(guard, example, stacks))
         place = version.document.place(("examples", number))
         yield name, None if text is None else Failure(number, name, place, text)
 
 
+class _AtAnyTime:
+    """A choice without quiet hours: an example that names no time holds at any."""
+
+    def __init__(self, inside: Choice) -> None:
+        self._inside = inside
+
+    def stack(self, message: Message, /) -> Stack:
+        """Without them."""
+        return _without_hours(self._inside.stack(message))
+
+    def kinds(self) -> Iterable[Stack]:
+        """Without them."""
+        return map(_without_hours, self._inside.kinds())
+
+
+def _without_hours(stack: Stack) -> Stack:
+    left = [slot for slot in stack.slots if not isinstance(slot.control, QuietHours)]
+    return stack if len(left) == len(stack.slots) else Stack(left, policy=stack.policy)
+
+
 class _Tried:
     """The source of a guard that is only asked."""
 
-    def __init__(self, stacks: Stacks, team: str | None) -> None:
+    def __init__(self, stacks: Stacks, team: str | None, has_time: bool) -> None:  # noqa: FBT001 - one caller
         self._stacks = stacks
         self._team = team
+        self._has_time = has_time
         self.turn = Turn()
 
     def edition(self) -> Edition:
         version = self._stacks.version
         stack = self._stacks.of(channel=None, tenant=None, team=self._team)
-        choice = ByMessage(self._stacks, team=self._team, tenant=None)
+        choice: Choice = ByMessage(self._stacks, team=self._team, tenant=None)
+        if not self._has_time:
+            stack, choice = _without_hours(stack), _AtAnyTime(choice)
         return Edition(stack, version.controls.caps(), bool(version.platform.strict), choice)
 
     def open(self, guard: Guard, /) -> None:
@@ -78,16 +110,21 @@ class _Tried:
 
 
 def _decided(guard: Guard, example: model.Example, stacks: Stacks) -> Decision:
-    envelope: dict[str, Any] = {"channel": example.channel or "other", "direction": example.direction or "outbound"}
+    channel = example.channel or stacks.version.channel
+    envelope: dict[str, Any] = {"channel": channel, "direction": example.direction or "outbound"}
     for role in ("recipient", "sender", "conversation", "tenant", "actor"):
         if getattr(example, role) is not None:
             envelope[role] = getattr(example, role)
+    if example.at is not None:
+        envelope["at"] = instant(example.at)
     text = example.in_ or ""
-    stack = stacks.of(channel=envelope["channel"], tenant=example.tenant, team=example.team)
-    if any(slot.async_only for slot in stack.slots):
-        with ThreadPoolExecutor(1) as elsewhere:  # a loop may run in this thread
-            return elsewhere.submit(_on_a_loop, lambda: guard.apreview(text, **envelope)).result()
-    return guard.preview(text, **envelope)
+    stack = stacks.of(channel=channel, tenant=example.tenant, team=example.team)
+    with nullcontext() if example.message_class is None else message_class(example.message_class):
+        if any(slot.async_only for slot in stack.slots):
+            with ThreadPoolExecutor(1) as elsewhere:  # a loop may run in this thread
+                ask = copy_context().run
+                return elsewhere.submit(ask, _on_a_loop, lambda: guard.apreview(text, **envelope)).result()
+        return guard.preview(text, **envelope)
 
 
 def _on_a_loop(ask: Callable[[], Coroutine[Any, Any, Decision]]) -> Decision:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from guardrails.policy.controls import own_name
+from guardrails.policy.defaults import FILLED
 from guardrails.policy.document import At
-from guardrails.policy.order import Fewer, More, PerEntity
+from guardrails.policy.model import Layer
+from guardrails.policy.order import DeniedWords, Fewer, More, MoreOrAll, PerEntity, QuietTimes
+from guardrails.policy.problems import Place
+from guardrails.policy.reading import NAMED
 from guardrails.policy.setting import Settings, inner, order_of, otherwise, settings_in
 from guardrails.policy.stacks import Stacks
 from guardrails.policy.switches.making import switchboard_for
 from guardrails.policy.tightening import PLATFORM
-from guardrails.policy.values import Secret, spelled
+from guardrails.policy.values import DURATIONS, Secret, spelled
 from guardrails.policy.version import Version
+
+_TOGETHER: Final = (More, MoreOrAll, Fewer, DeniedWords, QuietTimes)  # what several layers say may be put together
 
 
 class Line(NamedTuple):
@@ -59,20 +66,28 @@ def explained(
     layers = list(version.layers(channel=channel, tenant=tenant, team=team))
     holds, own = version.effective(channel=channel, tenant=tenant, team=team)
     says = _Says(version, layers)
-    platform = version.platform
-    by_name: dict[tuple[str, str], list[Line]] = {("platform", "audit_log"): says.lines(platform.audit, ("audit",), "")}
-    by_name["platform", "suppression"] = says.lines(holds.suppression, ("suppression",), "")
-    by_name["platform", "mask_pii"] = says.lines(holds.mask, ("mask",), "")
+    by_name: dict[tuple[str, str], list[Line]] = {
+        ("platform", "audit_log"): says.lines(holds.audit, ("audit",), ""),
+        ("platform", "suppression"): says.lines(holds.suppression, ("suppression",), ""),
+        ("platform", "mask_pii"): says.lines(holds.mask, ("mask",), ""),
+    }
+    refunds = says.line(holds, "refund_on")
     for layer, settings in (("platform", holds), ("team", own)):
         for mode in ("enforce", "monitor"):
             by_name[layer, f"rate_limit {mode}"] = [
-                line
-                for name, limit in (settings.limits or {}).items()
-                if (limit.mode or "enforce") == mode
-                for line in says.lines(limit, ("limits", name), f"{name}.")
+                *(
+                    line
+                    for name, limit in (settings.limits or {}).items()
+                    if (limit.mode or "enforce") == mode
+                    for line in says.lines(limit, ("limits", name), f"{name}.")
+                ),
+                *refunds,
             ]
-        for name, check in (settings.checks or {}).items():
-            by_name[layer, name] = says.lines(check, ("checks", name), "")
+        for section in NAMED:
+            named: dict[str, Settings] = {} if section == "limits" else getattr(settings, section) or {}
+            for name, one in named.items():
+                called = name if section == "checks" or layer == "platform" else own_name(name, team)
+                by_name[layer, called] = says.lines(one, (section, name), "")
     parts = []
     for slot in Stacks(version, switchboard_for(version)).of(channel=channel, tenant=tenant, team=team).slots:
         mode = "monitor" if slot.monitored else "enforce"
@@ -91,10 +106,23 @@ class _Says:
     def lines(self, settings: Settings | None, at: At, prefix: str) -> list[Line]:
         return list(self._lines(settings, at, prefix)) if settings is not None else []
 
+    def line(self, layer: Layer, name: str) -> list[Line]:
+        """A setting of the layer itself, where anybody says it."""
+        value = getattr(layer, name)
+        said = self._said((name,), value, exact=False)
+        return [] if not value and said == "default" else [Line(name, shown(value or [], name), said)]
+
     def _lines(self, settings: Settings, at: At, prefix: str) -> Iterator[Line]:
         for name, field in type(settings).model_fields.items():
             value, here = getattr(settings, name), (*at, name)
-            if settings_in(field.annotation) is inner(field.annotation):
+            holds = settings_in(field.annotation)
+            if holds is not None and isinstance(value, dict):
+                for key, one in value.items():
+                    yield from self._lines(one, (*here, key), f"{prefix}{name}.{key}.")
+            elif holds is not None and isinstance(value, list):
+                for number, one in enumerate(value):
+                    yield from self._lines(one, (*here, number), f"{prefix}{name}[{number}].")
+            elif settings_in(field.annotation) is inner(field.annotation):
                 if value is not None:
                     yield from self._lines(value, here, f"{prefix}{name}.")
             elif isinstance(order_of(field), PerEntity):
@@ -103,14 +131,14 @@ class _Says:
             else:
                 standing = otherwise(field) if value is None else value
                 if standing not in (None, []):
-                    exact = not isinstance(order_of(field), More | Fewer)
+                    exact = not isinstance(order_of(field), _TOGETHER)
                     yield Line(f"{prefix}{name}", shown(standing, name), self._said(here, value, exact=exact))
 
     def _said(self, at: At, value: Any, *, exact: bool) -> str:
         """Where; of several layers that say the same, the first one."""
         said = []
         for layer, settings in self._layers:
-            place = self._version.document.keys.get((*layer, *at))
+            place = self._place((*layer, *at))
             if place is None and len(at) > 1 and at[-2] == "operators":  # by the layer's DEFAULT
                 place = self._version.document.keys.get((*layer, *at[:-1], "DEFAULT"))
                 settings_at: At = (*at[:-1], "DEFAULT")
@@ -119,12 +147,26 @@ class _Says:
             if place is not None and (not exact or _value(settings, settings_at) == value):
                 where = "" if layer == (PLATFORM,) else f" ({'.'.join(map(str, layer))})"
                 said.append(f"{place}{where}")
+        defaults = self._version.document.keys.get((PLATFORM, "defaults", str(at[-1])))
+        if not said and defaults is not None and at[-1] in FILLED:
+            return f"{defaults} (defaults)"
         return ", ".join(said[:1] if exact else said) or "default"
+
+    def _place(self, at: At) -> Place | None:
+        """Where a setting stands; of one in a list that is a text alone, the text."""
+        document = self._version.document
+        return document.keys.get(at) or (document.places.get(at[:-1]) if isinstance(at[-2], int) else None)
 
 
 def _value(settings: Any, at: At) -> Any:
     for step in at:
-        settings = settings.get(step) if isinstance(settings, dict) else getattr(settings, str(step), None)
+        match settings:
+            case dict():
+                settings = settings.get(step)
+            case list():
+                settings = settings[int(step)] if int(step) < len(settings) else None
+            case _:
+                settings = getattr(settings, str(step), None)
     return settings
 
 
@@ -133,7 +175,7 @@ def shown(value: Any, name: str = "") -> str:
     match value:
         case bool():
             return str(value).lower()
-        case float() if name in {"budget", "deadline", "timeout", "keep", "longest", "wait"}:
+        case float() if name in DURATIONS:
             return spelled(value)
         case list():
             return f"[{', '.join(map(shown, value))}]"

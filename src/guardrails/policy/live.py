@@ -17,7 +17,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core.edition import Edition, Source, Turn
 from guardrails.core.guard import Guard, exchange_all
@@ -111,10 +111,10 @@ class Policy:
         if tenant is not None and (not isinstance(tenant, str) or not tenant):
             raise ConfigError("tenant must be a non-empty str")
         with self.turn.lock:
-            source = _Source(self, team=team, channel=channel, tenant=tenant)
+            source = _Source(self, team=team, channel=channel or self.version.channel, tenant=tenant)
             guard = Guard.of(
                 source,
-                channel=channel or "other",
+                channel=channel or self.version.channel,
                 direction=direction,
                 production=bool(self.version.platform.production),
                 owner=owner or team,
@@ -152,8 +152,8 @@ class Policy:
 
     @property
     def audit(self) -> AuditLog | None:
-        """The audit log of the policy."""
-        return self.version.controls.audit()
+        """The platform's audit log."""
+        return self.version.controls.platform_audit()
 
     # -- changing --------------------------------------------------------------------------------------------------------
 
@@ -241,12 +241,28 @@ class Policy:
             if not callable(getattr(control, "guard", None)):
                 continue
             if all(control is not one for one in self._opened):
-                act = getattr(control, "open", None)
-                if act is not None:
-                    act()
+                self._open_one(control, controls)
                 self._opened.append(control)
                 opened.append(control)
         return opened
+
+    def _open_one(self, control: Any, controls: Controls) -> None:
+        """
+        Open *control*, if it wants to be.
+
+        Raises:
+            GuardrailsError: It cannot be; but for the log of a channel, tenant or team, whose sends alone are refused then.
+        """
+        act = getattr(control, "open", None)
+        try:
+            if act is not None:
+                act()
+        except GuardrailsError as error:
+            if getattr(control, "kind", None) != "record" or control is controls.platform_audit():
+                raise
+            _log.error(
+                "the audit log of a layer cannot be opened (%s); what it has to record is refused", type(error).__name__
+            )
 
     def _record(self, change: str, facts: Mapping[str, str | int]) -> None:
         """Put a change on record. It has happened: that it could not be recorded is said in the log."""

@@ -7,24 +7,57 @@ platform. The reference page and the JSON Schema are generated from here.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from guardrails.policy.order import Fewer, Lower, More, Operators, PerEntity, Ranked, Rates
+from guardrails.policy.model_audit import Anchor, Audit, Bounds, Recording, Signing, Sink
+from guardrails.policy.model_mask import Mask
+from guardrails.policy.model_people import Concurrency, PersonCap, QuietHours, UniqueRecipients
+from guardrails.policy.order import Fewer, Lower, Ranked, Rates
 from guardrails.policy.setting import Mode, Settings, says
-from guardrails.policy.values import Duration, Operator, RateText, Secret
+from guardrails.policy.values import Duration, InstantText, RateText, Secret
+from guardrails.policy.words import MODE, MODE_SAYS, Count, Entity, Name, Text
+
+__all__ = [
+    "Anchor",
+    "Audit",
+    "Bounds",
+    "Bypassable",
+    "Caps",
+    "Check",
+    "Concurrency",
+    "Defaults",
+    "Epochs",
+    "Example",
+    "Keys",
+    "Layer",
+    "Limit",
+    "Mask",
+    "PersonCap",
+    "Platform",
+    "PolicyFile",
+    "Quarantine",
+    "QuietHours",
+    "Recording",
+    "Signing",
+    "Sink",
+    "Store",
+    "Stores",
+    "Suppression",
+    "Switches",
+    "Team",
+    "UniqueRecipients",
+]
 
 VERSION: Final = 1
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
-Entity = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
-Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Score = Annotated[float, Field(ge=0, le=1)]
 
-_MODE = Ranked("monitor", "enforce")
-_MODE_SAYS = '"enforce", or "monitor": the control only watches, and the record says what it would have done'
+class Epochs(Settings):
+    """Secrets of the audit log's digests, one for each tenant and epoch: `Epochs`."""
+
+    folder: Text | None = says("where they are kept; never the audit folder", required=True)
+    days: Count | None = says("length of an epoch", otherwise=30)
 
 
 class Keys(Settings):
@@ -33,30 +66,7 @@ class Keys(Settings):
     master: list[Secret] | None = says(
         "`${NAME}` or `{file: PATH}`, newest first; a file may hold several, one a line", required=True
     )
-
-
-class Signing(Settings):
-    """Who signs checkpoints of the audit log."""
-
-    key_file: Text | None = says("an Ed25519 key in PEM (`guardrails keys new signing`)", required=True)
-    name: Text | None = says("the key's name in signature lines", required=True)
-
-
-class Audit(Settings):
-    """The audit log: `AuditLog`."""
-
-    platform_only: ClassVar[frozenset[str]] = frozenset({"folder", "signer", "anchors", "checkpoint_every"})
-
-    folder: Text | None = says("a folder for JSONL files", required=True)
-    durability: Annotated[Literal["os", "fsync"] | None, Ranked("os", "fsync")] = says(
-        "whether an intent is on stable storage before the send", otherwise="fsync"
-    )
-    deadline: Annotated[Duration | None, Lower()] = says(
-        "an intent that takes longer refuses the send", otherwise=2.0, default="2s"
-    )
-    signer: Signing | None = says("signs checkpoints; goes with `anchors`")
-    anchors: list[Text] | None = says("folders where checkpoints are kept")
-    checkpoint_every: Count | None = says("records between two checkpoints", otherwise=1_000)
+    epochs: Epochs | None = says("secrets of the audit log's digests that can be destroyed")
 
 
 class Limit(Settings):
@@ -73,7 +83,7 @@ class Limit(Settings):
         "what happens while a shared store does not answer", otherwise="people"
     )
     wait: Annotated[Duration | None, Lower()] = says("how long a send may wait for room", otherwise=0.0, default="0s")
-    mode: Annotated[Mode | None, _MODE] = says(_MODE_SAYS, otherwise="enforce")
+    mode: Annotated[Mode | None, MODE] = says(MODE_SAYS, otherwise="enforce")
 
 
 class Store(Settings):
@@ -84,7 +94,7 @@ class Store(Settings):
     most_connections: Count | None = says("connections at once")
     plaintext_hosts: list[Text] | None = says("hosts other than loopback that may be asked without TLS")
     replicas: Count | None = says("limits: how many processes share it")
-    most_keys: Count | None = says("limits: counters kept at once in memory")
+    most_keys: Count | None = says("limits, people: counters kept at once in memory")
     keep: Duration | None = says("vault: how long a value is kept after it was last masked")
     most_values: Count | None = says("vault: values of one subject")
 
@@ -92,8 +102,9 @@ class Store(Settings):
 class Stores(Settings):
     """Stores by what they are for; `memory://` where one is left out."""
 
-    limits: Store | None = says("counters of limits")
+    limits: Store | None = says("counters of limits, and leases of `concurrency`")
     suppression: Store | None = says("people who have opted out")
+    people: Store | None = says("rows of `person_caps` and `unique_recipients`")
     vault: Store | None = says("values behind tokens; needed by the operator `pseudonym` and by `own`")
 
 
@@ -105,40 +116,7 @@ class Suppression(Settings):
         "whether recipients that are no address are taken as they are", otherwise=False
     )
     exempt: Annotated[list[Text] | None, Fewer()] = says("message classes that go out all the same", otherwise=[])
-    mode: Annotated[Mode | None, _MODE] = says(_MODE_SAYS, otherwise="enforce")
-
-
-class Mask(Settings):
-    """What personal data is found, and what becomes of it: `MaskPII`."""
-
-    mode: Annotated[Mode | None, _MODE] = says(_MODE_SAYS, otherwise="enforce")
-    names: Annotated[Literal["off", "model"] | None, Ranked("off", "model")] = says(
-        "whether names of people and places are found, by the installed model", otherwise="model"
-    )
-    entities: list[Entity] | None = says("what is looked for; below the platform write `more_entities`")
-    more_entities: Annotated[list[Entity] | None, More()] = says("what is looked for besides", otherwise=[])
-    operators: Annotated[dict[Entity, Operator] | None, PerEntity(Operators(), otherwise=Operator("replace"))] = says(
-        "what becomes of each entity; `DEFAULT` stands for all others", default="replace"
-    )
-    thresholds: Annotated[dict[Entity, Score] | None, PerEntity(Lower())] = says(
-        "least score that counts as found, 0 to 1; `DEFAULT` stands for all others. "
-        "Below the platform only where the platform gives one"
-    )
-    allow: Annotated[list[Text] | None, Fewer()] = says("exact strings that are never masked", otherwise=[])
-    deny: Annotated[list[Text] | None, More()] = says("exact strings that are always masked", otherwise=[])
-    language: Text | None = says("Presidio language code", otherwise="en")
-    budget: Annotated[Duration | None, Lower()] = says(
-        "how long a message may be looked at; below the platform only where it says so"
-    )
-    over_budget: Annotated[Literal["patterns", "deny"] | None, Ranked("patterns", "deny")] = says(
-        "what happens to a message that takes longer", otherwise="deny"
-    )
-    own: Annotated[Literal["keep", "mask"] | None, Ranked("keep", None, "mask")] = says(
-        '"keep": one\'s own data passes to a verified address of one\'s own, somebody else\'s refuses; "mask": it only refuses'
-    )
-    restore_into: Annotated[list[Literal["links", "tools"]] | None, Fewer()] = says(
-        'where `reply="restore"` puts values besides texts', otherwise=[]
-    )
+    mode: Annotated[Mode | None, MODE] = says(MODE_SAYS, otherwise="enforce")
 
 
 class Check(Settings):
@@ -146,7 +124,7 @@ class Check(Settings):
 
     use: Text | None = says("an entry point's name, or `package.module:name`", required=True)
     settings: dict[str, Any] | None = says("for the control; read by its own `Settings` model")
-    mode: Annotated[Mode | None, _MODE] = says(_MODE_SAYS, otherwise="enforce")
+    mode: Annotated[Mode | None, MODE] = says(MODE_SAYS, otherwise="enforce")
     deadline: Annotated[Duration | None, Lower()] = says(
         "a control that takes longer refuses the message", otherwise=5.0, default="5s"
     )
@@ -161,6 +139,7 @@ class Caps(Settings):
     depth: Count | None = says("nesting of a payload", otherwise=32)
     values: Count | None = says("values of any type", otherwise=10_000)
     recipients: Count | None = says("recipients", otherwise=1_000)
+    argument_characters: Count | None = says("strings in arguments that no selector names, together", otherwise=16_777_216)
     argument_stream_characters: Count | None = says("a text argument that is an iterator", otherwise=65_536)
     id_characters: Count | None = says("conversation, tenant, actor, key; each", otherwise=1_024)
     notes: Count | None = says("notes of controls", otherwise=256)
@@ -202,8 +181,17 @@ class Quarantine(Settings):
 class Layer(Settings):
     """What a channel or a tenant tightens and adds."""
 
-    limits: dict[Name, Limit] | None = says("limits by name")
+    audit: Recording | None = says("how its messages are recorded")
     suppression: Suppression | None = says("people who have opted out")
+    quiet_hours: dict[Name, QuietHours] | None = says("hours in which nothing is sent, by name")
+    person_caps: dict[Name, PersonCap] | None = says("messages to a person by calendar, by name")
+    unique_recipients: dict[Name, UniqueRecipients] | None = says("how many different people, by name")
+    limits: dict[Name, Limit] | None = says("limits by name")
+    refund_on: Annotated[list[Text] | None, Fewer()] = says(
+        "errors that prove that nothing was sent, so that limits are given back: names of Python's own, or `package.module:Name`",
+        otherwise=[],
+    )
+    concurrency: dict[Name, Concurrency] | None = says("sends at once, by name")
     mask: Mask | None = says("personal data")
     checks: dict[Name, Check] | None = says("controls of your own by name, in their order")
 
@@ -212,13 +200,24 @@ class Team(Layer):
     """What a team tightens and adds. Its own limits and checks stand inside the platform's."""
 
 
+class Defaults(Settings):
+    """What holds where a setting of that name is left out, in everything that the platform or a layer adds."""
+
+    channel: Name | None = says("of messages whose guard and decoration name none", otherwise="other")
+    mode: Annotated[Mode | None, MODE] = says("of controls", otherwise="enforce")
+    region: Text | None = says("of rules for people")
+    zone: Text | None = says("of rules by the calendar")
+    deadline: Duration | None = says("of checks", otherwise=5.0, default="5s")
+
+
 class Platform(Layer):
-    """The platform's controls, in the order in which they stand: audit, suppression, limits, checks, mask, checks."""
+    """The platform's controls, in the order in which they stand; and what only the platform says."""
 
     keys: Keys | None = says("the master key")
     audit: Audit | None = says("the audit log")
     stores: Stores | None = says("where counters, opt-outs and tokens are kept")
     caps: Caps | None = says("bounds on one message")
+    defaults: Defaults | None = says("what holds where the platform or a layer adds something and leaves a setting out")
     strict: bool | None = says("whether values that are not text are refused", otherwise=False)
     production: bool | None = says("whether set-ups that are only fit for development are refused", otherwise=False)
     switches: Switches | None = says("where switches come from")
@@ -248,6 +247,12 @@ class Example(Settings):
     conversation: Text | None = says("in which conversation")
     actor: Text | None = says("by whom")
     direction: Literal["outbound", "inbound"] | None = says("which way", otherwise="outbound")
+    message_class: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] | None = says(
+        'of which class, such as "otp"'
+    )
+    at: InstantText | None = says(
+        'at which time, such as "2026-03-02T22:30+01:00"; left out: at a time that is in nobody\'s quiet hours'
+    )
     out: Annotated[str | None, StringConstraints(max_length=65_536)] = says("the text that would go out")
     denied_by: Text | None = says("the control that refuses it")
     findings: list[Entity] | dict[Entity, Annotated[int, Field(ge=0)]] | None = says(

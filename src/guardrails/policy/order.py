@@ -17,7 +17,8 @@ from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any, Final, Protocol
 
-from guardrails.policy.values import DEFAULT, OPERATORS, Operator, Rate
+from guardrails.pii.lists import DENIED
+from guardrails.policy.values import DEFAULT, OPERATORS, Operator, Rate, quiet_minutes, read_rate, read_window
 
 
 class Relation(Enum):
@@ -31,6 +32,7 @@ class Relation(Enum):
 
 EQUAL, TIGHTER, LOOSER, UNRELATED = Relation
 
+_DAY: Final = 24 * 60  # minutes
 _TURNED: Final = {EQUAL: EQUAL, TIGHTER: LOOSER, LOOSER: TIGHTER, UNRELATED: UNRELATED}
 
 
@@ -105,6 +107,43 @@ class More:
         return list(dict.fromkeys((*base, *other)))
 
 
+class DeniedWords:
+    """Words that are always masked, by entity: more are tighter."""
+
+    says: str = More.says
+
+    def compare(self, base: Any, other: Any, /) -> Relation:
+        return _by_inclusion(self._pairs(base), self._pairs(other))
+
+    def meet(self, base: Any, other: Any, /) -> Any:
+        if not isinstance(base, Mapping) and not isinstance(other, Mapping):
+            return list(dict.fromkeys((*base, *other)))
+        met: dict[str, list[str]] = {}
+        for said in (base, other):
+            for entity, words in self._by_entity(said).items():
+                met[entity] = list(dict.fromkeys((*met.get(entity, ()), *words)))
+        return met
+
+    @staticmethod
+    def _by_entity(said: Any) -> Mapping[str, Collection[str]]:
+        return said if isinstance(said, Mapping) else {DENIED: said} if said else {}
+
+    def _pairs(self, said: Any) -> set[Any]:
+        return {(entity, word) for entity, words in self._by_entity(said).items() for word in words}
+
+
+class Names(_Ordered):
+    """Who finds names: nobody, the model, or also a spaCy model."""
+
+    says: str = '"off" < "model" < "spacy:PACKAGE" (the last is tightest)'
+
+    def compare(self, base: str, other: str, /) -> Relation:
+        if base == other:
+            return EQUAL
+        one, two = (("off", "model").index(said) if said in ("off", "model") else 2 for said in (base, other))
+        return UNRELATED if one == two else TIGHTER if two > one else LOOSER
+
+
 class Fewer:
     """Sets: fewer members are tighter; what not all layers say is left out."""
 
@@ -115,6 +154,73 @@ class Fewer:
 
     def meet(self, base: Collection[Any], other: Collection[Any], /) -> list[Any]:
         return [one for one in base if one in other]
+
+
+class MoreOrAll:
+    """Sets: more members are tighter, and an empty one is tightest: it stands for everything, or leaves nothing open."""
+
+    says: str = "more are tighter, and none at all is tightest"
+
+    def compare(self, base: Collection[Any], other: Collection[Any], /) -> Relation:
+        if not base or not other:
+            return EQUAL if not base and not other else LOOSER if other else TIGHTER
+        return _by_inclusion(set(base), set(other))
+
+    def meet(self, base: Collection[Any], other: Collection[Any], /) -> list[Any]:
+        return list(dict.fromkeys((*base, *other))) if base and other else []
+
+
+class QuietTimes:
+    """Hours of a day: those that begin no later and end no earlier are tighter."""
+
+    says: str = "hours that hold the platform's are tighter"
+
+    def compare(self, base: str | None, other: str | None, /) -> Relation:
+        if base is None or other is None:
+            return EQUAL if base == other else UNRELATED
+        (begin, end), (begins, ends) = quiet_minutes(base), quiet_minutes(other)
+        if (begin, end) == (begins, ends):
+            return EQUAL
+        if begins <= begin and end <= ends:
+            return TIGHTER
+        return LOOSER if begin <= begins and ends <= end else UNRELATED
+
+    def meet(self, base: str | None, other: str | None, /) -> str | None:
+        if base is None or other is None:
+            return base or other
+        (begin, end), (begins, ends) = quiet_minutes(base), quiet_minutes(other)
+        if begins > end or begin > ends:
+            return base  # apart: never of one platform's
+        first, last = min(begin, begins), max(end, ends)
+        if last - first >= _DAY:
+            return "00:00-24:00"  # no time is left: refused where the control is made
+        return f"{first // 60:02}:{first % 60:02}-{last % _DAY // 60:02}:{last % 60:02}"
+
+
+class Caps(_Ordered):
+    """Messages by calendar: fewer in the same period are tighter. Another period is another cap."""
+
+    says: str = "fewer in the same period are tighter; for another period add another cap"
+
+    def compare(self, base: str | None, other: str | None, /) -> Relation:
+        if base is None or other is None:
+            return EQUAL if base == other else UNRELATED
+        (one, unit), (two, other_unit) = read_rate(base), read_rate(other)
+        if unit != other_unit:
+            return UNRELATED
+        return EQUAL if one == two else TIGHTER if two < one else LOOSER
+
+
+class Windows(_Ordered):
+    """Lengths of a window in which people are counted: a longer one is tighter."""
+
+    says: str = "a longer window is tighter"
+
+    def compare(self, base: str | None, other: str | None, /) -> Relation:
+        if base is None or other is None:
+            return EQUAL if base == other else UNRELATED
+        one, two = read_window(base), read_window(other)
+        return EQUAL if one == two else TIGHTER if two > one else LOOSER
 
 
 class Rates(_Ordered):

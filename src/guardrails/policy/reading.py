@@ -12,6 +12,7 @@ from guardrails.policy.model import Example, PolicyFile
 from guardrails.policy.problems import PolicyError, Problem, nearest
 from guardrails.policy.setting import Settings, forms_of, inner, settings_in
 
+NAMED: Final = ("quiet_hours", "person_caps", "unique_recipients", "limits", "concurrency", "checks")  # things by name
 _WORDED: Final = {
     "bool_type": "write true or false",
     "string_type": "write text; put numbers and other words into quotes",
@@ -130,8 +131,8 @@ def _missing(document: Document, kind: type[Settings], data: Any, at: At) -> Ite
 
 
 def _is_tightening(document: Document, at: At) -> bool:
-    """Whether *at* is a limit or check below the platform with the name of one that another layer may have."""
-    if len(at) != 4 or at[2] not in ("limits", "checks"):  # noqa: PLR2004 - teams.NAME.limits.NAME
+    """Whether *at* is something below the platform with the name of something that the platform has."""
+    if len(at) != 4 or at[2] not in NAMED:  # noqa: PLR2004 - teams.NAME.limits.NAME
         return False
     platform = document.data.get("platform")
     above = platform.get(at[2]) if isinstance(platform, dict) else None

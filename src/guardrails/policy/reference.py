@@ -14,22 +14,44 @@ _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("The file", model.PolicyFile),
     ("`platform`", model.Platform),
     ("`platform.keys`", model.Keys),
+    ("`platform.keys.epochs`", model.Epochs),
+    ("`platform.defaults`", model.Defaults),
     ("`platform.audit`", model.Audit),
     ("`platform.audit.signer`", model.Signing),
+    ("`platform.audit.anchors`", model.Anchor),
+    ("`platform.audit.bounds`", model.Bounds),
     ("`platform.stores`", model.Stores),
-    ("`platform.stores.limits`, `.suppression`, `.vault`", model.Store),
+    ("`platform.stores.limits`, `.suppression`, `.people`, `.vault`", model.Store),
     ("`platform.caps`", model.Caps),
     ("`platform.switches`", model.Switches),
     ("`platform.quarantine`", model.Quarantine),
     ("`platform.bypassable.NAME`", model.Bypassable),
     ("`channels.NAME`, `tenants.NAME`, `teams.NAME`", model.Layer),
-    ("`limits.NAME`", model.Limit),
+    ("`audit` below the platform", model.Recording),
+    ("`audit.sinks.NAME`", model.Sink),
     ("`suppression`", model.Suppression),
+    ("`quiet_hours.NAME`", model.QuietHours),
+    ("`person_caps.NAME`", model.PersonCap),
+    ("`unique_recipients.NAME`", model.UniqueRecipients),
+    ("`limits.NAME`", model.Limit),
+    ("`concurrency.NAME`", model.Concurrency),
     ("`mask`", model.Mask),
     ("`checks.NAME`", model.Check),
     ("`examples`", model.Example),
 )
-_IN_LAYERS = (model.Limit, model.Suppression, model.Mask, model.Check)
+_IN_LAYERS = (
+    model.Layer,
+    model.Recording,
+    model.Sink,
+    model.Suppression,
+    model.QuietHours,
+    model.PersonCap,
+    model.UniqueRecipients,
+    model.Limit,
+    model.Concurrency,
+    model.Mask,
+    model.Check,
+)
 
 
 def reference() -> str:
@@ -50,6 +72,10 @@ def _section(title: str, kind: type[Settings]) -> Iterator[str]:
         cells = [f"`{field.alias or name}`", f"{said}{_form(field.annotation)}", _left_out(name, field)]
         if layered:
             order = order_of(field)
+            if settings_in(field.annotation) is not None:
+                cells.append("others may be added" if get_origin(inner(field.annotation)) is dict else "its settings")
+                yield f"| {' | '.join(cells)} |"
+                continue
             cells.append("fixed" if isinstance(order, Fixed) else order.says.replace("|", "\\|").replace("<", "\\<"))
         yield f"| {' | '.join(cells)} |"
     yield ""

@@ -11,8 +11,11 @@ from guardrails.core.message import Message
 from guardrails.core.stack import Monitored, Stack, check_twice, platform_slots, team_slots
 from guardrails.errors import ConfigError, Denied
 from guardrails.policy import model
+from guardrails.policy.controls import own_name
 from guardrails.policy.document import At
+from guardrails.policy.making.limits import errors_named
 from guardrails.policy.problems import PolicyError, Problem
+from guardrails.policy.reading import NAMED
 from guardrails.policy.tightening import PLATFORM
 from guardrails.policy.version import Version, placed
 
@@ -69,7 +72,7 @@ class Stacks:
         holds, own = version.effective(channel=channel, tenant=tenant, team=team)
         maker = _Maker(version, [at for at, _ in version.layers(channel=channel, tenant=tenant, team=team)])
         controls = list(maker.platform(holds, self.switchboard))
-        inside = list(maker.team(own, team))
+        inside = list(maker.team(own, holds, team))
         if maker.problems:
             raise PolicyError(version.document.file, maker.problems)
         slots = platform_slots(controls)
@@ -104,11 +107,14 @@ def _shape(layer: model.Layer | None) -> object:
     """What about a layer can change which calls its stacks fit."""
     if layer is None:
         return None
-    limits = frozenset(str(one.per) for one in (layer.limits or {}).values())
+    counted = frozenset(
+        (section, str(getattr(one, "per", None)), one.mode)
+        for section in NAMED[:-1]
+        for one in (getattr(layer, section) or {}).values()
+    )
     checks = frozenset((one.use, one.mode) for one in (layer.checks or {}).values())
-    modes = frozenset(one.mode for one in (layer.limits or {}).values())
     mask = None if layer.mask is None else (layer.mask.mode, layer.mask.own)
-    return limits, checks, modes, mask, layer.suppression
+    return counted, checks, mask, layer.suppression
 
 
 def all_made(version: Version, switchboard: Switchboard | None = None) -> Stacks:
@@ -143,24 +149,46 @@ class _Maker:
         self.problems: list[Problem] = []
 
     def platform(self, holds: model.Layer, switchboard: Switchboard | None) -> Iterator[Control | Monitored]:
-        yield from self._each((PLATFORM, "audit"), lambda: [self._controls.audit()])
+        yield from self._each(self._at("audit"), lambda: [self._controls.audit(holds.audit)])
         if switchboard is not None:
             yield switchboard.control
-        suppression, limits, mask = holds.suppression, holds.limits, holds.mask
+        suppression, mask = holds.suppression, holds.mask
         if suppression is not None:
             yield from self._each(self._at("suppression"), lambda: [self._controls.suppression(suppression)])
-        if limits:
-            yield from self._each(self._at("limits"), lambda: self._controls.limits(limits))
+        yield from self._rules(holds)
         yield from self._checks(holds, before_mask=True)
         if mask is not None:
             yield from self._each(self._at("mask"), lambda: [self._controls.mask(mask)])
         yield from self._checks(holds, before_mask=False)
 
-    def team(self, own: model.Team, team: str | None) -> Iterator[Control | Monitored]:
-        limits = own.limits
-        if limits:
-            yield from self._each(("teams", team or "", "limits"), lambda: self._controls.limits(limits, team=team))
+    def team(self, own: model.Team, holds: model.Layer, team: str | None) -> Iterator[Control | Monitored]:
+        yield from self._rules(own.model_copy(update={"refund_on": holds.refund_on}), team)
         yield from self._checks(own, before_mask=False)
+
+    def _rules(self, layer: model.Layer, team: str | None = None) -> Iterator[Control | Monitored]:
+        """Rules for people, limits and leases."""
+        controls = self._controls
+        makes: dict[str, Callable[[str, Any], Control | Monitored]] = {
+            "quiet_hours": controls.quiet_hours,
+            "person_caps": controls.person_cap,
+            "unique_recipients": controls.unique_recipients,
+        }
+        for section, make in makes.items():
+            yield from self._named(section, layer, make, team)
+        limits = layer.limits
+        if limits:
+            refund_on = layer.refund_on or ()
+            errors = list(self._each(self._at("refund_on"), lambda: errors_named(refund_on)))
+            yield from self._each(self._at("limits"), lambda: controls.limits(limits, refund_on=errors, team=team))
+        yield from self._named("concurrency", layer, controls.concurrency, team)
+
+    def _named(
+        self, section: str, layer: model.Layer, make: Callable[[str, Any], Control | Monitored], team: str | None
+    ) -> Iterator[Control | Monitored]:
+        for name, settings in (getattr(layer, section) or {}).items():
+            named = own_name(name, team)
+            at = self._at(section, name)
+            yield from self._each(at, lambda named=named, settings=settings: [make(named, settings)])
 
     def _checks(self, layer: model.Layer, *, before_mask: bool) -> Iterator[Control | Monitored]:
         for name, check in (layer.checks or {}).items():

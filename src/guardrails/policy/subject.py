@@ -1,25 +1,27 @@
 """
 One person, across everything that a policy's controls keep: what is known of them, and its removal.
 
-What stays, and why: the audit log is never changed; it holds keyed digests of addresses, and no text. Counters of limits are
-keyed digests that end with their windows. Opt-outs stay unless somebody says otherwise: who has opted out wants no messages.
+What stays, and why: the audit log is never changed; it holds keyed digests of addresses, and no text. Counters that count more
+than the person (of a tenant, a conversation, a sender) and those in the memory of other processes end with their windows.
+Opt-outs stay unless somebody says otherwise: who has opted out wants no messages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from guardrails.audit import read_records
 from guardrails.audit.lookup import Lookup
-from guardrails.core.stack import Monitored
-from guardrails.errors import ConfigError
+from guardrails.core.message import Message
+from guardrails.core.stack import Monitored, Slot
+from guardrails.errors import ConfigError, Denied
 from guardrails.keys import Keys
-from guardrails.policy.values import Rate
+from guardrails.policy.model import Audit
+from guardrails.policy.stacks import Stacks
 from guardrails.policy.version import Version
-from guardrails.ratelimit import Suppression
-
-_SHARED = "only in the memory of the processes that send"
+from guardrails.ratelimit import Cap, Concurrency, RateLimit, Suppression, UniqueRecipients, Use
 
 
 class Subject:
@@ -46,20 +48,25 @@ class Subject:
 
     def export(self) -> dict[str, Any]:
         """
-        All that is kept of them: values in the vault, opt-outs, and the records of their messages.
+        All that is kept of them: values in the vault, opt-outs, what they have used of limits, the records of their messages.
 
         Raises:
             GuardrailsError: A store cannot be read.
         """
         vault = self._version.controls.vault()
-        values = vault.values(self._subject, tenant=self._tenant) if vault is not None and self._subject else []
+        values = [
+            (entity, value)
+            for subject in self._subjects()
+            if vault is not None
+            for entity, value in vault.values(subject, tenant=self._tenant)
+        ]
         return {
             "subject": self._subject,
             "tenant": self._tenant,
             "vault": [{"entity": entity, "value": value} for entity, value in values],
             "opt_outs": [{"address": address, "channel": channel} for address, channel in self._opted_out()],
+            "limits": [counted.as_dict() for counted in self._counted()],
             "records": list(self._records()),
-            "limits": self._limits(),
         }
 
     def forget(self, *, opt_outs: bool = False) -> dict[str, Any]:
@@ -73,8 +80,9 @@ class Subject:
             GuardrailsError: A store cannot be written.
         """
         vault = self._version.controls.vault()
-        rows = vault.forget(self._subject, tenant=self._tenant) if vault is not None and self._subject else 0
+        rows = 0
         if vault is not None:
+            rows = sum(vault.forget(subject, tenant=self._tenant) for subject in self._subjects())
             for address in self._addresses:
                 vault.unlink(address, tenant=self._tenant)
         suppression = self._suppression()
@@ -87,12 +95,21 @@ class Subject:
             "vault_rows": rows,
             "opt_outs": gone,
             "opt_outs_that_stay": len(list(self._opted_out())),
+            "counters": sum(counted.forget() for counted in self._counted()),
+            "limits_that_stay": self._uncounted(),
             "records_that_stay": sum(1 for _ in self._records()),
-            "limits": self._limits(),
         }
 
+    def _subjects(self) -> list[str]:
+        """Their id, or the one that their verified addresses are linked to."""
+        vault = self._version.controls.vault()
+        if self._subject is not None or vault is None:
+            return [] if self._subject is None else [self._subject]
+        linked = [vault.linked(address, self._tenant) for address in self._addresses]
+        return list(dict.fromkeys(one[0] for one in linked if one is not None and one[1]))
+
     def _channels(self) -> list[str]:
-        return [*self._version.known("channels"), "other"]
+        return list(dict.fromkeys((*self._version.known("channels"), self._version.channel)))
 
     def _suppression(self) -> Suppression | None:
         holds, _ = self._version.effective(channel=None, tenant=self._tenant, team=None)
@@ -111,34 +128,124 @@ class Subject:
 
     def _records(self) -> Iterator[dict[str, Any]]:
         """Their messages' intents and decisions, and what became of them."""
-        audit = self._version.controls.audit()
-        folder = getattr(audit, "folder", None)
-        if folder is None or not folder.is_dir() or not self._addresses:
+        folders = self._folders()
+        if not folders or not self._addresses:
             return
         lookup = Lookup.of(self._version.controls.keys() or Keys.default(), self._tenant)
         wanted = {label for one in self._addresses for label in lookup.labels("recipient", one)}
         sends: set[object] = set()
-        for record in read_records(folder):
+        seen: set[tuple[object, object]] = set()  # a log with several sinks has each record several times
+        for record in (record for folder in folders for record in read_records(folder)):
             if record.get("stage") == "outcome":
-                if record.get("send_id") in sends:
-                    yield record
-            elif _is_for(record, wanted):
-                sends.add(record.get("send_id"))
+                found = record.get("send_id") in sends
+            else:
+                found = _is_for(record, wanted)
+                if found:
+                    sends.add(record.get("send_id"))
+            place = record.get("stream"), record.get("seq")
+            if found and place not in seen:
+                seen.add(place)
                 yield record
 
-    def _limits(self) -> str:
-        holds, own = self._version.effective(channel=None, tenant=self._tenant, team=None)
-        windows = [Rate(one.rate).window_seconds for one in _limits_of(self._version, holds, own) if one.rate]
-        if not windows:
-            return "none"
-        stores = self._version.platform.stores
-        kept = _SHARED if stores is None or stores.limits is None else "in the store"
-        return f"counters are keyed digests, {kept}; the last ends {max(windows)} s after the last message"
+    def _folders(self) -> list[Path]:
+        """Folders of every audit log that their messages may be in."""
+        found: dict[Path, None] = {}
+        for channel in (None, *self._version.known("channels")):
+            for team in (None, *self._version.known("teams")):
+                holds, _ = self._version.effective(channel=channel, tenant=self._tenant, team=team)
+                places = [one.folder for one in (holds.audit.sinks or {}).values()] if holds.audit is not None else []
+                if isinstance(holds.audit, Audit):
+                    places = [holds.audit.folder, holds.audit.emergency, *places]
+                for place in places:
+                    if place is not None and (path := Path(self._version.controls.path(place))).is_dir():
+                        found[path] = None
+        return list(found)
+
+    # -- limits ----------------------------------------------------------------------------------------------------------
+
+    def _counted(self) -> Iterator[Counted]:
+        """What counts the person, on every channel and for every team; each counter once."""
+        seen: set[tuple[int, str, str, str]] = set()
+        for channel, slot in self._slots():
+            for address in self._addresses:
+                message = Message({}, channel=channel, recipients=address, tenant=self._tenant)
+                try:
+                    used = slot.control.usage(message, layer=slot.layer)  # type: ignore[attr-defined]  # see _slots
+                except Denied:  # no address, as rules for people know them: they never counted it
+                    continue
+                for one in used:
+                    key = (id(slot.control), one.limit, address, channel if "channel" in one.scope.split("+") else "")
+                    if _is_personal(slot.control, one) and key not in seen:
+                        seen.add(key)
+                        yield Counted(slot, message, one)
+
+    def _slots(self) -> Iterator[tuple[str, Slot]]:
+        stacks = Stacks(self._version, None)
+        for channel in self._channels():
+            for team in (None, *self._version.known("teams")):
+                for slot in stacks.of(channel=channel, tenant=self._tenant, team=team).slots:
+                    if callable(getattr(slot.control, "usage", None)) and callable(getattr(slot.control, "reset", None)):
+                        yield channel, slot
+
+    def _uncounted(self) -> list[str]:
+        """Limits whose counters of the person cannot be told from here, and why."""
+        stays: dict[str, None] = {}
+        for _, slot in self._slots():
+            control: Any = slot.control
+            if getattr(control, "per_process", False):
+                stays[f"{slot.name}: counts in the memory of each process that sends"] = None
+            for label, roles in roles_of(control):
+                lacking = [role for role in roles if role in ("conversation", "actor", "sender")]
+                if "recipient" in roles and lacking:
+                    stays[f"{label}: counts by {'+'.join(roles)}"] = None
+        return list(stays)
 
 
-def _limits_of(version: Version, *layers: Any) -> Iterator[Any]:
-    for layer in (*layers, *version.known("channels").values(), *version.known("teams").values()):
-        yield from (layer.limits or {}).values()
+class Counted(NamedTuple):
+    """
+    A counter of the person.
+
+    Args:
+        slot: The control that counts.
+        message: One that is counted there.
+        use: What is used.
+    """
+
+    slot: Slot
+    message: Message
+    use: Use
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        use = self.use
+        facts = {"control": self.slot.name, "layer": self.slot.layer, "channel": self.message.channel}
+        return facts | {"limit": use.limit, "scope": use.scope, "used": use.used, "amount": use.amount}
+
+    def forget(self) -> int:
+        """Forget it; how many counters had anything."""
+        control: Any = self.slot.control
+        forgotten: int = control.reset(self.message, layer=self.slot.layer, limit=self.use.limit)
+        return forgotten
+
+
+def _is_personal(control: object, use: Use) -> bool:
+    """Whether a counter counts the person alone, or (of unique recipients) can forget the person alone."""
+    return isinstance(control, UniqueRecipients) or (use.used > 0 and "recipient" in use.scope.split("+"))
+
+
+def roles_of(control: object) -> Iterator[tuple[str, Sequence[str]]]:
+    """What each limit of a control counts by."""
+    match control:
+        case RateLimit():
+            yield from ((limit.label, limit.roles) for limit in control.limits)
+        case Concurrency():
+            yield control.limit.label, control.limit.roles
+        case Cap():
+            yield control.name, control.roles
+        case UniqueRecipients():
+            yield control.name, ("recipient", *control.roles)
+        case _:
+            return
 
 
 def _is_for(record: dict[str, Any], wanted: Iterable[str]) -> bool:

@@ -10,12 +10,13 @@ from guardrails.policy.layers import Difference, differences, disagreement
 from guardrails.policy.model import Layer, Platform, PolicyFile
 from guardrails.policy.order import LOOSER, UNRELATED
 from guardrails.policy.problems import Problem
-from guardrails.policy.reading import spelled
+from guardrails.policy.reading import NAMED, spelled
+from guardrails.policy.values import DURATIONS
+from guardrails.policy.values import spelled as duration
 
 PLATFORM: Final = "platform"
 _SECTIONS: Final = ("channels", "tenants", "teams")
-_SINGLE: Final = ("mask", "suppression")
-_NAMED: Final = ("limits", "checks")
+_SINGLE: Final = ("audit", "mask", "suppression")
 
 
 def layers_of(file: PolicyFile) -> Iterator[tuple[At, Layer]]:
@@ -25,9 +26,15 @@ def layers_of(file: PolicyFile) -> Iterator[tuple[At, Layer]]:
             yield (section, name), layer
 
 
-def loosened(document: Document, file: PolicyFile) -> Iterator[Problem]:
-    """Everything below the platform that would loosen it, or that two layers cannot both mean."""
-    platform = file.platform or Platform()
+def loosened(document: Document, file: PolicyFile, platform: Platform) -> Iterator[Problem]:
+    """
+    Everything below the platform that would loosen it, or that two layers cannot both mean.
+
+    Args:
+        document: Where everything stands.
+        file: What it says.
+        platform: What the platform says, with its defaults.
+    """
     added: dict[At, tuple[At, Any]] = {}
     for at, layer in layers_of(file):
         for difference in differences(platform, layer):
@@ -38,31 +45,34 @@ def loosened(document: Document, file: PolicyFile) -> Iterator[Problem]:
 
 
 def _problem(document: Document, above: At, below: At, difference: Difference) -> Problem:
-    where = _stands(document, above)
-    says = f"the platform says {_shown(difference.base)} ({where})"
+    where, name = _stands(document, above), str(below[-1])
+    says = f"the platform says {_shown(difference.base, name)} ({where})"
     return Problem(
         document.place(below),
         spelled(below),
-        f"{_shown(difference.other)} is {difference.relation.value}, and {says}: {difference.order.says}",
+        f"{_shown(difference.other, name)} is {difference.relation.value}, and {says}: {difference.order.says}",
     )
 
 
 def _stands(document: Document, at: At) -> str:
-    if at in document.keys:
-        return str(document.keys[at])
+    for stands in (at, (PLATFORM, "defaults", at[-1])):
+        if stands in document.keys:
+            return str(document.keys[stands])
     for other in ((*at[:-1], "DEFAULT"), at[:-1]):
         if other in document.keys:
             return f"{document.keys[other]}, which does not name it"
     return "where nothing is said"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, name: str = "") -> str:
     """A setting's value. Settings with secrets have no order, and are never compared."""
     match value:
         case None:
             return "nothing"
         case bool():
             return str(value).lower()
+        case float() if name in DURATIONS:
+            return duration(value)
         case list():
             return f"[{', '.join(map(str, value[:8]))}{', ...' if len(value) > 8 else ''}]"  # noqa: PLR2004
         case dict():
@@ -110,7 +120,7 @@ def _things(layer: Layer) -> Iterator[tuple[At, Any]]:
     for name in _SINGLE:
         if (value := getattr(layer, name)) is not None:
             yield (name,), value
-    for section in _NAMED:
+    for section in NAMED:
         named: Mapping[str, Any] = getattr(layer, section) or {}
         for name, value in named.items():
             yield (section, name), value

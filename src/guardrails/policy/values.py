@@ -1,10 +1,12 @@
-"""Values of a policy file that are more than words and numbers: durations, rates, secrets, operators."""
+"""Values of a policy file that are more than words and numbers: durations, rates, hours, secrets, operators."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -14,11 +16,51 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from guardrails.errors import ConfigError
 from guardrails.pii.operators import DEFAULT
 from guardrails.ratelimit.limit import Limit
+from guardrails.ratelimit.people.cap import read_rate
+from guardrails.ratelimit.people.unique import read_window
 
-__all__ = ["DEFAULT", "OPERATORS", "Duration", "Operator", "Rate", "RateText", "Secret"]
+__all__ = [
+    "DEFAULT",
+    "DURATIONS",
+    "OPERATORS",
+    "CapText",
+    "Duration",
+    "InstantText",
+    "NamesText",
+    "Operator",
+    "PatternText",
+    "Rate",
+    "RateText",
+    "Secret",
+    "Times",
+    "WindowText",
+    "instant",
+    "quiet_minutes",
+    "read_rate",
+    "read_window",
+]
 
+# Settings that are durations: seconds in code.
+DURATIONS: Final = frozenset(
+    {
+        "budget",
+        "canary_every",
+        "checkpoint_within",
+        "deadline",
+        "keep",
+        "lease",
+        "longest",
+        "rotate",
+        "timeout",
+        "wait",
+        "within",
+    }
+)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(ms|s|m|h|d)")
+_HOURS: Final = re.compile(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])")
+_SPACY: Final = re.compile(r"spacy:[A-Za-z0-9_]{1,100}")
+_DAY_MINUTES: Final = 24 * 60
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MOST_SECRET_BYTES: Final = 65_536
 
@@ -86,20 +128,104 @@ class Rate:
         self.window_seconds: int = limit.window_seconds
 
 
-def _rate(value: object) -> str:
-    if not isinstance(value, str):
-        refuse('a rate, such as "5/minute" or "100 per 10 seconds"')
+def _checked_by(read: Callable[[str], object], example: str) -> Callable[[object], str]:
+    """A text that *read* can read; *example* says which, where something else stands."""
+
+    def checked(value: object) -> str:
+        if not isinstance(value, str):
+            refuse(f"write {example}")
+        try:
+            read(value)
+        except ConfigError as error:
+            problem = str(error)
+        else:
+            return value
+        return refuse(problem)
+
+    return checked
+
+
+def quiet_minutes(hours: str) -> tuple[int, int]:
+    """
+    When hours such as "21:00-08:00" begin and end, in minutes of the day on which they begin.
+
+    >>> quiet_minutes("21:00-08:00"), quiet_minutes("12:00-24:00")
+    ((1260, 1920), (720, 1440))
+
+    Raises:
+        ConfigError: They are no hours, or a whole day.
+    """
+    found = _HOURS.fullmatch(hours)
+    begin, end = (60 * int(found[1]) + int(found[2]), 60 * int(found[3]) + int(found[4])) if found else (0, 0)
+    if begin >= _DAY_MINUTES or end > _DAY_MINUTES or not (length := (end - begin) % _DAY_MINUTES) > 0:
+        raise ConfigError('hours are written "21:00-08:00", and leave a part of the day')
+    return begin, begin + length
+
+
+def _pattern(text: str) -> object:
     try:
-        Rate(value)
-    except ConfigError as error:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
         problem = str(error)
-    else:
-        return value
-    return refuse(problem)
+    raise ConfigError(f"this is no regular expression ({problem})")
 
 
+def instant(text: str) -> datetime:
+    """
+    An instant.
+
+    Raises:
+        ConfigError: It is none, or has no offset.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ConfigError('a time with its offset, such as "2026-03-02T22:30+01:00" or "2026-03-02T21:30Z"')
+    return found
+
+
+def _names(text: str) -> object:
+    if text in ("off", "model") or _SPACY.fullmatch(text):
+        return text
+    raise ConfigError('write "off", "model" or "spacy:PACKAGE"')
+
+
+InstantText = Annotated[
+    str,
+    BeforeValidator(_checked_by(instant, 'a time with its offset, such as "2026-03-02T22:30+01:00"')),
+    WithJsonSchema({"type": "string", "examples": ["2026-03-02T22:30+01:00"]}),
+]
+NamesText = Annotated[
+    str,
+    BeforeValidator(_checked_by(_names, '"off", "model" or "spacy:PACKAGE"')),
+    WithJsonSchema({"type": "string", "examples": ["model", "off"]}),
+]
+PatternText = Annotated[
+    str,
+    BeforeValidator(_checked_by(_pattern, "a regular expression")),
+    WithJsonSchema({"type": "string", "format": "regex"}),
+]
 RateText = Annotated[
-    str, BeforeValidator(_rate), WithJsonSchema({"type": "string", "examples": ["5/minute", "100 per 10 seconds"]})
+    str,
+    BeforeValidator(_checked_by(Rate, 'a rate, such as "5/minute" or "100 per 10 seconds"')),
+    WithJsonSchema({"type": "string", "examples": ["5/minute", "100 per 10 seconds"]}),
+]
+Times = Annotated[
+    str,
+    BeforeValidator(_checked_by(quiet_minutes, 'hours, such as "21:00-08:00"')),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$", "examples": ["21:00-08:00"]}),
+]
+CapText = Annotated[
+    str,
+    BeforeValidator(_checked_by(read_rate, '"3/day", "10/week" or "20/month"')),
+    WithJsonSchema({"type": "string", "examples": ["3/day", "10/week"]}),
+]
+WindowText = Annotated[
+    str,
+    BeforeValidator(_checked_by(read_window, 'a length of time, such as "24h" or "7 days"')),
+    WithJsonSchema({"type": "string", "examples": ["24h", "7 days"]}),
 ]
 
 

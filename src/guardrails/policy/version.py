@@ -7,20 +7,23 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from guardrails.core.companion import LEAST_SECONDS
 from guardrails.errors import ConfigError
 from guardrails.pii.registry import pattern_entities
 from guardrails.policy import model
-from guardrails.policy.controls import AUDIT, LIMITS, MASK, SUPPRESSION, Controls, limit_of, usual_entities
+from guardrails.policy.controls import AUDIT, LIMITS, MASK, SUPPRESSION, Controls
 from guardrails.policy.custom import SettingsError
+from guardrails.policy.defaults import filled
 from guardrails.policy.document import At, Document, read_document
 from guardrails.policy.layers import met
+from guardrails.policy.making.mask import brought_entities, usual_entities
 from guardrails.policy.problems import PolicyError, Problem, nearest
-from guardrails.policy.reading import policy_file, spelled
+from guardrails.policy.reading import NAMED, policy_file, spelled
 from guardrails.policy.switches.switch import public_key
 from guardrails.policy.tightening import PLATFORM, layers_of, loosened
+from guardrails.policy.unfit import names_taken, unfit_rules
 from guardrails.policy.values import DEFAULT
 
 SWITCHES: Final = "switches"
@@ -49,13 +52,15 @@ class Version:
     def __init__(self, document: Document, before: Version | None = None) -> None:
         self.document: Document = document
         self.file: model.PolicyFile = policy_file(document)
-        self.platform: model.Platform = self.file.platform or model.Platform()
+        said = self.file.platform or model.Platform()
+        self.platform: model.Platform = filled(said, said.defaults)
         self.digest: str = f"sha256:{hashlib.sha256(document.raw).hexdigest()}"
-        problems = [*loosened(document, self.file), *self._unfit()]
+        # Without following links: paths stay beside the name.
+        self._folder = Path(os.path.abspath(document.file)).parent  # noqa: PTH100
+        problems = [*loosened(document, self.file, self.platform), *self._unfit()]
         if problems:
             raise PolicyError(document.file, problems)
-        folder = Path(os.path.abspath(document.file)).parent  # noqa: PTH100 - without following links: paths stay beside the name
-        self.controls: Controls = Controls(self.platform, folder, None if before is None else before.controls)
+        self.controls: Controls = Controls(self.platform, self._folder, None if before is None else before.controls)
 
     def layers(self, *, channel: str | None, tenant: str | None, team: str | None) -> Iterator[tuple[At, model.Layer]]:
         """The layers that apply, the platform's first."""
@@ -75,7 +80,14 @@ class Version:
                 holds = met(holds, tightens)
             elif at[0] != PLATFORM:
                 holds = met(holds, layer)
-        return holds, own
+        defaults = self.platform.defaults
+        return filled(holds, defaults), filled(own, defaults)
+
+    @property
+    def channel(self) -> str:
+        """Of messages whose guard and decoration name none."""
+        defaults = self.platform.defaults
+        return (defaults.channel if defaults is not None else None) or "other"
 
     def known(self, section: str) -> Mapping[str, model.Layer]:
         """The layers of one section."""
@@ -104,10 +116,10 @@ class Version:
         yield from self._unfit_switches()
         yield from self._unfit_quarantine()
         for at, layer in (((PLATFORM,), self.platform), *layers_of(self.file)):
-            yield from self._unfit_limits(at, layer)
-            yield from self._unfit_names(at, layer)
+            yield from unfit_rules(self.document, self.platform, at, layer)
             if layer.mask is not None:
                 yield from self._unfit_entities(at, layer.mask)
+        yield from names_taken(self.document, [((PLATFORM,), self.platform), *layers_of(self.file)], _RESERVED)
         for number, example in enumerate(self.file.examples or ()):
             if example.team is not None and example.team not in self.known("teams"):
                 here = ("examples", number, "team")
@@ -116,31 +128,30 @@ class Version:
     def _problem(self, at: At, text: str) -> Problem:
         return Problem(self.document.place(at), spelled(at), text)
 
-    def _unfit_limits(self, at: At, layer: model.Layer) -> Iterator[Problem]:
-        above = self.platform.limits or {}
-        for name, limit in (layer.limits or {}).items():
-            whole = limit if at == (PLATFORM,) or name not in above else met(above[name], limit)
-            try:
-                limit_of(name if at[0] != "teams" else f"{at[1]}:{name}", whole)
-            except ConfigError as error:
-                problem = str(error)
-            else:
-                continue
-            yield self._problem((*at, "limits", name), problem)
-
-    def _unfit_names(self, at: At, layer: model.Layer) -> Iterator[Problem]:
-        for name in layer.checks or {}:
-            if name in _RESERVED:
-                yield self._problem((*at, "checks", name), "this name is taken; give the check another one")
-
     def _unfit_entities(self, at: At, mask: model.Mask) -> Iterator[Problem]:
         above = self.platform.mask or model.Mask()
+        if mask.analyzer is None and above.analyzer is None:  # what an engine of somebody's finds, it says when it is made
+            yield from self._not_found(at, mask, above)
+        vaulted = self.platform.stores is not None and self.platform.stores.vault is not None
+        for setting in ("own", "restore_into", "learn"):
+            if getattr(mask, setting) and not vaulted:
+                yield self._problem((*at, "mask", setting), "needs platform.stores.vault")
+        for entity, operator in (mask.operators or {}).items():
+            if operator.name == "pseudonym" and not vaulted:
+                yield self._problem((*at, "mask", "operators", entity), "pseudonym needs platform.stores.vault")
+
+    def _not_found(self, at: At, mask: model.Mask, above: model.Mask) -> Iterator[Problem]:
         names = mask.names or above.names or "model"
-        findable = _findable(names)
+        try:
+            brought = brought_entities((above, mask), lambda text: os.fspath(self._folder / text))
+        except ConfigError as error:
+            if at == (PLATFORM,) or mask.recognizers or mask.countries:  # else the platform's, which is told there
+                yield self._problem((*at, "mask"), str(error))
+            return
+        findable = _findable(names) | brought
         whole = mask.entities if at == (PLATFORM,) else above.entities  # below the platform it cannot be changed
-        wanted = {*(whole or usual_entities(names)), *(above.more_entities or ())}
-        wanted |= {*(mask.more_entities or ())}
-        for setting in ("entities", "more_entities"):
+        wanted = {*(whole or usual_entities(names)), *(above.more_entities or ()), *(mask.more_entities or ()), *brought}
+        for setting in ("entities", "more_entities", "learn"):
             for number, entity in enumerate(getattr(mask, setting) or ()):
                 if entity not in findable:
                     here = (*at, "mask", setting, number)
@@ -149,13 +160,6 @@ class Version:
             for entity in getattr(mask, setting) or ():
                 if entity not in {*wanted, DEFAULT}:
                     yield self._problem((*at, "mask", setting, entity), f"is not looked for{_near(entity, wanted)}")
-        vaulted = self.platform.stores is not None and self.platform.stores.vault is not None
-        for setting in ("own", "restore_into"):
-            if getattr(mask, setting) and not vaulted:
-                yield self._problem((*at, "mask", setting), "needs platform.stores.vault")
-        for entity, operator in (mask.operators or {}).items():
-            if operator.name == "pseudonym" and not vaulted:
-                yield self._problem((*at, "mask", "operators", entity), "pseudonym needs platform.stores.vault")
 
     def _unfit_quarantine(self) -> Iterator[Problem]:
         quarantine, switches = self.platform.quarantine, self.platform.switches
@@ -194,7 +198,8 @@ class Version:
             yield self._problem((PLATFORM, "bypassable"), "nobody can bypass anything without platform.switches")
         names = {SUPPRESSION, LIMITS, MASK}
         for _, layer in (((PLATFORM,), self.platform), *layers_of(self.file)):
-            names |= (layer.checks or {}).keys()
+            for section in NAMED:
+                names |= set() if section == "limits" else (getattr(layer, section) or {}).keys()
         for name in bypassable:
             if name not in names:
                 here = (PLATFORM, "bypassable", name)
@@ -223,18 +228,14 @@ def _findable(names: str) -> frozenset[str]:
 
 def split(team: model.Layer, platform: model.Platform) -> tuple[model.Team, model.Layer]:
     """What a team adds of its own, and what it tightens of the platform's."""
-    limits, checks = platform.limits or {}, platform.checks or {}
-    own = model.Team(
-        limits={name: one for name, one in (team.limits or {}).items() if name not in limits} or None,
-        checks={name: one for name, one in (team.checks or {}).items() if name not in checks} or None,
-    )
-    tightens = model.Layer(
-        limits={name: one for name, one in (team.limits or {}).items() if name in limits} or None,
-        checks={name: one for name, one in (team.checks or {}).items() if name in checks} or None,
-        mask=team.mask,
-        suppression=team.suppression,
-    )
-    return own, tightens
+    own: dict[str, Any] = {}
+    tightens: dict[str, Any] = {name: getattr(team, name) for name in model.Layer.model_fields}
+    for section in NAMED:
+        above: Mapping[str, Any] = getattr(platform, section) or {}
+        said: Mapping[str, Any] = getattr(team, section) or {}
+        own[section] = {name: one for name, one in said.items() if name not in above} or None
+        tightens[section] = {name: one for name, one in said.items() if name in above} or None
+    return model.Team(**own), model.Layer(**tightens)
 
 
 def placed(version: Version, at: At, error: ConfigError) -> Problem:

@@ -92,16 +92,16 @@ class Cap:
     ) -> None:
         address.load()
         self._amount, self._unit = read_rate(rate)
-        self._roles = read_roles(per, "Cap")
+        self.roles: tuple[str, ...] = read_roles(per, "Cap")
         if scope not in SCOPES:
             raise ConfigError('Cap: scope must be "tenant" or "global"')
         self._zones = Zones(zone, unknown, region)
-        if "recipient" not in self._roles and not self._zones.is_fixed:
+        if "recipient" not in self.roles and not self._zones.is_fixed:
             raise ConfigError('Cap: per= has no "recipient", whose calendar it could be; give one zone= for everybody')
         self._scope = scope
         self._region, self._opaque_ids = region, opaque_ids
         self.name = name
-        self.needs: tuple[str, ...] = tuple(role for role in self._roles if role != "channel")
+        self.needs: tuple[str, ...] = tuple(role for role in self.roles if role != "channel")
         self.kept: Kept = kept_in(
             storage, keys, rule="Cap", max_keys=max_keys, timeout_seconds=timeout_seconds,
             max_connections=max_connections, plaintext_hosts=plaintext_hosts,
@@ -121,8 +121,8 @@ class Cap:
 
     def _counters(self, message: Message, layer: str) -> Sequence[tuple[str, Sequence[ZoneInfo]]]:
         """For each recipient the counter, and the zones whose calendar holds."""
-        shared = fields_of(message, self._roles, self._scope, self.name)
-        if "recipient" not in self._roles:
+        shared = fields_of(message, self.roles, self._scope, self.name)
+        if "recipient" not in self.roles:
             return [(self._digest(layer, *shared), self._zones.any_of)]
         found = []
         for who, given in zip(
@@ -154,11 +154,11 @@ class Cap:
             Denied: A recipient is no address.
             Unavailable: The storage does not answer.
         """
-        if not has_roles(message, self._roles):
+        if not has_roles(message, self.roles):
             return []
-        scope, seconds = "+".join(self._roles), _LONGEST[self._unit]
+        scope, seconds = "+".join(self.roles), _LONGEST[self._unit]
         about = Use(self.name, scope, 0, self._amount, seconds, f"calendar-{self._unit}", 0.0, 0)
-        positions = len(message.recipients) if "recipient" in self._roles else 0
+        positions = len(message.recipients) if "recipient" in self.roles else 0
         return self._counting.stands(self._asked(message, layer), about, recipients=positions)
 
     def reset(self, message: Message, *, layer: str = "platform", limit: str | None = None) -> int:
@@ -169,7 +169,7 @@ class Cap:
             Denied: A recipient is no address.
             Unavailable: The storage does not answer.
         """
-        if limit not in (None, self.name) or not has_roles(message, self._roles):
+        if limit not in (None, self.name) or not has_roles(message, self.roles):
             return 0
         return self._counting.forget(self._asked(message, layer)(micros(datetime.now(UTC))))
 
@@ -178,7 +178,7 @@ class Cap:
         self.kept.tally.close()
 
     def __repr__(self) -> str:
-        return f"Cap({self._amount}/{self._unit}, per={'+'.join(self._roles)})"
+        return f"Cap({self._amount}/{self._unit}, per={'+'.join(self.roles)})"
 
 
 def read_rate(rate: object) -> tuple[int, str]:

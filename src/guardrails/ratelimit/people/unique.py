@@ -83,8 +83,8 @@ class UniqueRecipients:
         if type(amount) is not int or not 1 <= amount <= MAX_AMOUNT:
             raise ConfigError(f"UniqueRecipients: amount is a number of people, 1 to {MAX_AMOUNT}")
         seconds = read_window(window)
-        self._roles = () if per is None else read_roles(per, "UniqueRecipients")
-        if "recipient" in self._roles:
+        self.roles: tuple[str, ...] = () if per is None else read_roles(per, "UniqueRecipients")
+        if "recipient" in self.roles:
             raise ConfigError('UniqueRecipients: recipients are what is counted; per= says for whom, such as "sender"')
         if scope not in SCOPES:
             raise ConfigError('UniqueRecipients: scope must be "tenant" or "global"')
@@ -92,7 +92,7 @@ class UniqueRecipients:
         self._scope = scope
         self._region, self._opaque_ids = region, opaque_ids
         self.name = name
-        self.needs: tuple[str, ...] = ("recipient", *(role for role in self._roles if role != "channel"))
+        self.needs: tuple[str, ...] = ("recipient", *(role for role in self.roles if role != "channel"))
         self.kept: Kept = kept_in(
             storage, keys, rule="UniqueRecipients", max_keys=max_keys, timeout_seconds=timeout_seconds,
             max_connections=max_connections, plaintext_hosts=plaintext_hosts,
@@ -118,7 +118,7 @@ class UniqueRecipients:
         return found
 
     def _counter(self, message: Message, layer: str) -> str:
-        shared = fields_of(message, self._roles, self._scope, self.name)
+        shared = fields_of(message, self.roles, self._scope, self.name)
         return self.kept.digester.digest(joined("unique", self.name, layer, *shared)).hex()
 
     def usage(self, message: Message, *, layer: str = "platform") -> list[Use]:
@@ -132,10 +132,10 @@ class UniqueRecipients:
         Raises:
             Unavailable: The storage does not answer.
         """
-        if not has_roles(message, self._roles):
+        if not has_roles(message, self.roles):
             return []
         want = Want(self._counter(message, layer), _ANYBODY, self._amount, 0, 0, self._seconds * SECOND)
-        about = Use(self.name, "+".join(self._roles) or "all", 0, self._amount, self._seconds, "people", 0.0, 0)
+        about = Use(self.name, "+".join(self.roles) or "all", 0, self._amount, self._seconds, "people", 0.0, 0)
         return self._counting.stands(lambda _: [want], about)
 
     def reset(self, message: Message, *, layer: str = "platform", limit: str | None = None) -> int:
@@ -149,7 +149,7 @@ class UniqueRecipients:
             Denied: A recipient is no address.
             Unavailable: The storage does not answer.
         """
-        if limit not in (None, self.name) or not has_roles(message, self._roles):
+        if limit not in (None, self.name) or not has_roles(message, self.roles):
             return 0
         if message.recipients:
             return self._counting.forget(self._wants(message, layer))
@@ -160,7 +160,7 @@ class UniqueRecipients:
         self.kept.tally.close()
 
     def __repr__(self) -> str:
-        return f"UniqueRecipients({self._amount} in {self._said}, per={'+'.join(self._roles) or 'all'})"
+        return f"UniqueRecipients({self._amount} in {self._said}, per={'+'.join(self.roles) or 'all'})"
 
 
 def read_window(window: object) -> int:

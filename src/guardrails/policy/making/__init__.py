@@ -1,0 +1,1 @@
+"""Settings of a policy, as the objects that they mean; `guardrails.policy.controls` makes each once."""

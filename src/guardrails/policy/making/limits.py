@@ -1,0 +1,131 @@
+"""The limits, leases and rules for people that settings mean."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
+
+from guardrails.errors import ConfigError
+from guardrails.policy import model
+from guardrails.policy.problems import nearest
+from guardrails.ratelimit import Cap, Limit, QuietHours, UniqueRecipients
+from guardrails.ratelimit.concurrency import lease_of
+from guardrails.ratelimit.people.counted import Kept
+from guardrails.ratelimit.people.storage import MEMORY
+from guardrails.ratelimit.refund import Refunds
+
+_OF_LIMITS: Final = ("strategy", "scope", "cost", "protects", "wait")
+_OF_HOURS: Final = ("zone", "unknown", "days", "classes", "exempt", "region")
+_OF_CAPS: Final = ("zone", "unknown", "scope", "classes", "exempt", "region", "opaque_ids")
+_OF_PEOPLE: Final = ("scope", "classes", "exempt", "region", "opaque_ids")
+
+
+def limit_of(name: str, settings: model.Limit) -> Limit:
+    """
+    One limit.
+
+    Raises:
+        ConfigError: Its settings do not go together.
+    """
+    return Limit(settings.rate or "", per=_per(settings.per), name=name, **_given(settings, _OF_LIMITS))
+
+
+def lease(name: str, settings: model.Concurrency) -> Limit:
+    """
+    Sends at once, as a limit whose units come back.
+
+    Raises:
+        ConfigError: Its settings do not go together.
+    """
+    options = _given(settings, ("scope", "protects"))
+    if settings.lease is not None:
+        if settings.lease != int(settings.lease):
+            raise ConfigError("lease is whole seconds")
+        options["lease_seconds"] = int(settings.lease)
+    return lease_of(settings.amount or 0, per=_per(settings.per), name=name, **options)
+
+
+def quiet_hours(name: str, settings: model.QuietHours) -> QuietHours:
+    """
+    Hours in which nothing is sent.
+
+    Raises:
+        ConfigError: Its settings do not go together.
+    """
+    start, _, end = (settings.hours or "").partition("-")
+    return QuietHours(start, end, name=name, **_given(settings, _OF_HOURS))
+
+
+def person_cap(name: str, settings: model.PersonCap, kept: Kept | None = None) -> Cap:
+    """
+    Messages to a person by calendar.
+
+    Raises:
+        ConfigError: Its settings do not go together.
+    """
+    per: Any = "recipient" if settings.per is None else _per(settings.per)
+    storage = MEMORY if kept is None else kept
+    return Cap(settings.rate or "", per=per, storage=storage, name=name, **_given(settings, _OF_CAPS))
+
+
+def unique_recipients(name: str, settings: model.UniqueRecipients, kept: Kept | None = None) -> UniqueRecipients:
+    """
+    How many different people.
+
+    Raises:
+        ConfigError: Its settings do not go together.
+    """
+    storage = MEMORY if kept is None else kept
+    options = _given(settings, _OF_PEOPLE)
+    return UniqueRecipients(
+        settings.amount or 0, window=settings.window or "", per=_per(settings.per), storage=storage, name=name, **options
+    )
+
+
+def errors_named(names: Sequence[str]) -> tuple[type[BaseException], ...]:
+    """
+    The classes of errors that *names* name: Python's own, or `package.module:Name`.
+
+    Raises:
+        ConfigError: There is none of that name, or it proves nothing.
+    """
+    errors = tuple(map(_error, names))
+    Refunds(errors)
+    return errors
+
+
+def _error(name: str) -> type[BaseException]:
+    module, colon, attribute = name.partition(":")
+    found: Any = None
+    if not colon:
+        found = getattr(builtins, name, None)
+    else:
+        try:
+            found = import_module(module)
+        except Exception as error:  # noqa: BLE001 - somebody's module
+            problem = f"the module {module} cannot be imported ({type(error).__name__})"
+        else:
+            problem = ""
+        if problem:
+            raise ConfigError(problem)
+        for step in attribute.split("."):
+            found = getattr(found, step, None)
+    if isinstance(found, type) and issubclass(found, BaseException):
+        return found
+    known = [one for one, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)]
+    near = nearest(name, known) if not colon else ""
+    hint = near if "did you mean" in near else "; write package.module:Name"
+    raise ConfigError(f"there is no error {name}{hint}")
+
+
+def _per(per: str | list[str] | None) -> Any:
+    return tuple(per) if isinstance(per, list) else per
+
+
+def _given(settings: Any, names: Sequence[str]) -> dict[str, Any]:
+    given = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
+    if given.get("wait") == 0:  # not at all
+        del given["wait"]
+    return given
