@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from functools import partial
 
+import anyio
 import pytest
 
 from guardrails import Guard
 from guardrails.errors import ControlError
-from guardrails.pii import MaskPII
+from guardrails.pii import MaskPII, Vault
 from guardrails.pii.windows import WINDOW
 
 
@@ -55,3 +58,28 @@ def test_g2_g10_a_failing_operator_means_that_nothing_is_sent() -> None:
     assert raised.value.sent is False
     assert "ann@example.com" not in str(raised.value)
     assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("asks", [{}, {"vault": Vault()}, {"budget_ms": 10_000.0}], ids=["plain", "vault", "budget"])
+def test_a_text_that_is_dense_with_numbers_does_not_hold_the_event_loop(backend: str, asks: dict[str, object]) -> None:
+    where: list[threading.Thread] = []
+
+    class Watched:
+        def apply(self, entity: str, value: str, /) -> str:
+            del entity, value
+            where.append(threading.current_thread())
+            return "it"
+
+    control = MaskPII(names="off", **asks)  # type: ignore[arg-type]  # as the keywords take them
+    control._operators["EMAIL_ADDRESS"] = Watched()
+
+    @Guard(control, channel="sms")
+    async def send(to: str, body: str) -> str:
+        del to
+        return body
+
+    dense, ordinary = "4711 " * 120 + "ann@example.com", "word " * 600 + "ann@example.com"
+    for text in (dense, ordinary):
+        assert anyio.run(partial(send, "+12125550199", text), backend=backend).endswith(" it")
+    assert [one is threading.main_thread() for one in where] == [False, True]

@@ -74,6 +74,7 @@ class Masker(Protocol):
     What the one control of kind "mask" offers to core, besides `guard`.
 
     Optional: `inline_characters` (int); longer texts of async sends are masked in a worker thread. Default: 4,096. And
+    `takes_long(text) -> bool`, whether a shorter one is, because it would hold the event loop for too long. Default: none. And
     `is_opaque(identifier) -> bool`, whether an id may stand in a record as it is. Default: nothing is found in it. And
     `allows(entity, value) -> bool`, whether the door's own detector lets a value pass. Default: no.
     """

@@ -255,8 +255,7 @@ class Journey:
         """One text masked between *atoms*; long ones in a worker thread on async sends."""
         if not text:
             return text, ()
-        inline: int = getattr(masker, "inline_characters", seal.INLINE_CHARACTERS)
-        if self.io.awaits and len(text) > inline:
+        if self.io.awaits and seal.takes_long(masker, text):
             return await io.ask(blocking=lambda: seal.mask_with_atoms(masker, text, atoms))  # type: ignore[no-any-return]
         return seal.mask_with_atoms(masker, text, atoms)
 

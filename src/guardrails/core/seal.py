@@ -55,6 +55,15 @@ def mask_with_atoms(masker: Masker, text: str, atoms: frozenset[str]) -> tuple[s
     return "".join(out), findings
 
 
+def takes_long(masker: Masker, text: str) -> bool:
+    """Whether masking *text* would hold an event loop for too long."""
+    inline: int = getattr(masker, "inline_characters", INLINE_CHARACTERS)
+    if len(text) > inline:
+        return True
+    ask = getattr(masker, "takes_long", None)
+    return ask is not None and bool(ask(text))
+
+
 def atoms_in(masked: str, findings: Iterable[Finding]) -> frozenset[str]:
     """
     The replacements that *findings* placed in *masked*, as far as they can be told from ordinary text.

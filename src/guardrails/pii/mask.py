@@ -17,6 +17,7 @@ from guardrails.pii.channels import grown_sms, in_time_for_speech
 from guardrails.pii.choice import detector
 from guardrails.pii.detector import WARM_UP, Detector, on_time
 from guardrails.pii.disguise import disguises
+from guardrails.pii.effort import takes_long
 from guardrails.pii.failures import SpeakableError, what_failed
 from guardrails.pii.lists import Allowed, AllowList, DenyList
 from guardrails.pii.memory import MOST_SEGMENTS, SEGMENTS, Memory
@@ -293,6 +294,10 @@ class MaskPII:
             value: In the spelling of `guardrails.core.exposure`.
         """
         return self._lets_pass(self._operators, entity, value)
+
+    def takes_long(self, text: str, /) -> bool:
+        """Whether core is to mask this text of an async send in a worker thread although it is short."""
+        return takes_long(text)
 
     def filter(self) -> MaskFilter:
         """A fresh filter that masks a stream, however it is cut; holds back at most one segment."""

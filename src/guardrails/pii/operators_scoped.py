@@ -14,6 +14,7 @@ from typing import Final, final
 from guardrails.core.message import DIRECTIONS
 from guardrails.core.verdict import Finding
 from guardrails.errors import ConfigError, GuardrailsError
+from guardrails.pii.effort import takes_long
 from guardrails.pii.operators import DEFAULT, Operator, OperatorLike, made, operators_for
 from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import check_names
@@ -137,6 +138,10 @@ class ScopedMask:
     def allows(self, entity: str, value: str, /) -> bool:
         """Whether a value may go out as it is; see `MaskPII.allows`."""
         return self.lets_pass(entity, value)
+
+    def takes_long(self, text: str, /) -> bool:
+        """Whether a text of an async send is masked in a worker thread although it is short."""
+        return takes_long(text)
 
     def filter(self) -> MaskFilter:
         """A fresh filter that masks a stream."""

@@ -69,6 +69,17 @@ class Numbering:
         """Whether *digits* could be a number, dialled from within the region or abroad."""
         return self._may_be.fullmatch(digits) is not None or self._abroad.match(digits) is not None
 
+    def dialled_abroad(self, digits: str) -> str | None:
+        """
+        What follows the prefix for calls abroad in *digits*: a number whose answer is that of `+` and the rest, in any region.
+
+        None if there is no such prefix. One before another 0 is none, as phonenumbers has it.
+        """
+        prefix = self._abroad.match(digits)
+        if prefix is None or digits[prefix.end() : prefix.end() + 1] in ("", "0"):
+            return None
+        return digits[prefix.end() :]
+
     def verdict(self, digits: str) -> bool | None:
         """Whether *digits* are a valid number as `Leniency.VALID` has it; None: let phonenumbers parse them."""
         if self._direct is None or self._begins.match(digits) is not None or self._abroad.match(digits) is not None:

@@ -38,6 +38,9 @@ _LEAD_REACH: Final = 10  # characters: two leads with four punctuation character
 _SIMPLE: Final = re.compile(r"[0-9\-()\[\]./ ]+")
 _DELETE: Final = dict.fromkeys(map(ord, "-()[]./ "))
 LEAST_DIGITS: Final = 4
+_MOST_DIGITS: Final = (
+    40  # 17 of a number, and at most 17 that are taken off: a prefix abroad, a country code, prefixes inland
+)
 
 
 class Part(NamedTuple):
@@ -99,7 +102,7 @@ class Scanner:
 class _Scan:
     """One text; forgotten with it."""
 
-    __slots__ = ("_abroad", "_at", "_begin", "_could_be", "_matcher", "_parsed", "_regions", "_text")
+    __slots__ = ("_abroad", "_at", "_begin", "_could_be", "_matcher", "_parsed", "_possible", "_regions", "_text")
 
     def __init__(
         self,
@@ -114,6 +117,7 @@ class _Scan:
         self._matcher = matcher
         self._regions = regions
         self._at: dict[int, Candidate | None] = {}
+        self._possible: dict[str, bool] = {}
         self._parsed: dict[tuple[str, str], bool] = {}
         self._abroad: dict[str, bool | None] = {}
 
@@ -177,7 +181,7 @@ class _Scan:
         digits = None
         if _SIMPLE.fullmatch(text):
             digits = text.translate(_DELETE)
-            if len(digits) < LEAST_DIGITS or not self._could_be(digits):
+            if not LEAST_DIGITS <= len(digits) <= _MOST_DIGITS or not self._is_possible(digits):
                 return None
         if not theirs._MATCHING_BRACKETS.fullmatch(text) or theirs._PUB_PAGES.search(text):  # noqa: SLF001
             return None
@@ -185,6 +189,13 @@ class _Scan:
             return None
         end = start + len(text)
         return None if end < len(self._text) and self._spoils(self._text[end]) else Part(start, text, digits)
+
+    def _is_possible(self, digits: str) -> bool:
+        """As `could_be`, which costs more than asking twice."""
+        known = self._possible.get(digits)
+        if known is None:
+            known = self._possible[digits] = self._could_be(digits)
+        return known
 
     def _spoils(self, neighbour: str) -> bool:
         """Whether nothing beside *neighbour* is a number: a Latin letter, a percent sign, a currency sign."""
@@ -206,16 +217,23 @@ class _Scan:
             if verdict is not None:
                 self._parsed[key] = verdict
                 return verdict
+            rest = plan.dialled_abroad(text)
+            if rest is not None:
+                return bool(self._from_abroad(f"+{rest}"))
         elif text[0] in "+\uff0b":
-            if text not in self._abroad:
-                self._abroad[text] = self._parse(text, None)
-            known = self._abroad[text]
+            known = self._from_abroad(text)
             if known is not None:
                 return known
         key = (text, region)
         if key not in self._parsed:
             self._parsed[key] = bool(self._parse(text, region))
         return self._parsed[key]
+
+    def _from_abroad(self, text: str) -> bool | None:
+        """As `_parse`, for a number with its country code: one answer for all regions."""
+        if text not in self._abroad:
+            self._abroad[text] = self._parse(text, None)
+        return self._abroad[text]
 
     def _parse(self, text: str, region: str | None) -> bool | None:
         """What phonenumbers says; None if it cannot read it."""

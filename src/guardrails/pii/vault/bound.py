@@ -16,6 +16,7 @@ from typing import Final, Protocol, final
 from guardrails.core.message import Message
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, GuardrailsError
+from guardrails.pii.effort import takes_long
 from guardrails.pii.operators import Operator
 from guardrails.pii.reader import Examiner
 from guardrails.pii.stream import MaskFilter, Masking
@@ -152,6 +153,10 @@ class BoundMask:
     def allows(self, entity: str, value: str, /) -> bool:
         """Whether a value may go out as it is; see `MaskPII.allows`."""
         return self.lets_pass(entity, value)
+
+    def takes_long(self, text: str, /) -> bool:
+        """Whether a text of an async send is masked in a worker thread although it is short."""
+        return takes_long(text)
 
     def filter(self) -> MaskFilter:
         """A fresh filter that masks a stream."""
