@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve test-integrations test-newest test-recipes bench-page wheel ci clean fault-limits bench-policy soak
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve test-integrations test-newest test-recipes bench-page wheel ci clean fault-limits bench-policy soak bench-sends
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -91,6 +91,9 @@ bench-limits: $(STAMP) ## measure limits in memory against bare limits, and in a
 
 bench-policy: $(STAMP) ## measure reading a policy of 1,000 tenants, choosing controls by message, and changing it under load
 	$(BIN)/python -m bench.policy
+
+bench-sends: $(STAMP) ## how often `guardrails sends` is wrong, on real projects that pip fetches (SDISTS=folder keeps them)
+	$(BIN)/python -m bench.sends $(SDISTS)
 
 bench-pii: $(STAMP) ## measure detection against Presidio, LangChain and DataFog in the same run; memory; loop latency
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from guardrails.cli.app import app
 from guardrails.proof.homegrown import LIMITING, LOGGING, MASKING, find_homegrown, totals
-from guardrails.proof.source import read_project
+from guardrails.proof.reading import read_project
 
 SOURCE = r"""
 import re, time, logging

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from guardrails import ConfigError
 from guardrails.cli.app import app
 from guardrails.proof.known import LIBRARIES
+from guardrails.proof.reading import read_project
 from guardrails.proof.sites import Site, find_sites, mentions
-from guardrails.proof.source import read_project
 
 GUARDS = """
 from guardrails import Guard, from_policy
@@ -114,6 +114,70 @@ async def model(llm: AsyncOpenAI):
     assert states(scan(tmp_path, use=source)) == dict.fromkeys(
         ["Mailer.attribute", "block", "annotated", "made", "at_once", "model"], "unguarded"
     )
+
+
+def test_objects_are_followed_through_properties_methods_casts_and_bodies_of_classes(tmp_path: Path) -> None:
+    source = """
+import smtplib
+from functools import cached_property
+from typing import cast
+from slack_sdk import WebClient
+from slack_sdk.webhook import WebhookClient
+
+class Hook:
+    web: WebClient
+    smtp: "smtplib.SMTP | None"
+
+    @cached_property
+    def hook(self) -> WebhookClient:
+        return make()
+
+    async def connect(self) -> "WebClient":
+        return make()
+
+    def by_the_body_of_the_class(self):
+        self.web.chat_update(text="x")
+
+    def by_a_text(self):
+        self.smtp.send_message("x")
+
+    def by_a_property(self):
+        self.hook.send_dict({"text": "x"})
+
+    async def by_a_method(self):
+        client = await self.connect()
+        client.files_upload_v2("x")
+
+    def by_a_cast(self):
+        client = cast("smtplib.SMTP_SSL | smtplib.SMTP", make())
+        client.sendmail("a", "b", "c")
+
+    def not_a_property(self):
+        self.connect.files_upload_v2("x")
+"""
+    found = states(scan(tmp_path, hooks=source))
+    assert found.pop("Hook.not_a_property") == "unknown"
+    assert found == {
+        f"Hook.{name}": "unguarded"
+        for name in ("by_the_body_of_the_class", "by_a_text", "by_a_property", "by_a_method", "by_a_cast")
+    }
+
+
+def test_a_library_behind_a_proxy_is_told_by_how_it_is_called_and_a_base_class_of_ones_own_is_no_library(
+    tmp_path: Path,
+) -> None:
+    source = """
+import telegram
+from .lazy import litellm
+
+class Bot(Own):
+    def send_message(self, text):
+        super().send_message(text)
+
+def ask():
+    litellm.completion(model="m", messages=[])
+"""
+    assert states(scan(tmp_path, late=source)) == {"ask": "unknown"}
 
 
 def test_what_a_guard_wraps_or_an_adapter_makes_is_guarded(tmp_path: Path) -> None:

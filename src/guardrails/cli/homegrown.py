@@ -31,7 +31,7 @@ def homegrown(
     with one_line_errors():
         try:
             from guardrails.proof.homegrown import find_homegrown, totals  # noqa: PLC0415
-            from guardrails.proof.source import read_project  # noqa: PLC0415
+            from guardrails.proof.reading import read_project  # noqa: PLC0415
 
             found = find_homegrown(read_project(path, tests=tests, exclude=exclude or ()))
         except ConfigError as error:

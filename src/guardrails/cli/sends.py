@@ -50,8 +50,8 @@ def sends(
         if write_baseline and baseline is None:
             raise UsageError("--write-baseline goes with --baseline FILE")
         try:
+            from guardrails.proof.reading import read_project  # noqa: PLC0415
             from guardrails.proof.sites import GUARDED_SITE, UNGUARDED, UNKNOWN, find_sites, mentions  # noqa: PLC0415
-            from guardrails.proof.source import read_project  # noqa: PLC0415
 
             names = [*(own or ()), *_listed(own_file)]
             project = read_project(path, tests=tests, exclude=exclude or (), relevant=mentions(names))

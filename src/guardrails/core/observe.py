@@ -76,28 +76,22 @@ class Ending:
     Attributes:
         plan: The decoration.
         result: As in `Ended`.
+        error: What was raised; its class and fields are for telemetry, its text is not.
+        notes: What controls noted, as core keeps it: who (a hop, or None), verdict, findings by part, coverage, detail. None
+            without; `said()` is the same in names. For who cannot afford objects on every send.
+        unscanned: Type name to number of values under a selector that are not text.
     """
 
-    __slots__ = ("_error", "_journey", "plan", "result")
+    __slots__ = ("_journey", "error", "notes", "plan", "result", "unscanned")
 
     def __init__(self, journey: Any, result: str, error: BaseException | None) -> None:
         self._journey: Any = journey
-        self._error: BaseException | None = error
+        self.error: BaseException | None = error
         self.plan: Plan = journey.plan
         self.result: str = result
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is no more to tell: nothing noted, nothing unscanned, nothing raised."""
-        journey = self._journey
-        return self._error is None and journey.notes is None and not (journey.reading and journey.reading.unscanned)
-
-    @property
-    def unscanned(self) -> Mapping[str, int]:
-        """Type name to number of values under a selector that are not text."""
-        reading = self._journey.reading
-        unscanned: Mapping[str, int] = _NOTHING if reading is None else reading.unscanned
-        return unscanned
+        self.notes: Sequence[tuple[Any, str, Mapping[str, Sequence[Finding]], Any, Any]] | None = journey.notes
+        reading = journey.reading
+        self.unscanned: Mapping[str, int] = _NOTHING if reading is None else reading.unscanned
 
     @property
     def tenant(self) -> str | None:
@@ -108,7 +102,7 @@ class Ending:
 
     def why(self) -> tuple[str | None, str | None, str | None]:
         """Class of what was raised, the control that raised it, and the limit that was reached."""
-        error = self._error
+        error = self.error
         if error is None:
             return None, None, None
         return type(error).__name__, getattr(error, "control", None), getattr(error, "limit", None)
@@ -124,7 +118,7 @@ class Ending:
 
     def said(self) -> list[Said]:
         """What controls noted."""
-        notes = self._journey.notes
+        notes = self.notes
         return [] if notes is None else [Said(getattr(one[0], "slot", None), one[1], one[2], one[4]) for one in notes]
 
     def whole(self) -> Ended:
@@ -143,7 +137,7 @@ class Ending:
 
     def forget(self) -> None:
         """It leads nowhere any more."""
-        self._journey = self._error = None
+        self._journey = self.error = self.notes = None
 
 
 class Observer(Protocol):

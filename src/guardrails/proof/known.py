@@ -74,7 +74,8 @@ LIBRARIES: Final = (
     Library(
         "django",
         "email",
-        ("django.core.mail.EmailMessage", "django.core.mail.EmailMultiAlternatives"),
+        ("django.core.mail.EmailMessage", "django.core.mail.EmailMultiAlternatives",
+         "django.core.mail.message.EmailMessage", "django.core.mail.message.EmailMultiAlternatives"),
         ("send",),
         ("django.core.mail.send_mail", "django.core.mail.send_mass_mail", "django.core.mail.mail_admins"),
     ),
@@ -93,17 +94,19 @@ LIBRARIES: Final = (
     Library(
         "slack_sdk",
         "chat",
-        ("slack_sdk.WebClient", "slack_sdk.web.async_client.AsyncWebClient", "slack_sdk.webhook.WebhookClient"),
-        ("chat_postMessage", "chat_postEphemeral", "chat_update", "files_upload_v2", "send"),
+        ("slack_sdk.WebClient", "slack_sdk.web.async_client.AsyncWebClient", "slack_sdk.webhook.WebhookClient",
+         "slack_sdk.webhook.async_client.AsyncWebhookClient", "slack_sdk.WebhookClient"),
+        ("chat_postMessage", "chat_postEphemeral", "chat_update", "files_upload_v2", "send", "send_dict"),
         remedy=_wrap("slack"),
     ),
-    Library("telegram", "chat", ("telegram.Bot",), ("send_message", "send_photo", "send_document"), remedy=_wrap("telegram")),
+    Library("telegram", "chat", ("telegram.Bot",), ("send_message", "sendMessage", "send_photo", "send_document"),
+            remedy=_wrap("telegram")),
     Library(
         "openai",
         "llm",
         ("openai.OpenAI", "openai.AsyncOpenAI", "openai.AzureOpenAI", "openai.AsyncAzureOpenAI"),
         ("chat.completions.create", "chat.completions.parse", "responses.create", "responses.parse", "completions.create",
-         "embeddings.create"),
+         "embeddings.create", "beta.threads.messages.create"),
         ("openai.ChatCompletion.create",),
         remedy="a guarded transport: OpenAI(http_client=...) from guardrails.integrations.httpx2",
     ),
@@ -120,10 +123,14 @@ LIBRARIES: Final = (
     Library("firebase_admin", "push", (), (), ("firebase_admin.messaging.send", "firebase_admin.messaging.send_each")),
 )  # fmt: skip
 
+_TELLING: Final = frozenset({
+    "chat_postEphemeral", "chat_postMessage", "chat_update", "files_upload_v2", "send_email", "send_message", "send_raw_email",
+    "send_templated_email", "sendMessage", "sendmail",
+})  # fmt: skip
 # Distinctive enough to be asked about when nobody can tell what they are called on.
 TAILS: Final[Mapping[str, tuple[Library, ...]]] = {
     method: tuple(library for library in LIBRARIES if method in library.methods)
     for one in LIBRARIES
     for method in one.methods
-    if "." in method or method in ("chat_postMessage", "chat_postEphemeral", "sendmail")
+    if "." in method or method in _TELLING
 }

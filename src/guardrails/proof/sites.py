@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.proof.known import LIBRARIES, TAILS, Library
-from guardrails.proof.source import GUARD, GUARDED, Function, Module, Project, Scoped, cst, dotted, sorted_modules
+from guardrails.proof.scope import GUARD, GUARDED, Scoped
+from guardrails.proof.source import Function, Module, Project, cst, dotted, sorted_modules
 
 GUARDED_SITE: Final = "guarded"
 UNGUARDED: Final = "unguarded"
@@ -154,6 +155,9 @@ class _Sites(Scoped):
 
     def _telling(self, steps: Sequence[str], func: Any) -> tuple[Library, str, str | None] | None:
         """A name that says it all, on an object that nobody can tell, in a module that uses its library."""
+        spelled = ".".join(dotted(func) or ())
+        if spelled in self._known_functions and "." in spelled:  # such as a library that is imported late, by a proxy
+            return self._known_functions[spelled], spelled.rpartition(".")[2], None
         for cut in range(len(steps)):
             chain = ".".join(steps[cut:])
             libraries = TAILS.get(chain)
@@ -162,6 +166,8 @@ class _Sites(Scoped):
             base = func
             for _ in steps[cut:]:
                 base = base.value
+            if isinstance(base, cst.Call) and isinstance(base.func, cst.Name) and base.func.value == "super":
+                return None  # of a class of the project's own
             if self.type_of(base) is not None:
                 return None  # it is something else
             imported = {one.partition(".")[0] for one in self.module.imports.values()}

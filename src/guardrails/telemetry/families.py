@@ -112,7 +112,7 @@ CONTROL_ERROR_RATE: Final = Family(
 LIMIT_REMAINING: Final = Family(
     "guardrails_limit_remaining",
     "gauge",
-    "Units that the limit had left for the last send that it let pass.",
+    "Units that the limit had left for a send that it let pass, of one send in 8.",
     ("control", "limit"),
     "guardrails.limit.remaining",
     "{unit}",
