@@ -69,6 +69,28 @@ def test_a_guard_that_works_has_nothing_that_fails(app: Callable[[str, str], str
     assert any("canary: 6 of 6 held, through 1 sends" in one.found for one in found.answers)
 
 
+def test_every_extra_is_listed_by_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    provided = metadata.metadata("platform-guardrails").get_all("Provides-Extra") or []
+    (answer,) = [one for one in installation.packages() if one.about == "extras"]
+    named = {
+        one.strip(" ;") for part in answer.found.split(": ")[1:] for one in part.replace("; not installed", "").split(",")
+    }
+    assert set(provided) - {"bench", "dev", "integrations-test", "test"} <= named
+    found = metadata.version
+
+    def version(name: str) -> str:
+        if name in ("twilio", "sinch"):
+            raise metadata.PackageNotFoundError(name)
+        return {"celery": "4.0", "langgraph": "0.9"}.get(name) or found(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    (answer,) = [one for one in installation.packages() if one.about == "extras"]
+    assert answer.state == WARN
+    assert "not installed: sinch, twilio" in answer.found
+    assert "celery (celery 4.0, 5.4 is needed), langchain (langgraph 0.9, 1.2 is needed)" in answer.found
+    assert answer.todo == "pip install -U 'platform-guardrails[celery,langchain]'"
+
+
 def test_memory_limits_under_several_workers_are_said_to_be_each_workers_own(
     app: Callable[[str, str], str], tmp_path: Path
 ) -> None:

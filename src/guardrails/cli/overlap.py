@@ -25,8 +25,9 @@ def overlap(
     """
     Say which controls matter: each is left out in turn, and what would then have got through is counted.
 
-    With a corpus, messages run through the guards in rehearsals; nothing is sent. With an audit folder, the records are read:
-    they hold no text, so that they say what fired and what it cost, and not what would happen without it.
+    With a corpus, messages run through the guards in rehearsals; nothing is sent. Limits are not judged: a corpus says nothing
+    about rates. With an audit folder, the records are read: they hold no text, so that they say what fired and what it cost,
+    limits too, and not what would happen without it.
     Exit code 0: done (with --fail: and every control is needed). 1: with --fail, one is not. 2: wrong usage.
     """
     from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
@@ -62,8 +63,8 @@ def overlap(
             for control in one.controls:
                 where = f"  [{control.where}]" if control.where else ""
                 typer.echo(f"    {control.verdict:9} {control.sentence(one.messages)}{where}")
-            if one.unjudged:
-                typer.echo(f"    not judged by a corpus: {', '.join(one.unjudged)}")
+            for name, why in one.unjudged.items():
+                typer.echo(f"    not judged {name}: {why}")
     bad = any(control.verdict != "needed" for one in found for control in one.controls)
     raise typer.Exit(1 if fail and bad else 0)
 
@@ -83,5 +84,6 @@ def _from_audit(folder: Path, *, as_json: bool, fail: bool) -> None:
     else:
         for one in found:
             typer.echo(f"{one.layer:8} {one.sentence}")
+        typer.echo("records hold no text: what would get through without a control says a corpus (--guard), and no log")
     if fail and any(not one.acted or one.failed for one in found):
         raise typer.Exit(1)

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 _NOBODY: Final = "+12025550100"
 _TEXTS: Final = ("text", "body", "message", "content")
+_UNJUDGED: Final = {
+    "record": "it catches nothing, and without it nothing is known of anything",
+    "limit": "a corpus says nothing about rates; of a log, `guardrails overlap FOLDER` says how often it refused",
+}
 MOST_MESSAGES: Final = 100_000
 
 
@@ -130,14 +134,14 @@ class Overlap:
         owner: Its owner.
         messages: How many there were.
         controls: Each control that was judged.
-        unjudged: Names of the others: records and limits.
+        unjudged: Names of the others, with why.
     """
 
     guard: str
     owner: str | None
     messages: int
     controls: Sequence[Judged]
-    unjudged: Sequence[str]
+    unjudged: Mapping[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -145,7 +149,7 @@ class Overlap:
             "guard": self.guard,
             "owner": self.owner,
             "messages": self.messages,
-            "unjudged": list(self.unjudged),
+            "unjudged": dict(self.unjudged),
             "controls": [
                 {
                     "name": one.name,
@@ -217,7 +221,7 @@ def overlap(guard: Guard, corpus: Iterable[Specimen]) -> Overlap:
     plan = guard._message_plan(_never, Shape.SYNC, "pass")  # noqa: SLF001 - what `guard.run` would do
     specimens = list(corpus)
     judged: dict[int, Judged] = {}
-    unjudged: dict[str, None] = {}
+    unjudged: dict[str, str] = {}
     for specimen in specimens:
         stage = _staged(plan, specimen)
         slots = stage.plan.stack.slots
@@ -225,11 +229,11 @@ def overlap(guard: Guard, corpus: Iterable[Specimen]) -> Overlap:
         types = _types(slots, specimen.text)
         for slot in slots:
             if slot.kind in ("record", "limit"):
-                unjudged[slot.name] = None
+                unjudged[slot.name] = _UNJUDGED[slot.kind]
                 continue
             one = judged.setdefault(id(slot.control), _entry(guard, slot))
             _judge(one, slot, stage, whole, types)
-    return Overlap(place(guard.where), guard.owner, len(specimens), tuple(judged.values()), tuple(unjudged))
+    return Overlap(place(guard.where), guard.owner, len(specimens), tuple(judged.values()), unjudged)
 
 
 def _entry(guard: Guard, slot: Slot) -> Judged:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module, metadata
 from typing import Final
 
@@ -17,8 +17,9 @@ from guardrails.pii.names.runtime import missing_packages
 from guardrails.proof.diagnosis import FAIL, OK, WARN, Answer
 
 _LEAST_PYTHON: Final = (3, 11)
-_REQUIREMENT: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*(?:\(?>=\s*(?P<least>[0-9.]+))?")
-_EXTRAS: Final = {"redis": "redis", "trio": "trio", "opentelemetry": "otel", "libcst": "scan"}
+_REQUIREMENT: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?[^;>]*(?:>=\s*(?P<least>[0-9.]+))?")
+_EXTRA: Final = re.compile(r"""extra == ["']([A-Za-z0-9._-]+)["']""")
+_OURS: Final = frozenset({"bench", "dev", "integrations-test", "test"})  # extras of who works on the library
 _PATHOLOGICAL_SECONDS: Final = 0.05
 
 
@@ -65,31 +66,60 @@ def name() -> Answer:
 
 def packages() -> Iterator[Answer]:
     """What we need, in versions that we need."""
-    lacking, old, fine = [], [], 0
-    try:
-        wanted = metadata.requires(DISTRIBUTION) or []
-    except metadata.PackageNotFoundError:
-        wanted = []
-    for requirement in wanted:
-        match = _REQUIREMENT.match(requirement)
-        if match is None or "extra ==" in requirement:
-            continue
-        try:
-            found = metadata.version(match["name"])
-        except metadata.PackageNotFoundError:
-            lacking.append(match["name"])
-            continue
-        if match["least"] and _release(found) < _release(match["least"]):
-            old.append(f"{match['name']} {found}, {match['least']} is needed")
-        fine += 1
-    if lacking or old:
-        yield Answer(
-            "packages", FAIL, "; ".join([*(f"{one} is missing" for one in lacking), *old]), f"pip install -U {DISTRIBUTION}"
-        )
+    wanted = _wanted()
+    wrong = [problem for requirement in wanted.get("", ()) if (problem := _unmet(requirement)) is not None]
+    if wrong:
+        yield Answer("packages", FAIL, "; ".join(wrong), f"pip install -U {DISTRIBUTION}")
     else:
-        yield Answer("packages", OK, f"{fine} requirements are met")
-    there = [extra for module, extra in _EXTRAS.items() if _has(module)]
-    yield Answer("extras", OK, f"installed: {', '.join(sorted(there)) or 'none'}")
+        yield Answer("packages", OK, f"{len(wanted.get('', ()))} requirements are met")
+    yield _extras({extra: found for extra, found in wanted.items() if extra and extra not in _OURS})
+
+
+def _wanted() -> dict[str, list[str]]:
+    """What we need, and what each extra needs; what is always needed under an empty name."""
+    found: dict[str, list[str]] = {}
+    try:
+        requirements = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        return found
+    for requirement in requirements:
+        extra = _EXTRA.search(requirement)
+        found.setdefault("" if extra is None else extra[1], []).append(requirement)
+    return found
+
+
+def _extras(wanted: Mapping[str, Sequence[str]]) -> Answer:
+    """Which extras are there, which are not, and which are there in versions that will not do."""
+    there, absent, old = [], [], []
+    for extra, requirements in sorted(wanted.items()):
+        problems = [problem for requirement in requirements if (problem := _unmet(requirement)) is not None]
+        if not problems:
+            there.append(extra)
+        elif all(problem.endswith(" is missing") for problem in problems):
+            absent.append(extra)
+        else:
+            old.append(f"{extra} ({'; '.join(problems)})")
+    said = f"installed: {', '.join(there) or 'none'}; not installed: {', '.join(absent) or 'none'}"
+    if old:
+        names = ",".join(one.partition(" ")[0] for one in old)
+        return Answer(
+            "extras", WARN, f"{said}; not as needed: {', '.join(old)}", f"pip install -U '{DISTRIBUTION}[{names}]'"
+        )
+    return Answer("extras", OK, said)
+
+
+def _unmet(requirement: str) -> str | None:
+    """What is wrong with what is installed of a requirement."""
+    match = _REQUIREMENT.match(requirement)
+    if match is None:
+        return None
+    try:
+        found = metadata.version(match["name"])
+    except metadata.PackageNotFoundError:
+        return f"{match['name']} is missing"
+    if match["least"] and _release(found) < _release(match["least"]):
+        return f"{match['name']} {found}, {match['least']} is needed"
+    return None
 
 
 def model() -> Answer:
@@ -155,14 +185,6 @@ def detection_sockets() -> Answer:
     if events:
         return Answer("sockets", FAIL, f"detection ({how}) did {', '.join(sorted(events))}", "please report this")
     return Answer("sockets", OK, f"detection ({how}) opened none and resolved no name")
-
-
-def _has(module: str) -> bool:
-    try:
-        import_module(module)
-    except ImportError:
-        return False
-    return True
 
 
 def _release(version: str) -> tuple[int, ...]:
