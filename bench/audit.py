@@ -122,12 +122,13 @@ def batched(log: AuditLog, records: int) -> Subject:
     """Seconds per record, intents and outcomes in turn, when nobody waits for a single one: built, chained, written, synced."""
     messages, passage = sealed_messages(), Passage()
     writer: Any = log._writer  # noqa: SLF001 - the batches are what is measured
+    scribe: Any = log._scribe  # noqa: SLF001
 
     def measure() -> float:
         begun = time.perf_counter()
         for sealed in itertools.islice(messages, records // 2):
-            intent = log._intent(passage, sealed, writer)  # type: ignore[arg-type]  # noqa: SLF001 - the log's own record
-            writer.put(Entry(DECISION, intent.members))
+            intent = scribe.intent(passage, sealed, writer.event_ids(), emergency=False)
+            writer.put(Entry(DECISION, intent))
             writer.put(Entry(DECISION, outcome(writer.event_ids(), sealed.send_id, SENT, ROOM)))
         last = Entry(FLUSH, {})
         last.expect()

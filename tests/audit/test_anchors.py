@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import base64
 import shutil
+import threading
+import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from guardrails import ConfigError, Unavailable
-from guardrails.audit import AuditLog, DirectoryAnchor, Ed25519Signer, verifier_key, verify_directory
+from guardrails.audit import (
+    AuditLog,
+    DirectoryAnchor,
+    Ed25519Signer,
+    Report,
+    read_records,
+    verifier_key,
+    verify_directory,
+)
 from guardrails.audit.merkle import Tree
 from guardrails.audit.note import Forged, Trust, signed_checkpoint
-from tests.audit.sinks import KEYS, PHONE, guarded
+from tests.audit.sinks import KEYS, PHONE, eventually, guarded
 
 
 def new_signer(folder: Path, name: str = "audit.example.com") -> Ed25519Signer:
@@ -140,6 +151,130 @@ def test_g1_nothing_is_sent_before_its_stream_is_anchored(tmp_path: Path) -> Non
         guarded(log, send=lambda *message: sent.append(message))(PHONE, "text")
     assert sent == []
     log.close()
+
+
+class Witness:
+    """Keeps notes in a folder, fails while it is `broken`, and hangs while its gate is closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = DirectoryAnchor(folder)
+        self.broken = False
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+
+    def keep(self, stream: str, size: int, note: bytes, /) -> None:
+        self.entered.set()
+        assert self.gate.wait(15)
+        if self.broken:
+            raise OSError("no witness")
+        self.folder.keep(stream, size, note)
+
+
+def watched(tmp_path: Path, grace_seconds: float, durability: Any = "fsync") -> tuple[AuditLog, Witness, Ed25519Signer]:
+    signer, witness = new_signer(tmp_path), Witness(tmp_path / "anchor")
+    log = AuditLog(
+        tmp_path / "log",
+        keys=KEYS,
+        durability=durability,
+        signer=signer,
+        anchors=[witness],
+        checkpoint_every=2,
+        anchor_grace_seconds=grace_seconds,
+    )
+    return log, witness, signer
+
+
+def verified(tmp_path: Path, signer: Ed25519Signer) -> Report:
+    return verify_directory(tmp_path / "log", anchor=tmp_path / "anchor", trust=trusted(tmp_path, signer))
+
+
+@pytest.mark.parametrize("durability", ["fsync", "os"])
+def test_sends_go_on_for_the_grace_when_an_anchor_fails_and_the_record_says_so(tmp_path: Path, durability: Any) -> None:
+    log, witness, signer = watched(tmp_path, 60.0, durability)
+    send = guarded(log)
+    send(PHONE, "one")
+    witness.broken = True
+    eventually(lambda: send(PHONE, "more") == "sent" and int(log.health()["anchor_behind_seconds"] or 0) >= 1)
+    assert "problem" not in log.health()
+    kept = len(list((tmp_path / "anchor").iterdir()))
+    witness.broken = False
+    eventually(lambda: send(PHONE, "more") == "sent" and len(list((tmp_path / "anchor").iterdir())) > kept)
+    send(PHONE, "last")
+    log.close()
+
+    report = verified(tmp_path, signer)
+    assert report.exit_code == 0, report.lines()
+    assert len(report.streams) == 1
+    said = [one["facts"]["state"] for one in read_records(tmp_path / "log") if one.get("change") == "anchor"]
+    assert said == ["behind", "kept"]
+
+
+def test_g7_sends_stop_when_no_checkpoint_was_kept_for_the_grace_and_go_on_in_the_same_stream(tmp_path: Path) -> None:
+    log, witness, signer = watched(tmp_path, 0.1)
+    sent: list[str] = []
+    send = guarded(log, send=lambda _to, body: sent.append(body))
+    send(PHONE, "one")
+    witness.broken = True
+
+    def is_refused() -> bool:
+        try:
+            send(PHONE, "two")
+        except Unavailable as error:
+            return error.sent is False and "not anchored" in str(error)
+        return False
+
+    eventually(is_refused)
+    count = len(sent)
+    assert is_refused()
+    assert len(sent) == count
+    assert "not anchored" in str(log.health()["problem"])
+    witness.broken = False
+    eventually(lambda: not is_refused())
+    log.close()
+
+    report = verified(tmp_path, signer)
+    assert (report.exit_code, len(report.streams)) == (0, 1), report.lines()
+
+
+def test_an_anchor_that_hangs_holds_up_neither_sends_nor_the_end(tmp_path: Path) -> None:
+    log, witness, signer = watched(tmp_path, 60.0)
+    send = guarded(log)
+    send(PHONE, "one")
+    eventually(lambda: log.health()["anchor_behind_seconds"] == 0 and log.health()["queued"] == 0)
+    witness.gate.clear()
+    witness.entered.clear()
+    began = time.monotonic()
+    for _ in range(20):
+        send(PHONE, "more")
+    assert witness.entered.wait(10)
+    assert time.monotonic() - began < 1.0
+    log.close()
+    witness.gate.set()
+
+    report = verified(tmp_path, signer)
+    assert report.exit_code == 3, report.lines()  # its end is under no checkpoint, and verify says so
+    assert not report.integrity + report.authenticity + report.completeness
+
+
+def test_g1_without_grace_the_log_waits_for_its_anchors(tmp_path: Path) -> None:
+    log, witness, _ = watched(tmp_path, 0.0)
+    sent: list[str] = []
+    send = guarded(log, send=lambda _to, body: sent.append(body))
+    send(PHONE, "one")
+    witness.broken = True
+    with pytest.raises(Unavailable):
+        send(PHONE, "two")
+
+    assert sent == ["one"]
+    witness.broken = False
+    log.close()
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), True, "1"])
+def test_a_grace_of_no_use_is_refused(tmp_path: Path, seconds: Any) -> None:
+    with pytest.raises(ConfigError, match="anchor_grace_seconds"):
+        AuditLog(tmp_path / "log", keys=KEYS, anchor_grace_seconds=seconds)
 
 
 def test_an_anchor_without_signer_and_a_signer_without_anchor_are_refused(tmp_path: Path) -> None:

@@ -105,9 +105,10 @@ def test_g1_a_folder_that_cannot_be_written_refuses_sends(durability: str, tmp_p
 def test_g1_a_read_only_folder_refuses_sends(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir(mode=0o500)
     log = AuditLog(tmp_path / "log", keys=KEYS)
-    with somebody_else(), pytest.raises(Unavailable):
-        guarded(log)(PHONE, "hello")
-    log.close()
+    with somebody_else():
+        with pytest.raises(Unavailable):
+            guarded(log)(PHONE, "hello")
+        log.close()
     assert list((tmp_path / "log").iterdir()) == []
 
 

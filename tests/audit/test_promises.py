@@ -119,6 +119,20 @@ def test_a_failed_sink_refuses_fast(tmp_path: Path) -> None:
 
 
 @both
+def test_a_log_that_is_closed_while_its_sink_fails_writes_nothing_afterwards(durability: Durability) -> None:
+    for _ in range(20):
+        sink = FailingSink(broken=True)
+        send = guarded(log := AuditLog(sink, durability=durability, keys=KEYS))
+        with pytest.raises(Unavailable):
+            send(PHONE, "hello")
+        log.close()
+        sink.broken = False
+
+        eventually(lambda log=log: log._writer._thread is None)  # type: ignore[misc]  # bound for this round
+        assert records(sink) == []
+
+
+@both
 def test_outcomes_outlive_a_failure_of_the_sink(durability: Durability, tmp_path: Path) -> None:
     sink = FailingSink()
     log = AuditLog(sink, durability=durability, keys=KEYS)

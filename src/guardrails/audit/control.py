@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import getpass
 import logging
-import threading
 import time
 from functools import partial
-from json.encoder import encode_basestring_ascii as quote
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,17 +13,15 @@ from guardrails import __version__, address
 from guardrails.audit import fields, record, setup
 from guardrails.audit.bounds import Bounds
 from guardrails.audit.checkpoints import Checkpoints
-from guardrails.audit.digests import Digests
 from guardrails.audit.entry import DECISION, INTENT, WRITTEN, Entry
 from guardrails.audit.record import EventIds
 from guardrails.audit.refusals import Kind
-from guardrails.audit.step import Book, IntentStep, id_of, put_and_wait, why_not
+from guardrails.audit.scribe import Scribe, decided
+from guardrails.audit.step import Book, IntentStep, put_and_wait, why_not
 from guardrails.audit.streams import Streams
-from guardrails.audit.tracing import add_trace
 from guardrails.audit.writer import Writer
 from guardrails.core.control import DEADLINE_SECONDS
-from guardrails.core.message_class import stated_class
-from guardrails.errors import Blocked, Deferred, Denied, GuardrailsError, RateLimited, Unavailable
+from guardrails.errors import GuardrailsError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,10 +31,9 @@ if TYPE_CHECKING:
     from guardrails.audit.setup import Place
     from guardrails.audit.sink import Sink
     from guardrails.core.call import Call
-    from guardrails.core.control import Forward, Io, Reply, Sealed
+    from guardrails.core.control import Forward, Io, Reply
     from guardrails.keys import Keys
 
-_REPLY_CHARACTERS: Final = 65_536  # of a reply, that are digested
 _log: Final = logging.getLogger("guardrails.audit")
 
 
@@ -60,9 +55,12 @@ class AuditLog:
         bounds: How much it may hold and write.
         signer: Signs checkpoints of each stream; needs *anchors*.
         anchors: Where checkpoints are kept, out of the reach of who could change the log. Each stream's beginning is
-            anchored before its first intent counts; an anchor that fails makes sends `Unavailable`.
+            anchored before its first intent counts; without that, sends are `Unavailable`.
         checkpoint_every: Records between two checkpoints; the last record of a stream that is closed is always anchored.
         checkpoint_seconds: Between two checkpoints, also when nothing is sent.
+        anchor_grace_seconds: How long sends go on when an anchor does not take a later checkpoint, or hangs; then they are
+            `Unavailable` until one is kept. It bounds how long records lie under no checkpoint. 0: not at all, and the log
+            waits for its anchors.
         emergency: A reserved local folder or sink. A message of the class "emergency" (`guardrails.ratelimit.message_class`)
             that the log cannot record goes out on this record; without it nothing goes out unrecorded by the log.
 
@@ -90,6 +88,7 @@ class AuditLog:
         anchors: Sequence[Anchor] = (),
         checkpoint_every: int = 1_000,
         checkpoint_seconds: float = 300.0,
+        anchor_grace_seconds: float = 300.0,
         emergency: Place | None = None,
     ) -> None:
         setup.check(
@@ -100,6 +99,7 @@ class AuditLog:
             anchors=anchors,
             checkpoint_every=checkpoint_every,
             checkpoint_seconds=checkpoint_seconds,
+            anchor_grace_seconds=anchor_grace_seconds,
         )
         joined, sinks = setup.read_sinks(
             sink, required=required, min_success=min_success, deadline_seconds=float(deadline_seconds)
@@ -115,15 +115,12 @@ class AuditLog:
         # Core's deadline for this control must not cut off our own, which knows what became of the intent.
         self.deadline_seconds: float = max(DEADLINE_SECONDS, (2 if reserved is None else 3) * float(deadline_seconds))
         self._seconds = float(deadline_seconds)
-        self._level = level
         self._bounds = bounds or Bounds()
         self._keys = keys or Keys.default()
         self._folders = setup.folders_of(sinks)
         self._holders = setup.holders_of(joined)
         self._check_key_file()
-        self._digests = Digests(self._keys, cached=self._bounds.cached_digests)
-        self._attempts: dict[str, int] = {}
-        self._numbering = threading.RLock()  # a garbage collector may send while we number
+        self._scribe = Scribe(self._keys, level=level, bounds=self._bounds)
         config = setup.described(
             sinks,
             durability=durability,
@@ -132,8 +129,9 @@ class AuditLog:
             signer=signer,
             checkpoint_every=checkpoint_every,
             checkpoint_seconds=float(checkpoint_seconds),
+            anchor_grace_seconds=float(anchor_grace_seconds),
         )
-        checkpoints = Checkpoints(signer, anchors, checkpoint_every, float(checkpoint_seconds))
+        checkpoints = Checkpoints(signer, anchors, checkpoint_every, float(checkpoint_seconds), float(anchor_grace_seconds))
         self._writer = self._make_writer(joined, durability, config, checkpoints)
         emergency_writer = None
         if reserved is not None:
@@ -148,10 +146,9 @@ class AuditLog:
             name=name,
             seconds=self._seconds,
             deadline_seconds=self.deadline_seconds,
-            room=self._bounds.record_bytes,
             writer=self._writer,
             emergency=emergency_writer,
-            intent=self._intent,
+            scribe=self._scribe,
         )
 
     def _make_writer(self, sink: Sink, durability: str, config: dict[str, str | int], checkpoints: Checkpoints) -> Writer:
@@ -201,7 +198,7 @@ class AuditLog:
         if step.record_id is None:
             self._refused(call, None)
         else:
-            step.reply = self._reply_digest(reply, call)
+            step.reply = None if reply is None else self._scribe.reply_digest(reply, call.message.tenant)
         return reply
 
     def open(self) -> None:
@@ -214,7 +211,7 @@ class AuditLog:
                 refused at the door.
         """
         self._check_key_file()
-        self._digests.content("", None)  # a key that cannot be had is found here, not at the first send
+        self._scribe.try_key()
         try:
             self._writer.open()
         except Unavailable as error:
@@ -321,70 +318,14 @@ class AuditLog:
         for folder in self._folders:
             self._keys.refuse_inside(folder)
 
-    def _intent(self, call: Call, sealed: Sealed, writer: Writer) -> Entry:
-        members = self._about("intent" if call.canary is None else "canary", call, sealed)
-        if writer is not self._writer:
-            members["emergency"] = '"emergency":true'
-        add_trace(members)
-        if call.canary is not None:
-            members["canary"] = fields.word("canary", call.canary)
-        if sealed.message_key is not None:
-            members["attempt"] = f'"attempt":{self._attempt(members["message_key"])}'
-        record.guards(members, sealed.verdicts, self._bounds.record_bytes)
-        return Entry(INTENT, members)
-
-    def _about(self, stage: str, call: Call, sealed: Sealed) -> fields.Members:
-        message, digests = sealed.message, self._digests
-        tenant, conversation, actor, key = message.tenant, message.conversation, message.actor, sealed.message_key
-        recipients = digests.recipients(message.recipients[: self._bounds.recipients], tenant)
-        parts = message.parts
-        digest = digests.content(next(iter(parts.values())) if len(parts) == 1 else message.text, tenant) if parts else None
-        members = record.about(stage, self._writer.event_ids(), sealed, recipients, digest)
-        if tenant is not None:
-            members["tenant"] = f'"tenant":{self._identity(call, tenant, tenant)}'
-        if conversation is not None:
-            members["conversation"] = f'"conversation":{self._identity(call, conversation, tenant)}'
-        if actor is not None:
-            members["actor"] = f'"actor":{self._identity(call, actor, tenant)}'
-        stated = stated_class(message)
-        if isinstance(stated, str):
-            members["message_class"] = fields.word("message_class", stated)
-        if self._level == "masked" and parts:
-            if call.is_masked:
-                record.text(members, parts, self._bounds.record_bytes)
-            else:
-                members["text_omitted"] = fields.word("text_omitted", "not masked")
-        if key is not None:
-            members["message_key"] = f'"message_key":{quote(digests.identifier(key, tenant))}'
-        return members
-
-    def _reply_digest(self, reply: object, call: Call) -> str | None:
-        """The keyed digest of a reply that is text, or of the id that a provider gave the message."""
-        if reply is None:
-            return None
-        named = reply if isinstance(reply, str) else _provider_id(reply)
-        return None if not named else self._digests.reply(named[:_REPLY_CHARACTERS], call.message.tenant)
-
-    def _identity(self, call: Call, value: str, tenant: str | None) -> str:
-        return quote(value if call.is_opaque(value) else self._digests.identifier(value, tenant))
-
-    def _attempt(self, key: str) -> int:
-        """How often a message key has come to the door of this log, this time included."""
-        attempts = self._attempts
-        with self._numbering:
-            attempts[key] = number = attempts.pop(key, 0) + 1
-            if len(attempts) > self._bounds.message_keys:
-                del attempts[next(iter(attempts))]
-        return number
-
     def _refused(self, call: Call, error: BaseException | None) -> str | None:
         """Leave one decision record; its id. Never waits, and never raises instead of the refusal."""
         if call.canary is not None:  # its round says what became of it
             return None
         writer = self._writer
-        decision, code = _decided(error), type(error).__name__ if error is not None else "none"
+        code = type(error).__name__ if error is not None else "none"
         by = getattr(error, "control", None)
-        kind = Kind(call.message.channel, by if isinstance(by, str) else "", decision, code)
+        kind = Kind(call.message.channel, by if isinstance(by, str) else "", decided(error), code)
         if writer.is_closed:
             writer.lose_one()
             return None
@@ -392,39 +333,13 @@ class AuditLog:
             writer.start()
             if not writer.reserve_decision():
                 return writer.refusals.count(kind, time.monotonic())
-            entry = Entry(DECISION, self._decision(call, kind, error))
+            event_id = writer.event_ids()
+            entry = Entry(DECISION, self._scribe.decision(call, kind, error, event_id))
         except Exception as failure:  # noqa: BLE001 - a key, core, or a thread that cannot start: the refusal stands
             _log.error("a refusal could not be recorded by itself (%s): it is counted", type(failure).__name__)
             return writer.refusals.count(kind, time.monotonic())
         writer.put(entry)
-        return id_of(entry)
-
-    def _decision(self, call: Call, kind: Kind, error: BaseException | None) -> fields.Members:
-        sealed = call.so_far()
-        members = self._about("decision", call, sealed)
-        members["decision"] = fields.word("decision", kind.decision)
-        members["deny_code"] = fields.word("deny_code", kind.deny_code)
-        if kind.control:
-            members["control"] = fields.word("control", kind.control)
-        if isinstance(error, Denied):
-            members["reason"] = fields.reason(str(error.reason))
-        if isinstance(error, RateLimited):
-            wait = None if error.retry_after is None else fields.milliseconds(error.retry_after)
-            limit = {"name": error.limit, "retry_after_ms": wait, "scope": error.scope}
-            members["limit"] = f'"limit":{fields.facts(limit)}'
-        if isinstance(error, Blocked):
-            members["findings"] = f'"findings":{fields.counts(error.findings)}'
-        record.guards(members, sealed.verdicts, self._bounds.record_bytes)
-        return members
-
-
-def _provider_id(reply: object) -> str | None:
-    """What providers call a message: Twilio's `sid`, others' `id` or `message_id`; of an object or a dict."""
-    for name in ("sid", "message_id", "id"):
-        found = reply.get(name) if isinstance(reply, dict) else getattr(reply, "__dict__", {}).get(name)
-        if isinstance(found, str) and found:
-            return found
-    return None
+        return event_id
 
 
 def _user() -> str:
@@ -432,20 +347,6 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a process whose user has no name
         return "unknown"
-
-
-def _decided(error: BaseException | None) -> str:
-    match error:
-        case None:
-            return "reply"
-        case Deferred():
-            return "defer"
-        case Denied():
-            return "deny"
-        case Exception():
-            return "error"
-        case _:
-            return "cancel"
 
 
 def _render(make: Callable[..., Callable[[fields.Members], bytes]], durability: str, stream: str) -> Any:

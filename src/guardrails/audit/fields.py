@@ -18,10 +18,14 @@ from guardrails.audit.grammar import SAFE_INT
 
 Members: TypeAlias = dict[str, str]
 
+# What a record gets when it is linked into its stream, and so has to leave a place for.
+CHAINED: Final = ("durability", "prev", "schema_version", "seq", "stream")
+
 NAME_CHARACTERS: Final = 128  # control, operation, channel, class names
 DETAIL_CHARACTERS: Final = 64
 ENTRIES: Final = 16  # facts, entity types, type names in one mapping
 _REASON_CHARACTERS: Final = 80
+_SAFE_SECONDS: Final = SAFE_INT // 1_000_000
 
 
 def quote(text: str) -> str:
@@ -81,7 +85,7 @@ def whole(value: int) -> int:
 
 def microseconds(seconds: float) -> int:
     """A duration; 0 for one that is no number."""
-    return whole(int(seconds * 1e6)) if 0.0 <= seconds < SAFE_INT / 1e6 else 0
+    return int(seconds * 1e6) if 0.0 <= seconds < _SAFE_SECONDS else 0
 
 
 def milliseconds(seconds: float) -> int:

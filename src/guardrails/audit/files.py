@@ -159,8 +159,8 @@ class JsonlDirectory:
             written += more
         self._size += written
         if durable:
+            self._look()  # before the sync, because each system call may wait for other threads before it returns
             os.fsync(fd)
-            self._look()
         elif (now := time.monotonic()) - self._looked > _LOOK_EVERY_SECONDS:
             self._look()
             self._looked = now

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from guardrails.audit.fields import (
+    CHAINED,
     ENTRIES,
     NAME_CHARACTERS,
     Members,
@@ -61,7 +62,7 @@ class EventIds:
 
     def __call__(self) -> str:
         """32 hex digits."""
-        return f"{self._prefix}{next(self._count):012x}"
+        return "%s%012x" % (self._prefix, next(self._count))  # noqa: UP031 - twice as fast as any other way
 
 
 def now() -> str:
@@ -189,44 +190,74 @@ def about(stage: str, event_id: str, sealed: Sealed, recipients: Sequence[str], 
         recipients: JSON objects for the first of them, perhaps not for all.
         digest: Keyed digest of the text; None without text.
     """
-    message = sealed.message
+    message, coverage = sealed.message, sealed.coverage
     parts, total = message.parts, len(message.recipients)
-    characters = sum(map(len, parts.values())) + max(0, len(parts) - 1)  # as joined
+    members = _blank(
+        stage,
+        message.channel,
+        message.direction,
+        sealed.operation,
+        sealed.policy,
+        coverage.scanned,
+        total > len(recipients),
+    ).copy()
+    count = len(parts)
+    characters = sum(map(len, parts.values())) + (count - 1 if count else 0)  # as joined
     named = "" if digest is None else f'"digest":"{digest}",'
-    coverage = sealed.coverage
-    unscanned = counts(coverage.unscanned) if coverage.unscanned else "{}"
-    # One literal: a dict that grows entry by entry is allocated three times.
-    members = {
-        "stage": word("stage", stage),
-        "event_id": f'"event_id":"{event_id}"',
-        "ts": f'"ts":"{now()}"',
-        "send_id": f'"send_id":{quote(sealed.send_id)}',
-        "channel": word("channel", message.channel),
-        "direction": word("direction", message.direction),
-        "operation": word("operation", sealed.operation),
-        "coverage": f'"coverage":{{"scanned":{coverage.scanned},"unscanned":{unscanned}}}',
-        "recipients": f'"recipients":[{",".join(recipients)}]',
-        "content": f'"content":{{"characters":{characters},{named}"parts":{len(parts)}}}',
-        "guards": "",
-    }
-    policy = getattr(sealed, "policy", None)
-    if policy is not None:
-        members["policy"] = word("policy", policy)
+    members["content"] = f'"content":{{"characters":{characters},{named}"parts":{len(parts)}}}'
+    members["event_id"] = f'"event_id":"{event_id}"'
+    members["recipients"] = f'"recipients":[{",".join(recipients)}]'
+    members["send_id"] = f'"send_id":{quote(sealed.send_id)}'
+    members["ts"] = f'"ts":"{now()}"'
+    if coverage.unscanned:
+        members["coverage"] = f'"coverage":{{"scanned":{coverage.scanned},"unscanned":{counts(coverage.unscanned)}}}'
     if total > len(recipients):
         members["recipients_omitted"] = f'"recipients_omitted":{total - len(recipients)}'
     return members
 
 
-def outcome(event_id: str, send_id: str, was: Outcome, room: int) -> Members:
-    """What became of a send."""
-    members = {
-        "stage": word("stage", "outcome"),
-        "event_id": f'"event_id":"{event_id}"',
-        "ts": f'"ts":"{now()}"',
-        "send_id": f'"send_id":{quote(send_id)}',
-        "result": word("result", was.result),
-        "duration_us": f'"duration_us":{microseconds(was.duration_seconds)}',
+@lru_cache(maxsize=2_048)
+def _blank(
+    stage: str,
+    channel: str,
+    direction: str,
+    operation: str,
+    policy: str | None,
+    scanned: int,
+    omitted: bool,  # noqa: FBT001
+) -> Members:
+    """What repeats from send to send, with a place for everything else, in the order of the line. For copying."""
+    places = ["content", "event_id", "guards", "recipients", "send_id", "ts", *CHAINED]
+    members = dict.fromkeys(places, "") | {
+        "stage": word("stage", stage),
+        "channel": word("channel", channel),
+        "coverage": f'"coverage":{{"scanned":{scanned},"unscanned":{{}}}}',
+        "direction": word("direction", direction),
+        "operation": word("operation", operation),
     }
+    if policy is not None:
+        members["policy"] = word("policy", policy)
+    if omitted:
+        members["recipients_omitted"] = ""
+    return dict(sorted(members.items()))
+
+
+def outcome(event_id: str, send_id: str, was: Outcome, room: int, policy: str | None = None) -> Members:
+    """
+    What became of a send.
+
+    Args:
+        event_id: The record's.
+        send_id: The send's.
+        was: What core says.
+        room: Bytes of the whole record.
+        policy: Digest of the policy that was in force.
+    """
+    members = _blank_outcome(was.result, policy).copy()
+    members["duration_us"] = f'"duration_us":{microseconds(was.duration_seconds)}'
+    members["event_id"] = f'"event_id":"{event_id}"'
+    members["send_id"] = f'"send_id":{quote(send_id)}'
+    members["ts"] = f'"ts":"{now()}"'
     if was.error_type is not None:
         members["error_type"] = word("error_type", was.error_type)
     if was.error_code is not None:
@@ -236,6 +267,15 @@ def outcome(event_id: str, send_id: str, was: Outcome, room: int) -> Members:
     if was.verdicts:
         guards(members, was.verdicts, room)
     return members
+
+
+@lru_cache(maxsize=256)
+def _blank_outcome(result: str, policy: str | None) -> Members:
+    members = dict.fromkeys(("duration_us", "event_id", "send_id", "ts", *CHAINED), "")
+    members |= {"stage": word("stage", "outcome"), "result": word("result", result)}
+    if policy is not None:
+        members["policy"] = word("policy", policy)
+    return dict(sorted(members.items()))
 
 
 def canary(event_id: str, *, name: str, passed: bool, checks: int, failed: Sequence[str]) -> Members:
@@ -296,13 +336,14 @@ def guards(members: Members, notes: Iterable[Note], room: int) -> None:
 
 
 def _guard(note: Note) -> str:
-    end = _named(note.control, note.layer, note.verdict, note.monitored)
-    if not note.findings and not note.detail and note.duration_seconds is not None:  # most of them
-        return f'{{"duration_us":{microseconds(note.duration_seconds)},{end}'
-    found = f'"findings":{counts(note.counts())},' if note.findings else ""
-    took = "" if note.duration_seconds is None else f'"duration_us":{microseconds(note.duration_seconds)},'
-    detail = f'"detail":{facts(note.detail)},' if note.detail else ""
-    return f"{{{detail}{took}{found}{end}"
+    control, layer, verdict, findings, _, monitored, seconds, detail = note
+    end = _named(control, layer, verdict, monitored)
+    if not findings and not detail and seconds is not None:  # most of them
+        return f'{{"duration_us":{microseconds(seconds)},{end}'
+    found = f'"findings":{counts(note.counts())},' if findings else ""
+    took = "" if seconds is None else f'"duration_us":{microseconds(seconds)},'
+    said = f'"detail":{facts(detail)},' if detail else ""
+    return f"{{{said}{took}{found}{end}"
 
 
 @lru_cache(maxsize=2_048)

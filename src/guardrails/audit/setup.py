@@ -95,6 +95,7 @@ def check(
     anchors: Sequence[Anchor],
     checkpoint_every: int,
     checkpoint_seconds: float,
+    anchor_grace_seconds: float,
 ) -> None:
     """
     Refuse what is of no use.
@@ -106,11 +107,10 @@ def check(
         raise ConfigError('AuditLog(level=...) must be "metadata" or "masked"')
     if durability not in DURABILITIES:
         raise ConfigError('AuditLog(durability=...) must be "fsync" or "os"')
-    for name, seconds in (("deadline_seconds", deadline_seconds), ("checkpoint_seconds", checkpoint_seconds)):
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-            raise ConfigError(f"AuditLog({name}=...) must be a number of seconds")
-        if not 0 < seconds <= threading.TIMEOUT_MAX:
-            raise ConfigError(f"AuditLog({name}=...) must be more than 0")
+    _check_seconds("deadline_seconds", deadline_seconds)
+    _check_seconds("checkpoint_seconds", checkpoint_seconds)
+    if anchor_grace_seconds != 0:
+        _check_seconds("anchor_grace_seconds", anchor_grace_seconds)
     if (signer is None) != (not anchors):
         raise ConfigError(
             "AuditLog(signer=..., anchors=[...]) go together: unsigned anchors and unkept signatures prove nothing"
@@ -119,6 +119,13 @@ def check(
         raise ConfigError("AuditLog(checkpoint_every=...) must be an int of at least 1")
     if any(not isinstance(anchor, Anchor) for anchor in anchors):
         raise ConfigError("AuditLog(anchors=[...]) must be anchors, such as DirectoryAnchor(folder)")
+
+
+def _check_seconds(name: str, seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise ConfigError(f"AuditLog({name}=...) must be a number of seconds")
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise ConfigError(f"AuditLog({name}=...) must be more than 0")
 
 
 def check_sinks(sink: Sink, sinks: Sequence[Sink], durability: str, anchors: Sequence[Anchor]) -> None:
@@ -143,6 +150,7 @@ def described(
     signer: Signer | None,
     checkpoint_every: int,
     checkpoint_seconds: float,
+    anchor_grace_seconds: float,
 ) -> dict[str, str | int]:
     """How the genesis record describes the log; at most 16 facts with what the log itself adds."""
     said: dict[str, str | int] = {
@@ -153,7 +161,11 @@ def described(
         "sink": "+".join(type(one).__name__ for one in sinks),
     }
     if signer is not None:
-        said |= {"checkpoint_seconds": math.ceil(checkpoint_seconds), "signer": signer.name}
+        said |= {
+            "anchor_grace_seconds": math.ceil(anchor_grace_seconds),
+            "checkpoint_seconds": math.ceil(checkpoint_seconds),
+            "signer": signer.name,
+        }
     days = [one.retain_days for one in sinks if isinstance(one, JsonlDirectory) and one.retain_days is not None]
     if days:
         said["retain_days"] = min(days)

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.audit import record
-from guardrails.audit.entry import NOTE, OUTCOME, WRITTEN, Entry
-from guardrails.audit.fields import word
+from guardrails.audit.entry import INTENT, NOTE, OUTCOME, WRITTEN, Entry
 from guardrails.core.control import Outcome
 from guardrails.core.message_class import stated_class
 from guardrails.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from guardrails.audit.scribe import Scribe
     from guardrails.audit.writer import Writer
     from guardrails.core.call import Call
     from guardrails.core.control import Io, Sealed
 
 EMERGENCY: Final = "emergency"
+_monotonic: Final = time.monotonic
 _log: Final = logging.getLogger("guardrails.audit")
 
 
@@ -38,20 +40,18 @@ class Book:
         name: The log's.
         seconds: An intent that takes longer is refused.
         deadline_seconds: Core's bound; later than our own, which knows what became of the intent.
-        room: Bytes of a record.
         writer: Of the log.
         emergency: Of the reserved sink; None where the platform did not allow it.
-        intent: Makes an intent for a writer.
+        scribe: Makes its records.
         used: Messages that went out on the emergency record since the log was last reconciled.
     """
 
     name: str
     seconds: float
     deadline_seconds: float
-    room: int
     writer: Writer
     emergency: Writer | None
-    intent: Callable[[Call, Sealed, Writer], Entry]
+    scribe: Scribe
     used: int = 0
 
     def reconcile(self) -> None:
@@ -121,23 +121,24 @@ class IntentStep:
         except Unavailable as error:
             error.control = book.name
             raise
+        event_id = writer.event_ids()
         try:
-            entry = book.intent(self._call, sealed, writer)
+            entry = Entry(INTENT, book.scribe.intent(self._call, sealed, event_id, emergency=writer is not book.writer))
         except BaseException:
             writer.unreserve()
             raise
         seconds = book.seconds
-        until = time.monotonic() + seconds
+        until = _monotonic() + seconds
         # From here on the intent may be on record, whatever happens: it will get an outcome.
         self._writer, self._send_id, self._epoch, self._settled = writer, sealed.send_id, writer.epoch, False
-        self.record_id = id_of(entry)
+        self.record_id = event_id
         if writer.is_ready:
             writer.put(entry)
             if entry.state is not WRITTEN:  # somebody else's turn came between
                 await io.ask(blocking=lambda: writer.wait(entry, seconds))
         else:
-            await io.ask(blocking=lambda: put_and_wait(writer, entry, seconds), awaiting=_awaiting(writer, entry, seconds))
-        if entry.state is not WRITTEN or time.monotonic() > until:
+            await io.ask(blocking=lambda: put_and_wait(writer, entry, seconds), awaiting=_awaiting(writer, entry))
+        if entry.state is not WRITTEN or _monotonic() > until:
             raise Unavailable(why_not(entry, seconds), control=book.name)
 
     async def undo(self, io: Io, /) -> None:  # noqa: ARG002 - never waits
@@ -153,12 +154,9 @@ class IntentStep:
         if self._call.canary is not None:
             writer.unreserve()
             return
-        members = record.outcome(writer.event_ids(), self._send_id, outcome, self._book.room)
+        members = record.outcome(writer.event_ids(), self._send_id, outcome, self._book.scribe.room, self._call.policy)
         if self.reply is not None:
             members["reply"] = f'"reply":"{self.reply}"'
-        policy = self._call.policy
-        if policy is not None:
-            members["policy"] = word("policy", policy)
         writer.put(Entry(OUTCOME, members))
 
 
@@ -176,20 +174,14 @@ def why_not(entry: Entry, seconds: float) -> str:
     return f"the intent was not on record within {seconds:g} s"
 
 
-def id_of(entry: Entry) -> str:
-    """The id of an entry's record."""
-    return entry.members["event_id"][len('"event_id":"') : -1]
-
-
-def _awaiting(writer: Writer, entry: Entry, seconds: float) -> Any:
+def _awaiting(writer: Writer, entry: Entry) -> Callable[[], Awaitable[object]] | None:
     if not writer.is_threaded:
         return None
 
-    async def put_and_await() -> str:
-        import asyncio  # noqa: PLC0415 - loaded already: this runs on its loop
-
-        entry.expect(asyncio.get_running_loop())
+    def put() -> Awaitable[object]:
+        tasks = writer.tasks()
+        entry.loop, entry.future = tasks.loop, tasks.future()
         writer.put(entry)
-        return await entry.wait_async(seconds)
+        return entry.future
 
-    return put_and_await
+    return put

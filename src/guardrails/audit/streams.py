@@ -49,12 +49,14 @@ class Streams:
 
     Attributes:
         failed: Class name of what the sink raised last; None while all is well.
+        took_seconds: How long the last batch took.
         writing_since: Monotonic seconds when the write that runs now began; 0.0 without one.
         last: The last stream whose genesis was accepted, up to what was accepted; None before the first.
     """
 
     __slots__ = (
         "_backoff_seconds",
+        "_buried",
         "_chain",
         "_checkpoints",
         "_config",
@@ -67,8 +69,10 @@ class Streams:
         "_render",
         "_retaining",
         "_sink",
+        "_told",
         "_why",
         "failed",
+        "took_seconds",
         "writing_since",
     )
 
@@ -95,9 +99,12 @@ class Streams:
         self._chain: Chain | None = None
         self._last: Before | Chain | None = None
         self._why = "start"
+        self._told: str | None = None  # what is on record of anchors that fail
+        self._buried: list[tuple[int, Expired]] = []  # streams to be removed, and how many records bear witness of it
         self._backoff_seconds = _BACKOFF_SECONDS
         self._down_until = 0.0
         self.failed: str | None = None
+        self.took_seconds: float = 0.0
         self.writing_since: float = 0.0
 
     @property
@@ -122,6 +129,16 @@ class Streams:
         """Do not wait for the end of the back-off."""
         self._down_until = 0.0
 
+    @property
+    def behind_seconds(self) -> float:
+        """For how long a checkpoint has been waiting to be kept."""
+        return self._checkpoints.behind_seconds
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing may go out on the strength of an open stream; None where nothing speaks against it."""
+        return self._checkpoints.problem
+
     def due_in(self) -> float | None:
         """Seconds until an open stream wants its next checkpoint; None without one."""
         return None if self._chain is None else self._checkpoints.due_in(time.monotonic())
@@ -133,11 +150,11 @@ class Streams:
         Raises:
             Exception: What the sink raised; the stream has been given up.
         """
-        self.writing_since = time.monotonic()
+        self.writing_since = began = time.monotonic()
         lines: list[bytes] = []
         try:
             chain = self._chain
-            if chain is not None and self._is_full is not None and self._is_full():
+            if chain is not None and self._is_full is not None and self._is_full() and not self._checkpoints.failed:
                 lines += self._finish(chain, "rotated")
                 chain = None
             begun = len(lines)
@@ -146,18 +163,20 @@ class Streams:
                 lines.append(chain.link(self._genesis()))
             lines += map(chain.link, records)
             buried = self._bury(chain, lines)
-            now = bool(buried) or self._checkpoints.is_due(chain.stream, len(lines) - begun)
+            self._tell_of_anchors(chain, lines)
+            now = self._checkpoints.is_due(chain.stream, len(lines) - begun) or (buried and self._checkpoints.is_idle)
             if now:
                 lines += self._with_checkpoint(chain)
             if len(lines) > begun:
                 self._accepted(chain, lines[begun:], now=now)
-            if buried and self._retaining is not None:
-                self._retaining.remove(buried)
+            if self._buried:
+                self._remove(chain)
         except BaseException as error:  # also an interrupt: nobody knows how much of the line is in the file
             self._give_up(error)
             raise
         finally:
             self.writing_since = 0.0
+        self.took_seconds = time.monotonic() - began
         return lines
 
     def write_one(self, members: Members) -> bytes | None:
@@ -173,7 +192,7 @@ class Streams:
         if self._is_full is not None and self._is_full():
             return None
         checkpoints = self._checkpoints
-        if checkpoints.is_on and checkpoints.is_due(chain.stream, 1):
+        if checkpoints.is_on and (checkpoints.is_due(chain.stream, 1) or self._has_news):
             return None
         self.writing_since = time.monotonic()
         try:
@@ -211,7 +230,7 @@ class Streams:
     def forget(self, event_ids: EventIds) -> None:
         """In a forked child: the stream is the parent's."""
         self._last = self.last
-        self._chain, self._why = None, "fork"
+        self._chain, self._why, self._buried = None, "fork", []
         self._checkpoints.stop()
         self._event_ids = event_ids
         self._down_until = self.writing_since = 0.0
@@ -240,13 +259,37 @@ class Streams:
         before = self._checkpoints.before()
         return [chain.link(record.checkpoint(self._event_ids(), before=before))] if before else []
 
-    def _bury(self, chain: Chain, lines: list[bytes]) -> list[Expired]:
-        """Tombstones for what the sink wants to remove; it may, once they are accepted and under a checkpoint."""
+    def _bury(self, chain: Chain, lines: list[bytes]) -> bool:
+        """Tombstones for what the sink wants to remove; whether there are any."""
         if self._retaining is None:
-            return []
+            return False
         expired = list(self._retaining.expired())
         lines += [chain.link(record.tombstone(self._event_ids(), one)) for one in expired]
-        return expired
+        self._buried += [(chain.seq, one) for one in expired]
+        return bool(expired)
+
+    @property
+    def _has_news(self) -> bool:
+        return (self._checkpoints.failed is None) != (self._told is None)
+
+    def _tell_of_anchors(self, chain: Chain, lines: list[bytes]) -> None:
+        """Put on record that anchors began to fail, and that they work again."""
+        if self._has_news:
+            failed = self._checkpoints.failed
+            state = "kept" if failed is None else "behind"
+            named: dict[str, str | int | bool | None] = {"problem": failed or self._told, "state": state}
+            lines.append(chain.link(record.config(self._event_ids(), change="anchor", named=named)))
+            self._told = failed
+            if failed is None:
+                _log.warning("the audit anchors take checkpoints again")
+
+    def _remove(self, chain: Chain) -> None:
+        """Have the sink remove what has a tombstone on record, and under a checkpoint, if there are any."""
+        until = self._checkpoints.kept(chain.stream) if self._checkpoints.is_on else chain.seq
+        gone = [one for at, one in self._buried if at <= until]
+        if gone and self._retaining is not None:
+            self._buried = [(at, one) for at, one in self._buried if at > until]
+            self._retaining.remove(gone)
 
     def _accepted(self, chain: Chain, lines: list[bytes], *, now: bool) -> None:
         self._sink.write(lines, durable=self._durable)
@@ -256,15 +299,21 @@ class Streams:
             self._began(chain)
 
     def _finish(self, chain: Chain, why: str) -> list[bytes]:
+        self._checkpoints.wait()
+        lines: list[bytes] = []
+        self._tell_of_anchors(chain, lines)
         before = self._checkpoints.before()
-        line = chain.link(record.close(self._event_ids(), why=why, records=chain.seq + 1, before=before))
-        self._sink.write([line], durable=True)
-        self._checkpoints.follow(chain.stream, [line], now=True)
+        lines.append(chain.link(record.close(self._event_ids(), why=why, records=chain.seq + 1, before=before)))
+        self._sink.write(lines, durable=True)
+        self._checkpoints.finish(chain.stream, lines)
         chain.accept()
+        if self._buried:
+            self._remove(chain)
+            self._buried = []
         self._checkpoints.stop()
         self._sink.close()
         self._chain, self._why = None, why
-        return [line]
+        return lines
 
     def _began(self, chain: Chain) -> None:
         if self.failed is not None:
@@ -273,7 +322,7 @@ class Streams:
         self._down_until, self._backoff_seconds, self.failed = 0.0, _BACKOFF_SECONDS, None
 
     def _give_up(self, error: BaseException) -> None:
-        self._chain, self._why, self.writing_since = None, "sink_failed", 0.0
+        self._chain, self._why, self.writing_since, self._buried = None, "sink_failed", 0.0, []
         self._checkpoints.stop()
         first, self.failed = self.failed is None, type(error).__name__
         self._down_until = time.monotonic() + self._backoff_seconds

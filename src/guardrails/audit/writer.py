@@ -16,7 +16,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from guardrails.audit import lifetime
-from guardrails.audit.entry import DECISION, END, FAILED, FLUSH, INTENT, NOTE, OUTCOME, WAITING, WRITTEN, Entry, answer
+from guardrails.audit.entry import (
+    DECISION,
+    END,
+    FAILED,
+    FLUSH,
+    INTENT,
+    NOTE,
+    OUTCOME,
+    WAITING,
+    WRITTEN,
+    Entry,
+    Tasks,
+    answer,
+)
 from guardrails.audit.record import EventIds
 from guardrails.audit.refusals import Refusals
 from guardrails.errors import Unavailable
@@ -30,6 +43,8 @@ if TYPE_CHECKING:
 
 _KEPT: Final = frozenset((DECISION, NOTE, OUTCOME))
 _LOOK_AGAIN_SECONDS: Final = 1.0
+_FEW: Final = 8  # entries that are not worth a second write
+_RECORD_SECONDS: Final = 20e-6  # about what a sender needs for one record
 _log: Final = logging.getLogger("guardrails.audit")
 
 
@@ -48,6 +63,7 @@ class Writer:
 
     Attributes:
         is_threaded: Whether a thread writes.
+        is_started: Whether `start` has nothing to do.
         epoch: Number of forks behind us; what was begun in another epoch belongs to another process.
         lost: Records that could not be written before the log was closed, or came after it.
     """
@@ -72,7 +88,9 @@ class Writer:
         self.epoch: int = 0
         self.lost: int = 0
         self.is_closed: bool = False
+        self.is_started: bool = False
         self._registered = False
+        self._waiting = threading.local()
         self._reset(event_ids)
 
     def _reset(self, event_ids: EventIds) -> None:
@@ -88,6 +106,7 @@ class Writer:
         self._wake.acquire()
         self._idle = False
         self._thread: threading.Thread | None = None
+        self.is_started = False
         self._starting = threading.RLock()  # a garbage collector may record a refusal while the thread starts
 
     # -- admission
@@ -99,21 +118,25 @@ class Writer:
         Raises:
             Unavailable: The log is closed, its sink fails or hangs, or too many sends have no outcome yet.
         """
-        if self.is_closed:
-            raise Unavailable("the audit log is closed")
-        self._refuse_while_down()
+        streams = self._streams
+        if self.is_closed or streams.failed is not None or streams.writing_since or self._keeps_time:
+            self._refuse_while_down()
         try:
             self._slots.pop()
         except IndexError:
             raise Unavailable(f"{self._bounds.in_flight} sends have no outcome on record yet") from None
 
     def _refuse_while_down(self) -> None:
+        if self.is_closed:
+            raise Unavailable("the audit log is closed")
         streams = self._streams
         if streams.failed is not None and (self.is_threaded or streams.rest_seconds()):
             raise Unavailable(f"the audit log cannot be written ({streams.failed}); it is tried again by itself")
         since = streams.writing_since  # read once: the write may end meanwhile
         if since and time.monotonic() - since > self._deadline_seconds:
             raise Unavailable("the audit sink hangs; it is waited for in the background")
+        if self._keeps_time and (problem := streams.problem) is not None:
+            raise Unavailable(f"the audit log is not anchored: {problem}; it is tried again by itself")
 
     def health(self) -> dict[str, str | int | bool | None]:
         """Counts, and under "problem" why sends would be refused."""
@@ -123,6 +146,8 @@ class Writer:
             "lost": self.lost,
             "lag_ms": round((time.monotonic() - since) * 1_000) if (since := self._streams.writing_since) else 0,
         }
+        if self._keeps_time:
+            facts["anchor_behind_seconds"] = int(self._streams.behind_seconds)
         try:
             self._refuse_while_down()
         except Unavailable as error:
@@ -177,13 +202,13 @@ class Writer:
         """The last stream that was begun, as far as it was accepted."""
         return self._streams.last
 
-    @property
-    def is_started(self) -> bool:
-        """Whether `start` has nothing to do."""
-        return self._registered and (self._thread is not None or not (self.is_threaded or self._keeps_time))
-
     def start(self) -> None:
-        """Be looked after, and have a thread if one is needed; cheap when that is so already."""
+        """
+        Be looked after, and have a thread if one is needed; cheap when that is so already.
+
+        Raises:
+            Unavailable: No thread can be started any more.
+        """
         if not self._registered:
             self._registered = True
             lifetime.register(self)
@@ -199,6 +224,7 @@ class Writer:
                         raise Unavailable(
                             "the audit log cannot start its thread: the interpreter is shutting down"
                         ) from None
+        self.is_started = True
 
     def close(self) -> None:
         """Write what is queued, end the stream, stop the thread; within the deadline."""
@@ -208,17 +234,20 @@ class Writer:
         if not self._registered:
             return
         self.end_stream("close")
-        self._registered = False
+        self._registered = self.is_started = False
         if not self.is_threaded and self._thread is not None:
             self._thread = None
             self._signal()
         lifetime.unregister(self)
-        while self._queue:
-            self._drop(self._queue.popleft())
+        # What is left is lost, but for the end: a thread that hangs in a write must find it afterwards.
+        left = [self._queue.popleft() for _ in range(len(self._queue))]
+        self._queue.extend(entry for entry in left if entry.kind is END)
+        for entry in left:
+            self._drop(entry)
 
     def end_stream(self, why: str, /) -> bool:
         """Write what is queued and close the stream; False when this very thread is in the middle of a write."""
-        if not self._streams.is_open and not self._queue and not self.refusals.pending:
+        if self._is_quiet() and not self._streams.is_open:
             if self.is_threaded and self.is_closed:
                 self._put_end(why)  # nothing to write, but a thread to stop
             return True
@@ -227,6 +256,11 @@ class Writer:
             return False
         self.wait(entry, self._deadline_seconds)
         return True
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing waits, and nobody is writing."""
+        busy = not (self._idle or self._thread is None) if self.is_threaded else self._turn.locked()
+        return not (self._queue or self.refusals.pending or busy)
 
     def start_over(self) -> None:
         """In a forked child: what is queued, open or locked belongs to the parent."""
@@ -253,6 +287,16 @@ class Writer:
         else:
             self._queue.append(entry)
             self._take_turn()
+
+    def tasks(self) -> Tasks:
+        """Those of the event loop that runs in this thread."""
+        import asyncio  # noqa: PLC0415 - loaded already: this runs on its loop
+
+        loop = asyncio.get_running_loop()
+        known: Tasks | None = getattr(self._waiting, "tasks", None)
+        if known is None or known.loop is not loop:
+            known = self._waiting.tasks = Tasks(loop, self._deadline_seconds)
+        return known
 
     def wait(self, entry: Entry, seconds: float) -> str:
         """Wait for *entry* in this thread; the state then."""
@@ -337,16 +381,23 @@ class Writer:
                     self._wake.acquire(timeout=-1 if due is None else due)
                 self._idle = False
                 continue
-            if self._write_some() and self.is_closed:
-                self._thread = None
+            if self._write_some() and self._is_over():
                 return
+
+    def _is_over(self) -> bool:
+        """Whether the thread may end: nobody opened the log again meanwhile."""
+        with self._starting:
+            if self.is_closed:
+                self._thread = None
+            return self.is_closed
 
     def _write_some(self) -> bool:
         """Write one batch; whether it ended the stream."""
         queue = self._queue
         batch: list[Entry] = []
         try:
-            while queue and len(batch) < self._bounds.batch_records:
+            most = self._how_many()
+            while queue and len(batch) < most:
                 batch.append(queue.popleft())
                 if batch[-1].kind is END:
                     break
@@ -374,6 +425,19 @@ class Writer:
         if lines:
             self._show(lines)
         return ends
+
+    def _how_many(self) -> int:
+        """
+        How many entries the next batch takes.
+
+        Where all sends that are under way wait here, and the disk is quick, half of them: while it has those, nobody would do
+        anything. From then on one half is written while the other half sends and comes back with its next records.
+        """
+        waiting = len(self._queue)
+        under_way = self._bounds.in_flight - len(self._slots)
+        if waiting > _FEW and 0 < under_way <= waiting and self._streams.took_seconds < waiting * _RECORD_SECONDS:
+            waiting //= 2
+        return min(waiting, self._bounds.batch_records)
 
     def _due_in(self) -> float | None:
         """Seconds until there is something to write that nobody puts: counted refusals, or a checkpoint."""
