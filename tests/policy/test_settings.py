@@ -417,6 +417,7 @@ def test_an_audit_log_from_a_policy_equals_the_same_log_written_in_python(write:
               - {syslog: "log.example.com:514", transport: udp}
             checkpoint_every: 500
             checkpoint_within: 2m
+            anchor_grace: 90s
             bounds: {in_flight: 5}
             deadline: 1s
         """
@@ -438,6 +439,7 @@ def test_an_audit_log_from_a_policy_equals_the_same_log_written_in_python(write:
             SyslogAnchor(("log.example.com", 514), transport="udp"),
         ],
         checkpoint_every=500,
+        anchor_grace_seconds=90,
         checkpoint_seconds=120,
         bounds=Bounds(in_flight=5),
         deadline_seconds=1,

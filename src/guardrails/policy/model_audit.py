@@ -109,4 +109,7 @@ class Audit(Recording):
     checkpoint_within: Duration | None = says(
         "time between two checkpoints, also when nothing is sent", otherwise=300.0, default="5m"
     )
+    anchor_grace: Duration | None = says(
+        "how long sends go on when an anchor does not take a checkpoint", otherwise=300.0, default="5m"
+    )
     bounds: Bounds | None = says("how much it may hold and write")

@@ -43,6 +43,7 @@ __all__ = [
 # Settings that are durations: seconds in code.
 DURATIONS: Final = frozenset(
     {
+        "anchor_grace",
         "budget",
         "canary_every",
         "checkpoint_within",

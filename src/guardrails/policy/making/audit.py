@@ -81,6 +81,7 @@ class AuditMaker:
             ("min_success", "min_success"),
             ("checkpoint_every", "checkpoint_every"),
             ("checkpoint_within", "checkpoint_seconds"),
+            ("anchor_grace", "anchor_grace_seconds"),
         ):
             if getattr(settings, name) is not None:
                 options[option] = getattr(settings, name)
