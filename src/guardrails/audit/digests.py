@@ -43,7 +43,7 @@ class Digests:
         """The digest of an id that may not stand in a record as it is."""
         return self._keys.digester(IDENTIFIER, tenant).label(value)
 
-    def content(self, text: str, /, tenant: str | None) -> str:
+    def content(self, text: str, tenant: str | None) -> str:
         """The digest of masked text, all parts joined by newlines."""
         return self._keys.digester(CONTENT, tenant).label(text)
 

@@ -79,9 +79,10 @@ def pipeline(*, stream: str, durability: str) -> Callable[[dict[str, str]], byte
 
 
 def _logger(fields: tuple[str, ...], always: dict[str, str]) -> RecordLogger:
+    processors: Any = (_InOrder(fields), _canonical)  # structlog's own types know only mappings as events
     base = structlog.wrap_logger(
         object(),
-        processors=(_InOrder(fields), _canonical),
+        processors=processors,
         wrapper_class=RecordLogger,
         context_class=dict,
         cache_logger_on_first_use=True,

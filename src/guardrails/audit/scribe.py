@@ -114,11 +114,9 @@ class Scribe:
         parts = message.parts
         digest = None
         if parts:
-            digest = (
-                digests.content(*parts.values(), tenant=tenant)
-                if len(parts) == 1
-                else digests.content(message.text, tenant)
-            )
+            (text,) = parts.values() if len(parts) == 1 else (message.text,)
+            digest = digests.content(text, tenant)
+            del text
         members = record.about(stage, event_id, sealed, recipients, digest)
         if tenant is not None:
             members["tenant"] = f'"tenant":{self._identity(call, tenant, tenant)}'

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from guardrails.cli import desk, evidence, reporting
+from guardrails.cli.log import Where, opened
+from guardrails.cli.usage import one_line_errors
 
 app: typer.Typer = typer.Typer(name="audit", help="Look at audit logs.", no_args_is_help=True)
 
@@ -20,7 +23,7 @@ def _group() -> None:
 
 @app.command()
 def verify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that was given to AuditLog.")],
+    where: Where,
     anchor: Annotated[
         str | None,
         typer.Option(
@@ -43,7 +46,9 @@ def verify(
     """
     from guardrails.audit import verify_directory  # noqa: PLC0415 - `--help` does not need it
 
-    report = verify_directory(directory, anchor=anchor, trust=trust, retain_days=retain_days, jobs=jobs)
+    with one_line_errors(), opened(where) as log:
+        report = verify_directory(log.folder, anchor=anchor, trust=trust, retain_days=retain_days, jobs=jobs)
+    report = replace(report, folder=str(where))
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))
     else:

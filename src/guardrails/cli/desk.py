@@ -13,11 +13,11 @@ from typing import Annotated
 
 import typer
 
+from guardrails.cli.log import Where, opened
 from guardrails.cli.output import show
 from guardrails.cli.usage import UsageError, one_line_errors
 from guardrails.errors import ConfigError, Unavailable
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder that was given to AuditLog.")]
 Form = Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, jsonl or csv.")]
 Tables = Annotated[
     Path | None,
@@ -55,7 +55,7 @@ def answering() -> Iterator[None]:
 
 
 def query(
-    directory: Folder,
+    where: Where,
     since: Since = None,
     until: Until = None,
     stage: Annotated[str | None, typer.Option(help="intent, outcome, decision, config, genesis, close, ...")] = None,
@@ -91,29 +91,29 @@ def query(
     from guardrails.reports.reviews import record_review  # noqa: PLC0415
     from guardrails.reports.scan import select  # noqa: PLC0415
 
-    with answering():
+    with answering(), opened(where) as log:
         check_form(form)
-        people = _digests(directory, recipient, tenant, keys)
+        people = _digests(log.folder, recipient, tenant, keys)
         asked = Filters(
             since=since, until=until, stage=stage, channel=channel, tenant=tenant, decision=decision, control=control,
             entity=entity, recipient=people, conversation=conversation, send=send, policy=policy,
         )  # fmt: skip
         if sql is None:
-            record_review(directory, "query", asked.said(), reviews)
-            show(rendered(itertools.islice(select(directory, asked), limit or None), form))
+            record_review(where, "query", asked.said(), reviews)
+            show(rendered(itertools.islice(select(log.folder, asked), limit or None), form))
             return
         if asked != Filters():
             raise UsageError("--sql asks everything by itself: put the filters into its WHERE")
         from guardrails.reports.tables import Tables  # noqa: PLC0415 - an extra
 
-        record_review(directory, "query", {"sql": sql}, reviews)
-        with Tables(directory, index) as tables:
+        record_review(where, "query", {"sql": sql}, reviews)
+        with Tables(log.folder, log.tables(index)) as tables:
             names, rows = tables.ask(sql)
         show(table(names, rows[: limit or None], form))
 
 
 def tail(
-    directory: Folder,
+    where: Where,
     count: Annotated[int, typer.Option("--lines", "-n", min=0, max=100_000, help="So many.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new records until interrupted.")] = False,  # noqa: FBT002 - a flag
     form: Form = "table",
@@ -124,11 +124,13 @@ def tail(
     from guardrails.reports.reviews import record_review  # noqa: PLC0415
     from guardrails.reports.tail import Follower, newest  # noqa: PLC0415
 
-    with answering():
+    with answering(), opened(where) as log:
         check_form(form)
-        record_review(directory, "tail", {"lines": count, "follow": follow}, reviews)
-        follower = Follower(directory) if follow else None  # first, so that nothing falls between the two
-        show(rendered(newest(directory, count) if count else (), form))
+        if follow and log.is_copy:
+            raise UsageError("--follow watches files: a database is read once")
+        record_review(where, "tail", {"lines": count, "follow": follow}, reviews)
+        follower = Follower(log.folder) if follow else None  # first, so that nothing falls between the two
+        show(rendered(newest(log.folder, count) if count else (), form))
         if follower is not None:
             lines = rendered(follower.follow(lambda: time.sleep(_LOOK_SECONDS)), form)
             if form != "jsonl":
@@ -139,14 +141,14 @@ def tail(
                 raise typer.Exit(0) from None
 
 
-def stats(directory: Folder, reviews: Reviews = None) -> None:
+def stats(where: Where, reviews: Reviews = None) -> None:
     """Counts by stage, channel, result, refusal, control and entity type, as JSON."""
     from guardrails.reports.reviews import record_review  # noqa: PLC0415 - `--help` does not need it
     from guardrails.reports.stats import stats as counted  # noqa: PLC0415
 
-    with answering():
-        record_review(directory, "stats", {}, reviews)
-        typer.echo(json.dumps(counted(directory), indent=2))
+    with answering(), opened(where) as log:
+        record_review(where, "stats", {}, reviews)
+        typer.echo(json.dumps(counted(log.folder), indent=2))
 
 
 def check_form(form: str) -> None:

@@ -10,13 +10,14 @@ from typing import Annotated, Final
 import typer
 
 from guardrails.cli.desk import Reviews, answering
+from guardrails.cli.log import Where, opened
 from guardrails.cli.usage import UsageError
 
 _INPUT_CHARACTERS: Final = 4_194_304
 
 
 def prove(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that was given to AuditLog.")],
+    where: Where,
     wanted: Annotated[str, typer.Argument(metavar="ID", help="The event_id of a record, or the send_id of a send.")],
     anchor: Annotated[
         str,
@@ -29,9 +30,9 @@ def prove(
     from guardrails.audit.proof import prove as proof_of  # noqa: PLC0415 - `--help` does not need it
     from guardrails.reports.reviews import record_review  # noqa: PLC0415
 
-    with answering():
-        proof = proof_of(directory, wanted, anchor=anchor)
-        record_review(directory, "prove", {"id": wanted}, reviews)
+    with answering(), opened(where) as log:
+        proof = proof_of(log.folder, wanted, anchor=anchor)
+        record_review(where, "prove", {"id": wanted}, reviews)
         if out is None:
             typer.echo(proof.decode("utf-8", "backslashreplace"), nl=False)
         else:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from guardrails.cli.desk import Exported, Folder, Form, Reviews, Since, Tables, Until, answering, check_form
+from guardrails.cli.desk import Exported, Form, Reviews, Since, Tables, Until, answering, check_form
+from guardrails.cli.log import Where, opened
 from guardrails.cli.output import show
 from guardrails.cli.usage import UsageError
 
@@ -21,7 +22,7 @@ Trust = Annotated[Path | None, typer.Option(metavar="FILE", help="Verifier keys 
 
 
 def report(
-    directory: Folder,
+    where: Where,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML file to write; audit-report.html otherwise.")
     ] = Path("audit-report.html"),
@@ -42,13 +43,13 @@ def report(
     from guardrails.reports.reviews import record_review  # noqa: PLC0415
     from guardrails.reports.tables import Tables  # noqa: PLC0415
 
-    with answering():
-        verified = verify_directory(directory, anchor=anchor, trust=trust)
+    with answering(), opened(where) as log:
+        verified = verify_directory(log.folder, anchor=anchor, trust=trust)
         if verified.problem is not None:
             raise UsageError(verified.problem)
         asked = {name: value for name, value in (("since", since), ("until", until)) if value is not None}
-        record_review(directory, "report", asked, reviews)
-        with Tables(directory, index) as tables:
+        record_review(where, "report", asked, reviews)
+        with Tables(log.folder, log.tables(index)) as tables:
             lines = report_lines(tables, verified, since=since, until=until)
             try:
                 write_report(output, lines)
@@ -59,7 +60,7 @@ def report(
 
 
 def export(
-    directory: Folder,
+    where: Where,
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="ocsf (JSON Lines) or csv.")],
     since: Since = None,
     until: Until = None,
@@ -71,16 +72,16 @@ def export(
     from guardrails.reports.reviews import record_review  # noqa: PLC0415
     from guardrails.reports.scan import select  # noqa: PLC0415
 
-    with answering():
+    with answering(), opened(where) as log:
         if form not in FORMATS:
             raise UsageError("--format is ocsf or csv")
         asked = Filters(since=since, until=until)
-        record_review(directory, "export", asked.said() | {"format": form}, reviews)
-        show(exported(select(directory, Filters()), form, asked))
+        record_review(where, "export", asked.said() | {"format": form}, reviews)
+        show(exported(select(log.folder, Filters()), form, asked))
 
 
 def reconcile(
-    directory: Folder,
+    where: Where,
     provider: Annotated[Path, typer.Argument(metavar="PROVIDER.csv", help="The provider's own log of messages.")],
     preset: Annotated[str | None, typer.Option(metavar="NAME", help="Whose columns: twilio or sinch.")] = None,
     column: Annotated[
@@ -115,16 +116,16 @@ def reconcile(
     from guardrails.reports.reviews import record_review  # noqa: PLC0415
     from guardrails.reports.scan import select  # noqa: PLC0415
 
-    with answering():
+    with answering(), opened(where) as log:
         check_form(form)
         columns = dict(_pair(one) for one in column or ())
         try:
             theirs = list(deliveries(provider, preset, columns))
         except OSError as error:
             raise UsageError(f"{provider.name} cannot be read ({type(error).__name__})") from None
-        record_review(directory, "reconcile", {"provider_messages": len(theirs)}, reviews)
-        known, window = lookups(directory, exported=keys), timedelta(seconds=window_seconds)
-        found = desk.reconcile(select(directory, Filters()), theirs, known, window=window, channel=channel)
+        record_review(where, "reconcile", {"provider_messages": len(theirs)}, reviews)
+        known, window = lookups(log.folder, exported=keys), timedelta(seconds=window_seconds)
+        found = desk.reconcile(select(log.folder, Filters()), theirs, known, window=window, channel=channel)
         counted = Counter(one.kind for one in found)
         rows = [one.row() for one in found if matched or one.kind != desk.MATCHED]
         if rows:

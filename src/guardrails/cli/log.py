@@ -1,0 +1,84 @@
+"""The log that a command is asked about: a folder, or a SQLite file whose streams are files for as long as the command runs."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from guardrails.cli.usage import UsageError
+
+Where = Annotated[
+    Path, typer.Argument(metavar="LOG", help="The folder that was given to AuditLog, or the file of a SqliteSink.")
+]
+_SQLITE: Final = b"SQLite format 3\0"  # source: https://www.sqlite.org/fileformat.html, section 1.3
+_POSTGRES: Final = ("postgres:", "postgresql:")
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """
+    Where a log can be read.
+
+    Args:
+        folder: Its streams, as files.
+        is_copy: Whether they came out of a database, and go when the command ends.
+    """
+
+    folder: Path
+    is_copy: bool = False
+
+    def tables(self, chosen: Path | None) -> Path | None:
+        """Where its tables for SQL are kept: those of a copy go with it."""
+        return self.folder.with_name("tables.duckdb") if self.is_copy and chosen is None else chosen
+
+
+@contextmanager
+def opened(where: Path) -> Iterator[Log]:
+    """
+    The log at *where*.
+
+    Raises:
+        UsageError: There is none, and what to name instead.
+    """
+    if not _is_database(where):
+        yield Log(where)
+        return
+    from guardrails.audit import SqliteSink, write_streams  # noqa: PLC0415 - `--help` does not need it
+
+    with tempfile.TemporaryDirectory(prefix="guardrails-log-") as folder:
+        log = Log(Path(folder) / where.name, is_copy=True)
+        try:
+            write_streams(SqliteSink(where), log.folder)
+        except sqlite3.Error as error:
+            raise UsageError(
+                f"{where.name} cannot be read as the file of a SqliteSink ({type(error).__name__}): copy it, and what lies "
+                "beside it with the same name and -wal or -shm behind it, to a folder that you can write"
+            ) from None
+        yield log
+
+
+def _is_database(where: Path) -> bool:
+    if str(where).startswith(_POSTGRES):
+        raise UsageError(
+            "records in PostgreSQL are brought back to files first, with "
+            "guardrails.audit.write_streams(PostgresSink(...), FOLDER): then name that folder"
+        )
+    try:
+        if where.is_dir():
+            return False
+        if not where.is_file():
+            raise UsageError(f"{where} is not there: name the folder that was given to AuditLog")
+        with where.open("rb") as file:
+            begins = file.read(len(_SQLITE))
+    except OSError as error:
+        raise UsageError(f"{where} cannot be read ({type(error).__name__})") from None
+    if begins != _SQLITE:
+        raise UsageError(f"{where} is a file, and no SQLite database: name the folder that was given to AuditLog")
+    return True
