@@ -6,6 +6,7 @@ Imports no more than the standard library, so that a reviewer's machine needs no
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -56,11 +57,11 @@ def opened(path: Path) -> IO[bytes]:
     """
     # O_NONBLOCK: a pipe that somebody put there must not hold us up.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = os.fdopen(os.open(path, flags), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError("not a regular file")
-    return file
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path.name)
+    return os.fdopen(descriptor, "rb")
 
 
 def lines(path: Path) -> Iterator[bytes]:
@@ -77,7 +78,7 @@ def lines(path: Path) -> Iterator[bytes]:
             while line := source.readline(LINE_BYTES):
                 yield line
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise Damaged("not what was compressed") from None
+            raise Damaged(errno.EIO, "not what was compressed", path.name) from None
 
 
 def parse(line: bytes) -> dict[str, Any]:

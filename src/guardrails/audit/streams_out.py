@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from guardrails.audit.folder import SUFFIX, make_folder, sync_folder
+
+_STREAM: Final = re.compile("[0-9a-f]{32}")
 
 
 class Readable(Protocol):
@@ -33,8 +36,9 @@ def write_streams(sink: Readable, folder: str | os.PathLike[str]) -> int:
     make_folder(there)
     count = 0
     for stream, lines in sink.streams():
-        # Numbered, not dated: the order is that of the database.
-        fd = os.open(there / f"{count:08}-{stream}{SUFFIX}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Numbered, not dated: the order is that of the database. What is no id of a stream is no part of a path either.
+        name = stream if _STREAM.fullmatch(stream) else "unnamed"
+        fd = os.open(there / f"{count:08}-{name}{SUFFIX}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "wb") as file:
             file.writelines(lines)
         count += 1

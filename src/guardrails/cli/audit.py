@@ -46,7 +46,7 @@ def verify(
     """
     from guardrails.audit import verify_directory  # noqa: PLC0415 - `--help` does not need it
 
-    with one_line_errors(), opened(where) as log:
+    with one_line_errors(), opened(where, may_be_empty=True) as log:
         report = verify_directory(log.folder, anchor=anchor, trust=trust, retain_days=retain_days, jobs=jobs)
     report = replace(report, folder=str(where))
     if as_json:

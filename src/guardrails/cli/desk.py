@@ -51,7 +51,10 @@ def answering() -> Iterator[None]:
         except (ConfigError, Unavailable) as error:
             raise UsageError(str(error)) from None
         except OSError as error:
-            raise UsageError(f"the audit folder cannot be read ({type(error).__name__})") from None
+            named = type(error).__name__
+            if isinstance(error.filename, str):
+                named = f"{Path(error.filename).name}: {error.strerror}"
+            raise UsageError(f"the log cannot be read ({named})") from None
 
 
 def query(
@@ -124,7 +127,7 @@ def tail(
     from guardrails.reports.reviews import record_review  # noqa: PLC0415
     from guardrails.reports.tail import Follower, newest  # noqa: PLC0415
 
-    with answering(), opened(where) as log:
+    with answering(), opened(where, may_be_empty=follow) as log:
         check_form(form)
         if follow and log.is_copy:
             raise UsageError("--follow watches files: a database is read once")

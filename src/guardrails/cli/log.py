@@ -12,12 +12,15 @@ from typing import Annotated, Final
 
 import typer
 
+from guardrails.audit.folder import log_files
+from guardrails.audit.reading import lines
 from guardrails.cli.usage import UsageError
 
 Where = Annotated[
     Path, typer.Argument(metavar="LOG", help="The folder that was given to AuditLog, or the file of a SqliteSink.")
 ]
 _SQLITE: Final = b"SQLite format 3\0"  # source: https://www.sqlite.org/fileformat.html, section 1.3
+_RECORD: Final = b'"schema_version":'
 _POSTGRES: Final = ("postgres:", "postgresql:")
 
 
@@ -40,14 +43,22 @@ class Log:
 
 
 @contextmanager
-def opened(where: Path) -> Iterator[Log]:
+def opened(where: Path, *, may_be_empty: bool = False) -> Iterator[Log]:
     """
     The log at *where*.
 
+    Args:
+        where: A folder or a file.
+        may_be_empty: Whether a folder without any stream will do. Otherwise it is a mistake: an answer from nothing would read
+            like an answer from a log in which nothing happened.
+
     Raises:
         UsageError: There is none, and what to name instead.
+        OSError: The folder cannot be read.
     """
     if not _is_database(where):
+        if not may_be_empty:
+            _must_be_log(where)
         yield Log(where)
         return
     from guardrails.audit import SqliteSink, write_streams  # noqa: PLC0415 - `--help` does not need it
@@ -58,10 +69,27 @@ def opened(where: Path) -> Iterator[Log]:
             write_streams(SqliteSink(where), log.folder)
         except sqlite3.Error as error:
             raise UsageError(
-                f"{where.name} cannot be read as the file of a SqliteSink ({type(error).__name__}): copy it, and what lies "
-                "beside it with the same name and -wal or -shm behind it, to a folder that you can write"
+                f"{where.name} cannot be read as the file of a SqliteSink ({error}). If it is one: copy it, and what lies beside "
+                "it with -wal and -shm behind the same name, to a folder that you can write, and name the copy"
             ) from None
         yield log
+
+
+def _must_be_log(folder: Path) -> None:
+    """Refuse what would be answered from nothing."""
+    found = log_files(folder)
+    if not found:
+        raise UsageError(f"no audit stream in {folder} (*.jsonl): name the folder that was given to AuditLog")
+    if not any(map(_may_be_stream, found)):
+        raise UsageError(f"no file in {folder} begins with an audit record; `guardrails audit verify` says what is wrong")
+
+
+def _may_be_stream(path: Path) -> bool:
+    try:
+        first = next(lines(path), b"")
+    except OSError:  # named by whoever reads on
+        return True
+    return not first or _RECORD in first
 
 
 def _is_database(where: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def blocks(path: Path, begin: int = 0) -> Iterator[bytes]:
                 if end < len(block):
                     return  # the end of the file, or a line that no writer makes: what follows is for the verifier
         except (EOFError, zlib.error) as error:
-            raise OSError(f"damaged ({type(error).__name__})") from None
+            raise OSError(errno.EIO, f"damaged ({type(error).__name__})", path.name) from None
 
 
 @contextmanager

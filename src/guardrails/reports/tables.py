@@ -9,6 +9,7 @@ checks a chain: `guardrails audit verify` does. No extension is loaded and no so
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -246,5 +247,5 @@ def _identity(path: Path) -> str:
     """What changes when a file of the log changes."""
     status = path.stat(follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
-        raise OSError("not a regular file")
+        raise OSError(errno.EINVAL, "not a regular file", path.name)
     return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
