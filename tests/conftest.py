@@ -1,4 +1,4 @@
-"""Fixtures for every test: both event loops."""
+"""For every test: both event loops, and properties without a clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import Any, TypeAlias
 
 import pytest
 import trio
+from hypothesis import settings
+
+# How long one example takes says something about the machine, and pytest's own timeout finds what hangs.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
 
 Run: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import guardrails
 from tests.cli.conftest import Run
@@ -71,3 +74,20 @@ def test_verify_of_nothing_is_a_usage_error(run: Run, tmp_path: Path) -> None:
     assert run("audit", "verify", "missing").returncode == 2
     assert run("audit", "verify").returncode == 2
     assert "Traceback" not in run("audit", "verify", "missing").stderr
+
+
+@pytest.mark.parametrize("command", ["--help", "audit schema", "audit tail log", "audit verify log"])
+def test_output_that_goes_nowhere_is_no_traceback(run: Run, tmp_path: Path, command: str) -> None:
+    run("demo", "--count", "2", "--audit", "log")
+    program = f"{shlex.quote(sys.executable)} -m guardrails {command}"
+
+    def shell(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-c", line], cwd=tmp_path, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+
+    full, closed = shell(f"{program} > /dev/full"), shell(f"{program} >&-")
+
+    assert full.returncode == 2
+    assert full.stderr == "guardrails: the output cannot be written: No space left on device\n"
+    assert "Traceback" not in closed.stderr

@@ -11,5 +11,7 @@ DISTRIBUTION: Final = "platform-guardrails"
 def main() -> None:
     """Run the command line on `sys.argv`."""
     from guardrails.cli.app import app  # noqa: PLC0415 - importing this package must not load typer
+    from guardrails.cli.output import to_somewhere  # noqa: PLC0415 - as above
 
-    app()
+    with to_somewhere():
+        app()

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from guardrails.cli.log import Where, opened
-from guardrails.cli.output import show
+from guardrails.cli.output import FULL, show
 from guardrails.cli.usage import UsageError, one_line_errors
 from guardrails.errors import ConfigError, Unavailable
 
@@ -51,6 +51,8 @@ def answering() -> Iterator[None]:
         except (ConfigError, Unavailable) as error:
             raise UsageError(str(error)) from None
         except OSError as error:
+            if error.errno in FULL:
+                raise  # it is the output that cannot be written
             named = type(error).__name__
             if isinstance(error.filename, str):
                 named = f"{Path(error.filename).name}: {error.strerror}"

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import typer
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})  # where output goes; never from reading
+
+
+@contextmanager
+def to_somewhere() -> Iterator[None]:
+    """A stdout or stderr that is closed takes nothing; one that is full ends the command with one line and exit code 2."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - it lasts as long as the process
+    sys.stderr = sys.stderr or sys.stdout
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        problem = error.strerror
+    else:
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
+    sys.stderr.write(f"guardrails: the output cannot be written: {problem}\n")
+    raise SystemExit(2)
 
 
 def show(lines: Iterable[str], *, at_once: int = 500) -> None:

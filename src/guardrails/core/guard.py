@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 from guardrails.core import registry
 from guardrails.core.binding import Binder, MessageBinding
 from guardrails.core.caps import Caps
-from guardrails.core.companion import Companion, checked_seconds, companion_of
+from guardrails.core.companion import checked_seconds
 from guardrails.core.control import Control
 from guardrails.core.decoration import Decoration, check_async_only, check_reply, decorate, operation_of
 from guardrails.core.edition import Edition, Source, Turn, Versioned
 from guardrails.core.health import Health, Pulse, health_of
 from guardrails.core.journey import Journey
+from guardrails.core.life import Life
 from guardrails.core.message import DIRECTIONS, Message
 from guardrails.core.plan import Plan
 from guardrails.core.presets import preset_options
 from guardrails.core.preview import Decision, apreview, preview
-from guardrails.core.refusal import bare, crashed, fate
 from guardrails.core.roles import CONVENTIONAL, Convention
 from guardrails.core.shapes import Shape
 from guardrails.core.stack import Monitored, Slot, Stack, platform_slots, team_slots
 from guardrails.core.travel import run_awaiting, run_blocking
 from guardrails.core.wrapping import Live
-from guardrails.errors import ConfigError, GuardrailsError, Unavailable
+from guardrails.errors import ConfigError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -123,8 +123,6 @@ class Guard:
             raise ConfigError("owner must be a non-empty str, such as a team's name")
         self.owner: str | None = owner
         self.where: str = registry.called_from()
-        self.canary_every_seconds: float | None = checked_seconds(canary_every_seconds)
-        self._canary: Companion | None = None
         self._parent = parent
         self._own = own
         self._channel = channel
@@ -135,10 +133,7 @@ class Guard:
         self._edition = Versioned(self._turn, edition)
         self._decorations: weakref.WeakSet[Live] = weakref.WeakSet()
         self._teams: weakref.WeakSet[Guard] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._opened = False
-        self._open_slots: list[Slot] = []
-        self._closed = False
+        self._life = Life(own, source, checked_seconds(canary_every_seconds))
         if production:
             _require_production(own if source is None else edition.stack.slots)
         registry.add(self)
@@ -454,6 +449,11 @@ class Guard:
         return tuple(dict.fromkeys((edition.stack, *(() if edition.choice is None else edition.choice.kinds()))))
 
     @property
+    def canary_every_seconds(self) -> float | None:
+        """How often its canaries run by themselves; None for never."""
+        return self._life.canary_every_seconds
+
+    @property
     def pulse(self) -> Pulse:
         """What this guard's tree remembers of its last sends and canaries."""
         return self._turn.pulse
@@ -465,7 +465,7 @@ class Guard:
         Sends that were refused count as success of the control that refused: it works.
         """
         slots = {id(slot.control): slot for guard in self.family for stack in guard.stacks for slot in stack.slots}
-        return health_of(self.pulse, slots.values(), is_open=not self._closed)
+        return health_of(self.pulse, slots.values(), is_open=not self._life.is_closed)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -476,34 +476,11 @@ class Guard:
 
     def pace(self, seconds: float | None) -> None:
         """Run canaries so often from now on; None for no more."""
-        checked = checked_seconds(seconds)
-        with self._lock:
-            if checked == self.canary_every_seconds:
-                return
-            self.canary_every_seconds = checked
-            companion, self._canary = self._canary, None
-            starts = self._opened and not self._closed and checked is not None
-        if companion is not None:
-            companion.stop()
-        if starts:
-            self._canary = companion_of(self, checked)
+        self._life.pace(self, checked_seconds(seconds))
 
     def close(self) -> None:
         """Flush and close this layer's controls; sends after it are `Unavailable`."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            opened, self._open_slots = self._open_slots, []
-            companion = self._canary
-        if companion is not None:
-            companion.stop()
-        if self._source is not None:
-            self._source.close(self)
-        failures = [call_control(slot, "close") for slot in reversed(opened)]
-        for failure in failures:
-            if failure is not None:
-                raise failure
+        self._life.end(self)
 
     def __enter__(self) -> Self:
         return self.open()
@@ -517,30 +494,11 @@ class Guard:
     def _ready(self, *, opening: bool = True) -> None:
         if self._parent is not None:
             self._parent._ready(opening=opening)  # noqa: SLF001 - our own kind
-        if self._opened and not self._closed:
-            return
-        with self._lock:
-            if self._closed:
-                raise Unavailable("the guard is closed; nothing was sent", control="guard")
-            if self._opened or not opening:
-                return
-            failure: BaseException | None = None
-            if self._source is not None:
-                self._source.open(self)
-            for slot in self._own[len(self._open_slots) :]:  # after a failure the next send goes on where it stopped
-                failure = call_control(slot, "open")
-                if failure is not None:
-                    break
-                self._open_slots.append(slot)
-            self._opened = failure is None
-            starts = self._opened and self._canary is None and self.canary_every_seconds is not None
-        if failure is not None:
-            raise failure
-        if starts:
-            self._canary = companion_of(self, self.canary_every_seconds)
+        if not self._life.is_open:
+            self._life.begin(self, opening=opening)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._life.after_fork()
         if self._parent is None:
             self._turn.lock = threading.RLock()
             self._turn.pulse.after_fork()
@@ -558,22 +516,6 @@ def _require_production(slots: Sequence[Slot]) -> None:
         require = getattr(slot.control, "require_production", None)
         if require is not None:
             require()
-
-
-def call_control(slot: Slot, method: str) -> BaseException | None:
-    """Open or close one control; what went wrong is returned, so that nothing raw is chained to it."""
-    act = getattr(slot.control, method, None)
-    if act is None:
-        return None
-    try:
-        act()
-    except GuardrailsError as error:
-        error.control = error.control or slot.name
-        error.where = error.where or slot.where
-        return bare(error)
-    except Exception as error:  # noqa: BLE001 - told by name and class; its text may hold anything
-        return crashed(error, name=slot.name, where=slot.where, sent=False, after_send=fate(sent=False))
-    return None
 
 
 def exchange_all(changes: Sequence[tuple[Guard, Edition, Source]]) -> None:
