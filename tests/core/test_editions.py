@@ -45,6 +45,9 @@ class Policy:
     def reload(self) -> bool:
         return False
 
+    def health(self) -> dict[str, str | int | None]:
+        return {}
+
 
 POLICIES: dict[Guard, Policy] = {}
 
@@ -290,6 +293,9 @@ class Counting:
     def reload(self) -> bool:
         self.events.append("reload")
         return True
+
+    def health(self) -> dict[str, str | int | None]:
+        return {}
 
 
 def test_a_source_opens_reloads_and_closes_its_guard() -> None:

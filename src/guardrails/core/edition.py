@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -64,6 +64,9 @@ class Source(Protocol):
 
     def reload(self) -> bool:
         """Read it again; whether it had changed."""
+
+    def health(self) -> Mapping[str, str | int | None]:
+        """How it is doing; see `Health.policy`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

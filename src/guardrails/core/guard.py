@@ -465,7 +465,12 @@ class Guard:
         Sends that were refused count as success of the control that refused: it works.
         """
         slots = {id(slot.control): slot for guard in self.family for stack in guard.stacks for slot in stack.slots}
-        return health_of(self.pulse, slots.values(), is_open=not self._life.is_closed)
+        source = self._root_source()
+        policy = None if source is None else source.health()
+        return health_of(self.pulse, slots.values(), is_open=not self._life.is_closed, policy=policy)
+
+    def _root_source(self) -> Source | None:
+        return self._source if self._parent is None else self._parent._root_source()  # noqa: SLF001 - our own kind
 
     # -- life ----------------------------------------------------------------------------------------------------------
 

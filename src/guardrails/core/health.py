@@ -120,18 +120,22 @@ class Health:
         sends: Sends that are remembered (at most 512).
         open: Whether the guard takes sends.
         canary: What the last round of canaries found; empty when there was none.
+        policy: Of a guard from a policy: its "digest", how many changes were "changed" and "refused", and under "problem" why the
+            last change was not taken; empty otherwise.
     """
 
     controls: Sequence[ControlHealth]
     sends: int
     open: bool
     canary: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    policy: Mapping[str, str | int | None] = field(default_factory=dict)
 
     @property
     def well(self) -> bool:
         """Whether everything is."""
         canaries = self.canary.get("passed") is not False and not self.canary.get("late")
-        return self.open and canaries and all(control.well for control in self.controls)
+        current = self.policy.get("problem") is None
+        return self.open and canaries and current and all(control.well for control in self.controls)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times as RFC 3339."""
@@ -142,7 +146,9 @@ class Health:
         return {"well": self.well, **plain}
 
 
-def health_of(pulse: Pulse, slots: Iterable[Slot], *, is_open: bool) -> Health:
+def health_of(
+    pulse: Pulse, slots: Iterable[Slot], *, is_open: bool, policy: Mapping[str, str | int | None] | None = None
+) -> Health:
     """What is known of *slots*."""
     recent, samples = _copied(pulse.recent), _copied(pulse.samples)
     now, wall = time.monotonic(), datetime.now(UTC)
@@ -168,7 +174,7 @@ def health_of(pulse: Pulse, slots: Iterable[Slot], *, is_open: bool) -> Health:
                 facts=facts,
             )
         )
-    return Health(controls=tuple(controls), sends=len(recent), open=is_open, canary=pulse.canary())
+    return Health(controls=tuple(controls), sends=len(recent), open=is_open, canary=pulse.canary(), policy=policy or {})
 
 
 def _copied(ring: deque[Any]) -> list[Any]:

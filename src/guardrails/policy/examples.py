@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from contextvars import copy_context
@@ -107,6 +107,10 @@ class _Tried:
     def reload(self) -> bool:
         """It does not change."""
         return False
+
+    def health(self) -> Mapping[str, str | int | None]:
+        """Nobody asks."""
+        return {}
 
 
 def _decided(guard: Guard, example: model.Example, stacks: Stacks) -> Decision:

@@ -56,6 +56,7 @@ class Policy:
         self.turn: Turn = Turn()
         self.refused: int = 0  # changes that were not taken
         self.changed: int = 0  # changes that were
+        self.problem: str | None = None  # why the last one was not
         self._said_path = os.fspath(path)
         self._sources: weakref.WeakKeyDictionary[Guard, _Source] = weakref.WeakKeyDictionary()
         self._open: set[int] = set()
@@ -171,15 +172,18 @@ class Policy:
             try:
                 version = read_version(self._said_path, self.version)
                 if version.digest == self.digest:
+                    self.problem = None
                     return False
                 self._put_in_force(self._prepared(version, self.switchboard))
             except GuardrailsError as error:
                 self.refused += 1
                 problems = len(error.problems) if isinstance(error, PolicyError) else 1
+                self.problem = f"the last change of the policy was not taken: {type(error).__name__} ({problems})"
                 _log.error("the policy %s was not taken, and %s stays in force: %s", self._said_path, self.digest, error)
                 self._record("policy-refused", {"problems": problems, "error": type(error).__name__})
                 raise
             self.changed += 1
+            self.problem = None
             _log.warning("the policy %s is in force: %s", self._said_path, self.digest)
             return True
 
@@ -366,6 +370,16 @@ class _Source:
     def reload(self) -> bool:
         """Read the policy again."""
         return self.policy.reload()
+
+    def health(self) -> Mapping[str, str | int | None]:
+        """Which version is in force, and what became of changes."""
+        policy = self.policy
+        return {
+            "digest": policy.digest,
+            "changed": policy.changed,
+            "refused": policy.refused,
+            "problem": policy.problem,
+        }
 
 
 class _Retired:

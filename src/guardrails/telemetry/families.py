@@ -180,6 +180,21 @@ CANARY_PASSED: Final = Family(
     ("guard",),
     "guardrails.canary.passed",
 )
+POLICY_CHANGES: Final = Family(
+    "guardrails_policy_changes_total",
+    "counter",
+    'Changes of the policy file that were put in force ("changed") or not taken ("refused").',
+    ("guard", "result"),
+    "guardrails.policy.changes",
+    "{change}",
+)
+POLICY_CURRENT: Final = Family(
+    "guardrails_policy_current",
+    "gauge",
+    "Whether the last change of the policy file is in force: 1, or 0 when it was refused and the last good one stays.",
+    ("guard",),
+    "guardrails.policy.current",
+)
 SERIES_LEFT_OUT: Final = Family(
     "guardrails_series_left_out_total",
     "counter",
@@ -190,5 +205,5 @@ SERIES_LEFT_OUT: Final = Family(
 FAMILIES: Final = (
     *(SENDS, REFUSALS, FINDINGS, UNSCANNED, SHADOWS, CONTROL_SECONDS, CONTROL_UP, CONTROL_ERROR_RATE, LIMIT_REMAINING),
     *(LIMIT_COUNTERS, LIMIT_COUNTERS_MAX, AUDIT_QUEUED, AUDIT_IN_FLIGHT, AUDIT_LAG, AUDIT_LOST, CANARY_AGE, CANARY_PASSED),
-    SERIES_LEFT_OUT,
+    *(POLICY_CHANGES, POLICY_CURRENT, SERIES_LEFT_OUT),
 )

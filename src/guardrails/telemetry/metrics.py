@@ -203,6 +203,11 @@ def _of_guards() -> Iterator[Sample]:
                 told = control.facts.get(fact)
                 if isinstance(told, int | float):
                     values.setdefault(family, {})[label, control.name] = told * scale
+        for result in ("changed", "refused"):
+            count = health.policy.get(result)
+            if isinstance(count, int):
+                values.setdefault(families.POLICY_CHANGES, {})[label, result] = count
+                values.setdefault(families.POLICY_CURRENT, {})[label,] = float(health.policy.get("problem") is None)
         age = health.canary.get("age_seconds")
         if isinstance(age, int | float):
             values.setdefault(families.CANARY_AGE, {})[label,] = age
