@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -42,6 +43,20 @@ async def no_words_async(message: Message, settings: Words) -> Deny | None:
 
 def bare(message: Message, settings: Any) -> None:
     """Its settings have no model."""
+
+
+class Held:
+    """A check that says when it runs, and goes on when it is told to."""
+
+    runs: ClassVar[threading.Event] = threading.Event()
+    go: ClassVar[threading.Event] = threading.Event()
+
+
+def held(message: Message) -> None:
+    """Wait."""
+    if message.text == "hold":
+        Held.runs.set()
+        assert Held.go.wait(20)
 
 
 class Sign:

@@ -17,7 +17,9 @@ from guardrails import from_policy
 from guardrails.errors import ConfigError
 from guardrails.policy import Policy
 from guardrails.policy.watching import reload_on_sighup
+from guardrails.testing import RecordingSend
 from tests.policy.conftest import Write
+from tests.policy.sample import Held
 
 POLICY = 'version: 1\nplatform: {checks: {sign: {use: "tests.policy.sample:Sign", settings: {sign: "a"}}}}\n'
 
@@ -115,3 +117,29 @@ def test_sighup_can_be_asked_for_in_the_main_thread_only(write: Write) -> None:
     thread.start()
     thread.join()
     assert len(failed) == 1
+
+
+def test_a_first_send_in_the_middle_of_a_reload_waits_for_it_and_both_end(write: Write) -> None:
+    text = """\
+        version: 1
+        platform: {canary_every: 1h, checks: {held: {use: "tests.policy.sample:held"}}}
+        examples: [{in: hello, out: hello}]
+        """
+    guard = from_policy(write(text), channel="sms")
+    send = guard.wrap(RecordingSend())
+    write(text.replace("1h", "2h").replace("in: hello, out: hello", "in: hold, out: hold"))
+    threads = [threading.Thread(target=guard.reload, daemon=True)]
+    threads[0].start()
+    assert Held.runs.wait(20)
+    threads.append(threading.Thread(target=send, args=("+12125550173", "hello"), daemon=True))
+    threads[1].start()
+    for _ in range(10_000_000):
+        if not guard._life._lock.acquire(blocking=False):  # it is opening, and waits for the policy
+            break
+        guard._life._lock.release()
+    Held.go.set()
+    for thread in threads:
+        thread.join(20)
+    assert [thread.is_alive() for thread in threads] == [False, False]
+    assert guard.canary_every_seconds == 7_200
+    guard.close()

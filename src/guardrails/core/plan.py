@@ -57,7 +57,7 @@ class Plan:
     pulse: Pulse
     choice: Choice | None = None
     strict: bool = False
-    _chosen: dict[Stack, Plan] = field(default_factory=dict)
+    known: dict[Stack, Plan] = field(default_factory=dict)  # of stacks that were chosen
 
     def chosen(self, message: Message) -> Plan:
         """
@@ -68,14 +68,13 @@ class Plan:
         """
         assert self.choice is not None  # noqa: S101 - the caller looked
         stack = self.choice.stack(message)
-        plan = self._chosen.get(stack)
-        if plan is None:
-            required = {**dict(stack.required()), **dict(self.required)}
-            plan = replace(
-                self, stack=stack, required=tuple(required.items()), acting=stack.acting, choice=None, _chosen={}
-            )
-            plan = self._chosen.setdefault(stack, plan)
-        return plan
+        return self.known.get(stack) or self.under(stack)
+
+    def under(self, stack: Stack) -> Plan:
+        """This send with the controls of *stack*, compiled once."""
+        required = {**dict(stack.required()), **dict(self.required)}
+        plan = replace(self, stack=stack, required=tuple(required.items()), acting=stack.acting, choice=None, known={})
+        return self.known.setdefault(stack, plan)
 
     def empty_message(self) -> Message:
         """A message of which nothing is known; for the record of a call that could not even be read."""

@@ -87,8 +87,10 @@ def prepared(journey: Journey) -> Coroutine[Any, Any, Any]:
     plan.ready()
     try:
         reading = journey.reading = plan.binding.read(journey.args, journey.kwargs)
-        if plan.choice is not None:
-            plan = journey.follow(plan.chosen(reading.message))
+        if plan.choice is not None:  # hot: `chosen` and `follow`, written out
+            stack = plan.choice.stack(reading.message)
+            plan = journey.plan = plan.known.get(stack) or plan.under(stack)
+            journey.route = stack.slots
         if reading.iterators is not None:
             if not plan.cuts:
                 return _collected(journey, reading)

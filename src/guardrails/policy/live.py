@@ -169,23 +169,31 @@ class Policy:
             ConfigError: Something is wrong with it, an example fails, or a guard does not fit; the last good one stays.
         """
         with self._lock:
-            try:
-                version = read_version(self._said_path, self.version)
-                if version.digest == self.digest:
-                    self.problem = None
-                    return False
-                self._put_in_force(self._prepared(version, self.switchboard))
-            except GuardrailsError as error:
-                self.refused += 1
-                problems = len(error.problems) if isinstance(error, PolicyError) else 1
-                self.problem = f"the last change of the policy was not taken: {type(error).__name__} ({problems})"
-                _log.error("the policy %s was not taken, and %s stays in force: %s", self._said_path, self.digest, error)
-                self._record("policy-refused", {"problems": problems, "error": type(error).__name__})
-                raise
-            self.changed += 1
-            self.problem = None
-            _log.warning("the policy %s is in force: %s", self._said_path, self.digest)
-            return True
+            if not self._reloaded():
+                return False
+        # Without the lock: a guard that opens for its first send holds its own lock, and waits for ours.
+        for guard in list(self._sources):
+            guard.pace(self.version.canary_every_seconds)
+        return True
+
+    def _reloaded(self) -> bool:
+        try:
+            version = read_version(self._said_path, self.version)
+            if version.digest == self.digest:
+                self.problem = None
+                return False
+            self._put_in_force(self._prepared(version, self.switchboard))
+        except GuardrailsError as error:
+            self.refused += 1
+            problems = len(error.problems) if isinstance(error, PolicyError) else 1
+            self.problem = f"the last change of the policy was not taken: {type(error).__name__} ({problems})"
+            _log.error("the policy %s was not taken, and %s stays in force: %s", self._said_path, self.digest, error)
+            self._record("policy-refused", {"problems": problems, "error": type(error).__name__})
+            raise
+        self.changed += 1
+        self.problem = None
+        _log.warning("the policy %s is in force: %s", self._said_path, self.digest)
+        return True
 
     def _prepared(self, version: Version, before: Switchboard | None) -> Stacks:
         """Every control of the platform made, and every example tried."""
@@ -228,8 +236,6 @@ class Policy:
                     _closed(one)
                 raise
             self._stacks = stacks
-        for guard, _, _ in changes:
-            guard.pace(stacks.version.canary_every_seconds)
         stacks.version.controls.forget_before()
         if before.switchboard is not None and before.switchboard is not stacks.switchboard:
             before.switchboard.close()

@@ -226,9 +226,6 @@ class ByMessage:
         self._stacks = stacks
         self._team = team
         self._tenant = tenant
-        version = stacks.version
-        self._tenants = version.known("tenants")
-        self._channels = version.known("channels")
         self._known: dict[tuple[str | None, str], Stack] = {}
         self._kinds: list[Stack] | None = None
         self._switchboard = stacks.switchboard
@@ -241,13 +238,7 @@ class ByMessage:
             Denied: The guard is for another tenant.
             GuardrailsError: The controls cannot be made, or nobody knows which switches are on.
         """
-        tenant = message.tenant
-        if self._tenant is None and tenant not in self._tenants:
-            tenant = None  # anybody could invent as many names as they like
-        try:
-            stack = self._known[tenant, message.channel]
-        except KeyError:
-            stack = self._looked_up(tenant, message.channel)
+        stack = self._known.get((message.tenant, message.channel)) or self._looked_up(message.tenant, message.channel)
         if self._switchboard is not None:
             return self._switchboard.switched(stack, message)
         return stack
@@ -256,8 +247,9 @@ class ByMessage:
         if self._tenant is not None and tenant not in (None, self._tenant):
             raise Denied("this guard is for another tenant", control="policy")
         stack = self._stacks.of(channel=channel, tenant=self._tenant or tenant, team=self._team)
-        if channel in self._channels or len(self._known) < _REMEMBERED:
-            self._known[tenant, channel] = stack
+        if len(self._known) >= _REMEMBERED:  # anybody could invent as many names as they like
+            self._known.clear()
+        self._known[tenant, channel] = stack
         return stack
 
     def kinds(self) -> Iterable[Stack]:
@@ -267,4 +259,4 @@ class ByMessage:
         return self._kinds
 
 
-_REMEMBERED = 4_096  # channels that the policy does not name
+_REMEMBERED = 4_096  # pairs of tenant and channel
