@@ -104,10 +104,14 @@ bench-query: $(STAMP) ## measure a reviewer's questions to a log of a million re
 
 bench-page: $(STAMP) ## run every benchmark, keep the results, and write the page of benchmarks (BENCH=--quick for a first look)
 	$(BIN)/python -m bench.record run core -- bench/run.py imports core guarded $(BENCH)
+	$(BIN)/python -m bench.record run telemetry -- bench/run.py telemetry $(BENCH)
 	$(BIN)/python -m bench.record run limits -- bench/run.py ratelimit $(BENCH)
+	$(BIN)/python -m bench.record run stores -- -m bench.store
+	$(BIN)/python -m bench.record run policy -- -m bench.policy
 	$(BIN)/python -m bench.record run pii -- bench/run.py detection $(BENCH)
 	$(BIN)/python -m bench.record run audit -- bench/run.py audit $(BENCH)
 	$(BIN)/python -m bench.record run query -- -m bench.query
+	$(BIN)/python -m bench.record run sends -- -m bench.sends $(SDISTS)
 	$(BIN)/python -m bench.record page
 
 eval: $(STAMP) ## how well personal data is found: leak, over-mask, precision, recall (EVAL="--names off" compares)
@@ -129,7 +133,7 @@ fault: $(STAMP) ## kill -9 a thousand times, and tamper with an anchored log a h
 
 SOAK_SECONDS ?= 3600
 soak: $(STAMP) ## an hour of sends while store, sinks, policy and a process are taken away and given back (SOAK_SECONDS=n)
-	$(BIN)/python -m tests.proof.soak $(SOAK_SECONDS)
+	$(BIN)/python -m bench.record run soak -- -m tests.proof.soak $(SOAK_SECONDS)
 
 bench-audit: $(STAMP) ## measure records, acknowledgements, checkpoints and verification of the audit log
 	$(BIN)/python bench/run.py audit

@@ -166,6 +166,22 @@ def test_every_fault_of_every_control_is_found_in_one_round(tmp_path: Path) -> N
     assert send is not None
 
 
+def test_a_control_that_fails_as_it_is_comes_first_and_is_not_broken_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = Guard(MaskPII(names="off"), channel="sms").extend(no_competitors)
+    monkeypatch.setattr(MaskPII, "mask", lambda _self, text: (text, []))
+    drilled = list(drill(guard))
+    assert [(one.control, one.fault) for one in drilled if one.control == "mask_pii"] == [("mask_pii", "fails as it is")]
+    assert [one.found for one in drilled if one.control == "no_competitors"] == [True] * len(FAULTS)
+    module = tmp_path / "failing.py"
+    module.write_text(
+        "from guardrails import Guard, check\n\n@check(refuses=['no'])\ndef dead(message): return None\n\nguard = Guard(dead)\n"
+    )
+    ran = _command("drill", "failing:guard", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout.split("  ")[0]) == (1, "FAILS NOW")
+
+
 def test_a_drill_leaves_no_mark(guard: Guard) -> None:
     list(drill(guard))
     assert guard.health().well

@@ -24,9 +24,10 @@ def drill(
     Break each control in a rehearsal, and print the seconds until its canary raises the alarm. Nothing is sent.
 
     Each control is made to let everything pass, to be unable to decide, and to crash, one fault at a time.
-    Exit code 0: every fault is found. 1: one is not. 2: wrong usage.
+    Exit code 0: every fault is found. 1: one is not, or a control fails as it is. 2: wrong usage.
     """
     from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
+    from guardrails.proof.drill import NONE  # noqa: PLC0415
     from guardrails.proof.drill import drill as run  # noqa: PLC0415
     from guardrails.proof.target import load  # noqa: PLC0415
 
@@ -40,11 +41,13 @@ def drill(
     missed = False
     for guard in guards:
         for one in run(guard, every_seconds=every):
-            missed |= not one.found
+            fails_now = one.fault == NONE
+            missed |= fails_now or not one.found
             if as_json:
                 typer.echo(json.dumps(asdict(one)))
                 continue
-            state = f"alarm within {one.alarm_seconds:.2f} s" if one.found else "NOT FOUND"
+            found = f"alarm within {one.alarm_seconds:.2f} s" if one.found else "NOT FOUND"
+            state = "FAILS NOW" if fails_now else found
             typer.echo(f"{state:24} {one.layer:8} {one.control}: {one.fault}: {one.why}")
         guard.close()
     raise typer.Exit(1 if missed else 0)

@@ -29,7 +29,7 @@ class Drilled:
     Args:
         control: Its name.
         layer: "platform" or "team".
-        fault: How it was broken.
+        fault: How it was broken; `NONE` where that was not needed.
         found: Whether the round that followed named it.
         round_seconds: How long that round took.
         alarm_seconds: From the fault to the alarm, at most: the wait for the round, and the round.
@@ -64,9 +64,14 @@ FAULTS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
+NONE: Final = "fails as it is"
+
+
 def drill(guard: Guard, *, every_seconds: float | None = None, tenant: str = TENANT) -> Iterator[Drilled]:
     """
     Break every control of *guard* and of the guards that extend it, in every way, one at a time.
+
+    A control that fails as it is comes first, and is not broken further: what its canary says would not be of the fault.
 
     Args:
         guard: Whose controls.
@@ -77,8 +82,21 @@ def drill(guard: Guard, *, every_seconds: float | None = None, tenant: str = TEN
         What became of each fault.
     """
     every = every_seconds or guard.canary_every_seconds or 60.0
+    as_they_are = canary(guard, tenant=tenant, _broken={})
     slots = {id(slot.control): slot for one in guard.family for stack in one.stacks for slot in stack.slots}
     for slot in slots.values():
+        why = next((check.why or check.tried for check in as_they_are.failed if check.control == slot.name), None)
+        if why is not None:
+            yield Drilled(
+                control=slot.name,
+                layer=slot.layer,
+                fault=NONE,
+                found=True,
+                round_seconds=as_they_are.seconds,
+                alarm_seconds=every + as_they_are.seconds,
+                why=why,
+            )
+            continue
         for fault, guards in FAULTS.items():
             began = time.monotonic()
             broken = {other: replace(other, guard=guards) for other in _same(guard, slot)}

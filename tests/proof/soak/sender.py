@@ -67,7 +67,7 @@ def guards(setting: Setting) -> dict[str, Guard]:
     def guard(lane: str, limit: RateLimit, **more: Any) -> Guard:
         return Guard(log(lane, **more), limit, mask, channel="sms", owner=lane, canary_every_seconds=CANARY_SECONDS)
 
-    roomy = Limit("100000/hour", per="recipient")
+    roomy = Limit("10000 per 5 minutes", per="recipient")  # a window remembers its sends: memory is level once it is full
     return {
         "two sinks": guard("two sinks", RateLimit(roomy), required=[], min_success=1),
         "provider limit": guard("provider limit", stored(Limit("2000/second", protects="provider"))),

@@ -28,7 +28,8 @@ MOST_DRIFT_KB: Final = 16_384  # of a process's memory in an hour, once it is wa
 MOST_ALARM_SECONDS: Final = 60.0  # from a fault to a round of canaries that says so
 SWITCH_SECONDS: Final = 1.0  # until a switch is obeyed
 _PERSONAL: Final = re.compile(rb"@example\.com|\+?1[ -]?212[ -]?555")
-_DRIFT_SECONDS: Final = 600.0  # a process that lived less says nothing of its memory
+WARM_SECONDS: Final = 900.0  # until windows and caches are full
+_DRIFT_SECONDS: Final = 1_200.0  # a process that lived less after that says nothing of its memory
 
 
 class Event(NamedTuple):
@@ -148,7 +149,8 @@ class Verdict:
             within = f"{self.alarm_seconds:.1f} s (at most {MOST_ALARM_SECONDS:g} s)"
             yield f"canaries: a fault was found within {within}", self.alarm_seconds <= MOST_ALARM_SECONDS
         if self.drift_kb is not None:
-            grown = f"{self.drift_kb / 1024:+.1f} MB (at most {MOST_DRIFT_KB // 1024} MB); open files {self.files:+d}"
+            bound = f"after {WARM_SECONDS / 60:g} minutes (at most {MOST_DRIFT_KB // 1024} MB)"
+            grown = f"{self.drift_kb / 1024:+.1f} MB, {bound}; open files {self.files:+d}"
             yield f"memory in an hour: {grown}", self.drift_kb <= MOST_DRIFT_KB
 
     @property
@@ -282,14 +284,15 @@ def _broken(setting: Setting) -> Iterator[str]:
 
 
 def _drift(folder: Path) -> tuple[float | None, int]:
-    """Of the process that lived longest: memory in the last tenth of its life against the second, for an hour; and files."""
+    """Of the process that lived longest, once warm: memory in the last tenth of that time against the first; and files."""
     rows = max(
         ([line.split("\t") for line in path.read_text().splitlines()] for path in folder.iterdir()), key=len, default=[]
     )
+    rows = [row for row in rows if float(row[0]) - float(rows[0][0]) >= WARM_SECONDS]
     tenth = len(rows) // 10
     if not tenth or float(rows[-1][0]) - float(rows[0][0]) < _DRIFT_SECONDS:
         return None, 0
-    early, late = rows[tenth : 2 * tenth], rows[-tenth:]
+    early, late = rows[:tenth], rows[-tenth:]
     hours = (float(late[0][0]) - float(early[0][0])) / 3_600
 
     def middle(some: list[list[str]], column: int) -> float:

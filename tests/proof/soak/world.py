@@ -25,7 +25,7 @@ POLICY = """\
 version: 1
 platform:
   audit: {{folder: ../audit/f, deadline: {deadline}}}
-  limits: {{person: {{rate: {rate}/hour, per: recipient}}}}
+  limits: {{person: {{rate: {rate} per 5 minutes, per: recipient}}}}
   mask: {{names: "off"}}
   switches: {{file: switches.jsonl, operators: {{ann: "{operator}"}}}}
 examples:
@@ -57,7 +57,7 @@ class World:
         self._reloads += 1
         text = POLICY.format(
             deadline=f"{round(self.setting.deadline_seconds * 1000)}ms",
-            rate=100_000 - self._reloads % 2,
+            rate=10_000 - self._reloads % 2,
             operator=public_text(self._operator),
         )
         written = self.setting.policy.with_suffix(".new")
