@@ -63,7 +63,7 @@ SHOWN = {
     "soak": (
         "An hour of faults",
         "make soak",
-        "Refusals while the store, a sink, a disk or a process is lost; [what it is held to](would-you-know.md#the-service-objective).",
+        "Refusals while a store, a sink, a disk or a process is lost: [the objective](would-you-know.md#the-service-objective).",
     ),
 }
 HEAD = """\
