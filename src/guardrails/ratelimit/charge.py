@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guardrails.ratelimit.limit import Limit
 from guardrails.ratelimit.windows import FixedWindow, MovingWindow, SlidingWindow
 
 if TYPE_CHECKING:
     from guardrails.ratelimit.storage import Span, WindowStorage
+
+
+_KINDS: Final = {"moving-window": "m", "fixed-window": "f", "sliding-window-counter": "s"}
 
 
 class Rule:
@@ -23,9 +26,14 @@ class Rule:
         replicas: How many processes share the amount when each counts for itself.
         wait: Seconds that a send may wait for room, unless the limit says otherwise.
         lease: Whether its units come back when the send has ended; then they are held, and never spent.
+
+    Attributes:
+        kind: How the scripts of a shared store call it.
+        counter: What the names of its counters there begin with. The amount is not in it: a limit that is changed keeps its past.
+        bounds: Its whole amount and its length in microseconds, as the scripts read them.
     """
 
-    __slots__ = ("amount", "hit", "is_lease", "limit", "seconds", "span", "wait", "window")
+    __slots__ = ("amount", "bounds", "counter", "hit", "is_lease", "kind", "limit", "seconds", "span", "wait", "window")
 
     def __init__(
         self, limit: Limit, storage: WindowStorage, /, *, replicas: int = 1, wait: float = 0.0, lease: bool = False
@@ -41,6 +49,9 @@ class Rule:
         self.span: Span = Span(self.amount, limit.window_seconds)
         self.window: type[FixedWindow | MovingWindow | SlidingWindow] = WINDOWS[limit.strategy]
         self.hit: Callable[..., bool] = strategy.hit
+        self.kind: str = "c" if lease else _KINDS[limit.strategy]
+        self.counter: str = f"{self.kind}:" if self.kind in "mc" else f"{self.kind}{self.seconds}:"
+        self.bounds: str = f"{limit.amount} {self.seconds}000000"
 
     def one_a_minute(self, storage: WindowStorage, /) -> Rule:
         """The same limit for rehearsals: they shall meet it at once, and be forgotten soon."""

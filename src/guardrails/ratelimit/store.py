@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from guardrails.errors import Unavailable
 from guardrails.keys import Digester
 from guardrails.ratelimit import scripts
-from guardrails.ratelimit.charge import LEASE_RETRY_SECONDS, Charge, Refusal, Rule
+from guardrails.ratelimit.charge import LEASE_RETRY_SECONDS, Charge, Refusal
 from guardrails.ratelimit.keeper import Keeper
 from guardrails.ratelimit.promises import Debts, Leases, Owed, Taking
 from guardrails.server.endpoint import Endpoint
@@ -29,7 +29,6 @@ from guardrails.server.link import Link, StoreDown, run, sha_of
 PREFIX: Final = "guardrails:limit:"
 WAITING: Final = PREFIX + "waiting"
 _CHECK: Final = PREFIX + "key"
-_KINDS: Final = {"moving-window": "m", "fixed-window": "f", "sliding-window-counter": "s"}
 _GRANT_MS: Final = 600_000  # how long what was taken can be given back
 _FLUSHED: Final = 16  # things told at a time
 _RENEWED: Final = 500  # leases renewed in one question
@@ -58,16 +57,9 @@ def taking(wanted: Sequence[Sequence[Charge]]) -> Taking:
     return Taking(f"{PREFIX}g:{secrets.token_hex(12)}", tuple(summed.values()), tuple(summed))
 
 
-def kind_of(rule: Rule) -> str:
-    """How the scripts call it."""
-    return "c" if rule.is_lease else _KINDS[rule.limit.strategy]
-
-
 def counter_name(charge: Charge) -> str:
-    """The key of a counter. Its amount is not in it: a limit that is changed keeps its past."""
-    kind = kind_of(charge.rule)
-    window = "" if kind in "mc" else str(charge.rule.seconds)
-    return f"{PREFIX}{kind}{window}:{charge.key}"
+    """The key of a counter."""
+    return f"{PREFIX}{charge.rule.counter}{charge.key}"
 
 
 class Store:
@@ -236,9 +228,7 @@ class Store:
         # The server's time at which we stop waiting, never later: the offset was read after the server had read its clock.
         not_after = time.monotonic_ns() // 1_000 + offset + int(self.link.timeout_seconds * 1_000_000)
         keys = (_CHECK, wanted.grant, WAITING, *wanted.names)
-        asked = " ".join(
-            f"{kind_of(rule)} {units} {rule.limit.amount} {rule.seconds}000000" for rule, _, units, _ in wanted.charges
-        )
+        asked = " ".join([f"{rule.kind} {units} {rule.bounds}" for rule, _, units, _ in wanted.charges])
         pause, left = place
         until = int((pause + _PLACE_SECONDS) * 1_000_000) if pause else 0
         text = f"{mode} {not_after} {_GRANT_MS} {until} {int(left * 1_000_000)} {self._check} {asked}"
@@ -268,7 +258,7 @@ class Store:
         for number, (place, units) in enumerate(owed.back or whole):
             own = place - 1 if owed.back else number
             charge = charges[own]
-            arguments += [place, kind_of(charge.rule), charge.units, units, charge.rule.seconds * 1_000_000]
+            arguments += [place, charge.rule.kind, charge.units, units, charge.rule.seconds * 1_000_000]
             keys.append(names[own])
         self.link.script(scripts.RELEASE, _RELEASE_SHA, keys, arguments)
 
