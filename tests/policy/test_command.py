@@ -46,6 +46,40 @@ def test_check_runs_the_examples_and_says_the_digest(write: Write) -> None:
     assert "2 of 2 examples hold; sha256:" in ran.output
 
 
+BROKEN = {
+    "utf-16": POLICY.encode("utf-16"),
+    "nothing": b"",
+    "nul bytes": b"\0" * 9,
+    "a tab": b"version: 1\nplatform:\n\tlimits: {}\n",
+    "half a quote": b'version: 1\nplatform: {checks: {a: {use: "x',
+    "deep": b"[" * 100_000,
+    "deep mappings": b"{a: " * 5_000,
+    "huge": b"a" * (4 * 1024 * 1024 + 1),
+    "an escape that is none": b'version: 1\nplatform: {"\\ud800": 1}\n',
+    "a bomb": b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+    "a list": b"- 1\n",
+    "many": b"version: 1\nplatform:\n" + b"".join(b"  x%d: 1\n" % number for number in range(2_000)),
+}
+
+
+@pytest.mark.parametrize("raw", BROKEN.values(), ids=BROKEN)
+def test_whatever_the_bytes_check_says_what_is_wrong_in_words(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(raw)
+    ran = run("check", path)
+    assert (ran.exit_code, type(ran.exception)) == (2, SystemExit), ran.output
+    assert f"guardrails: the policy {path} has " in ran.output
+    assert len(ran.output.splitlines()) <= 60
+
+
+def test_a_folder_a_loop_and_nothing_at_all_are_no_policies(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    for path in (tmp_path, tmp_path / "one", tmp_path / "missing", tmp_path / ("x" * 300)):
+        ran = run("check", path)
+        assert (ran.exit_code, "it cannot be read" in ran.output) == (2, True), ran.output
+
+
 def test_check_names_each_example_that_fails_and_writes_junit(write: Write, tmp_path: Path) -> None:
     path = write(POLICY.replace('"call <PHONE_NUMBER>"', '"call <PHONE>"'))
     ran = run("check", path, "--junit", tmp_path / "out.xml")

@@ -177,3 +177,27 @@ def test_equal_files_have_equal_digests_and_others_do_not() -> None:
     one, two = version("version: 1\nplatform: {}\n"), version("version: 1\nplatform: {strict: true}\n")
     assert one.digest == version("version: 1\nplatform: {}\n").digest != two.digest
     assert one.digest.startswith("sha256:")
+
+
+def test_a_setting_that_may_have_several_forms_is_told_by_the_form_that_was_meant() -> None:
+    assert problems(
+        """\
+        version: 1
+        platform:
+          limits: {a: {rate: 1/second, per: 5}, b: {rate: 1/second, per: [5]}, "\\u202e": {}}
+          mask: {names: off, deny: {x: [y]}}
+        examples:
+          - {in: x, findings: [a]}
+          - {in: x, findings: {URL: -1}}
+          - {in: x, findings: 3}
+        """
+    ) == [
+        "p.yaml:3:32: platform.limits.a.per: write text; put numbers and other words into quotes, or a list belongs here",
+        "p.yaml:3:67: platform.limits.b.per[0]: write text; put numbers and other words into quotes",
+        "p.yaml:3:72: platform.limits.\\u202e: a name that may not stand here: it must match ^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$",
+        'p.yaml:3:72: platform.limits.\\u202e.rate: is missing: such as "5/minute"',
+        "p.yaml:4:29: platform.mask.deny.x: it must match ^[A-Z][A-Z0-9_]{0,63}$",
+        "p.yaml:6:24: examples[0].findings[0]: it must match ^[A-Z][A-Z0-9_]{0,63}$",
+        "p.yaml:7:24: examples[1].findings.URL: it should be greater than or equal to 0",
+        "p.yaml:8:13: examples[2].findings: a list belongs here, or a mapping belongs here",
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, get_origin
 
 from pydantic import ValidationError
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from guardrails.policy.document import At, Document
 from guardrails.policy.model import Example, PolicyFile
 from guardrails.policy.problems import PolicyError, Problem, nearest
-from guardrails.policy.setting import Settings, forms_of, inner, settings_in
+from guardrails.policy.setting import Settings, forms_of, has_forms, inner, settings_in
 
 NAMED: Final = ("quiet_hours", "person_caps", "unique_recipients", "limits", "concurrency", "checks")  # things by name
 _WORDED: Final = {
@@ -55,21 +55,32 @@ def spelled(at: Iterable[str | int]) -> str:
     """A setting as people write it: `platform.limits.burst.rate`, `examples[0].in`."""
     text = ""
     for step in at:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        word = step if isinstance(step, int) or step.isprintable() else step.encode("unicode_escape").decode("ascii")
+        text += f"[{word}]" if isinstance(step, int) else f".{word}" if text else str(word)
     return text
 
 
-def _problems(document: Document, errors: Iterable[Mapping[str, Any]]) -> Iterable[Problem]:
+def _problems(document: Document, errors: Iterable[Mapping[str, Any]]) -> Iterator[Problem]:
+    branches: dict[At, list[tuple[At, str]]] = {}  # what each form says of a setting that may have several
     for error in errors:
-        at, holder = _walked(error["loc"])
+        at, holder, inside = _walked(error["loc"])
         place, key = document.place(at), spelled(at)
-        if error["type"] == "extra_forbidden":
+        if inside is not None:
+            branches.setdefault(at, []).append((inside, _worded(error)))
+        elif error["type"] == "extra_forbidden":
             known = [field.alias or name for name, field in holder.model_fields.items()] if holder else []
             yield Problem(place, key, f"there is no such setting{nearest(str(at[-1]), known)}")
         elif error["loc"][-1:] == ("[key]",):
             yield Problem(place, key, "a name that may not stand here: " + _worded(error))
         else:
             yield Problem(place, key, _worded(error))
+    for at, said in branches.items():
+        deep = [(inside, text) for inside, text in said if inside]  # of the form that was meant
+        for inside, text in deep:
+            here = (*at, *inside)
+            yield Problem(document.place(here), spelled(here), text)
+        if not deep:
+            yield Problem(document.place(at), spelled(at), ", or ".join(dict.fromkeys(text for _, text in said)))
 
 
 def _worded(error: Mapping[str, Any]) -> str:
@@ -86,27 +97,34 @@ def _worded(error: Mapping[str, Any]) -> str:
     )
 
 
-def _walked(loc: Iterable[str | int]) -> tuple[At, type[Settings] | None]:
-    """The path in the file that pydantic's *loc* means (without its marks for unions), and the settings that it stands in."""
+def _walked(loc: Iterable[str | int]) -> tuple[At, type[Settings] | None, At | None]:
+    """
+    The path in the file that pydantic's *loc* means, and the settings that it stands in.
+
+    Of a setting that may have several forms the path to it, and the path inside the form that pydantic tried.
+    """
+    steps = [step for step in loc if step != "[key]"]
     at: list[str | int] = []
     holder: type[Settings] | None = PolicyFile
     inside: Any = None  # the mapping or list type that the next step goes into
-    for step in loc:
+    for number, step in enumerate(steps):
         if inside is not None:
             at.append(step)
             inside = None
             continue
         if holder is None:
-            break  # within a plain value: pydantic names the branch of a union
+            break  # within a plain value
         field = next((one for name, one in holder.model_fields.items() if step in (name, one.alias)), None)
         at.append(step)
         if field is None:
             break
+        if has_forms(field.annotation) and len(steps) > number + 1:
+            return tuple(at), holder, tuple(steps[number + 2 :])
         kind = inner(field.annotation)
         if get_origin(kind) in (dict, list):
             inside = kind
         holder = settings_in(kind)
-    return tuple(at), holder
+    return tuple(at), holder, None
 
 
 def _missing(document: Document, kind: type[Settings], data: Any, at: At) -> Iterable[Problem]:

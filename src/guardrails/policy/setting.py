@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args, get_origin
+from types import UnionType
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -73,6 +74,11 @@ def inner(annotation: Any) -> Any:
     if get_origin(annotation) is not None and type(None) in get_args(annotation):
         return next(one for one in get_args(annotation) if one is not type(None))
     return annotation
+
+
+def has_forms(annotation: Any) -> bool:
+    """Whether a setting may be written in several forms, such as a text or a list."""
+    return get_origin(annotation) in (Union, UnionType) and sum(one is not type(None) for one in get_args(annotation)) > 1
 
 
 def settings_in(annotation: Any) -> type[Settings] | None:
