@@ -9,7 +9,7 @@ from guardrails.policy.controls import own_name
 from guardrails.policy.defaults import FILLED
 from guardrails.policy.document import At
 from guardrails.policy.model import Layer
-from guardrails.policy.order import DeniedWords, Fewer, More, MoreOrAll, PerEntity, QuietTimes
+from guardrails.policy.order import DeniedWords, Fewer, More, MoreOrAll, PerEntity
 from guardrails.policy.problems import Place
 from guardrails.policy.reading import NAMED
 from guardrails.policy.setting import Settings, inner, order_of, otherwise, settings_in
@@ -19,7 +19,7 @@ from guardrails.policy.tightening import PLATFORM
 from guardrails.policy.values import DURATIONS, Secret, spelled
 from guardrails.policy.version import Version
 
-_TOGETHER: Final = (More, MoreOrAll, Fewer, DeniedWords, QuietTimes)  # what several layers say may be put together
+_TOGETHER: Final = (More, MoreOrAll, Fewer, DeniedWords)  # what several layers say is put together
 
 
 class Line(NamedTuple):
@@ -135,8 +135,8 @@ class _Says:
                     yield Line(f"{prefix}{name}", shown(standing, name), self._said(here, value, exact=exact))
 
     def _said(self, at: At, value: Any, *, exact: bool) -> str:
-        """Where; of several layers that say the same, the first one."""
-        said = []
+        """Where: the first layer that says exactly this, if there has to be one; else every layer that said a part of it."""
+        parts, whole = [], []
         for layer, settings in self._layers:
             place = self._place((*layer, *at))
             if place is None and len(at) > 1 and at[-2] == "operators":  # by the layer's DEFAULT
@@ -144,13 +144,17 @@ class _Says:
                 settings_at: At = (*at[:-1], "DEFAULT")
             else:
                 settings_at = at
-            if place is not None and (not exact or _value(settings, settings_at) == value):
-                where = "" if layer == (PLATFORM,) else f" ({'.'.join(map(str, layer))})"
-                said.append(f"{place}{where}")
+            if place is None:
+                continue
+            where = "" if layer == (PLATFORM,) else f" ({'.'.join(map(str, layer))})"
+            parts.append(f"{place}{where}")
+            if _value(settings, settings_at) == value:
+                whole.append(parts[-1])
+        said = (whole[:1] or parts) if exact else parts
         defaults = self._version.document.keys.get((PLATFORM, "defaults", str(at[-1])))
         if not said and defaults is not None and at[-1] in FILLED:
             return f"{defaults} (defaults)"
-        return ", ".join(said[:1] if exact else said) or "default"
+        return ", ".join(said) or "default"
 
     def _place(self, at: At) -> Place | None:
         """Where a setting stands; of one in a list that is a text alone, the text."""
