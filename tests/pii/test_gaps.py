@@ -8,8 +8,10 @@ import pytest
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
+from guardrails.core.exposure import exposures
 from guardrails.pii import MaskPII
 from guardrails.pii.recognizers import Gated, GatedCreditCard, GatedSsn, StrictUrl
+from tests.pii.differing import texts
 
 SECOND_SERIES = ("2223003122003222", "2223 0031 2200 3222", "2223-0031-2200-3222", "2720992593319364")
 
@@ -60,3 +62,49 @@ def _altered(dice: random.Random, text: str) -> str:
         return f"{dice.choice(('', 'x ', '(', '='))}{text}{dice.choice(('', ' y', ').', ',1'))}"
     place = dice.randrange(len(text))
     return text[:place] + dice.choice((" ", "-", ".", "", "\u017f", "\u0663", text[place].swapcase())) + text[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("bob@mail.example.co.uk4", "<EMAIL_ADDRESS>4"),
+        ("ann@example.comwww.Hi", "<EMAIL_ADDRESS><URL>"),
+        ("x_ann@example.com_y", "<EMAIL_ADDRESS>_y"),
+        ("ann@my_example.com.", "<EMAIL_ADDRESS>."),
+        ("ann@example-.com", "<EMAIL_ADDRESS>"),
+        ("shop://none/ann@example.com", "shop://none/<EMAIL_ADDRESS>"),
+        ("order 1234 4242 4242 4242 4242", "order 1234 <CREDIT_CARD>"),
+        ("550e8400-e29b-41d4-a716-446655440000 4242 4242 4242 4242", "550e8400-e29b-41d4-a716-446655440000 <CREDIT_CARD>"),
+        ("4242.4242.4242.4242", "<CREDIT_CARD>"),
+        ("4242\u202f4242\u202f4242\u202f4242 ", "<CREDIT_CARD> "),
+        ("4917610000000000003", "<CREDIT_CARD>"),
+        ("4917 6100 0000 0000 003", "<CREDIT_CARD>"),
+        ("gb82 west 1234 5698 7654 32", "<IBAN_CODE>"),
+        ("\u00df de89370400440532013000", "\u00df <IBAN_CODE>"),
+        ("call 164012", "call <PHONE_NUMBER>"),
+    ],
+)
+def test_what_presidio_leaves_is_masked(mask_pii: MaskPII, text: str, masked: str) -> None:
+    assert mask_pii.mask(text)[0] == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1640 to ann",
+        "call 1640 if 12345 is late",
+        "order 164012",
+        "order 1234 4242 4242 4242 4243",
+        "12 4242 42 4242 42 4242",
+        "see @my_name_.com",
+        "git@host_name",
+        "gb83 west 1234 5698 7654 32",
+    ],
+)
+def test_what_only_looks_like_it_stays(mask_pii: MaskPII, text: str) -> None:
+    assert mask_pii.mask(text) == (text, [])
+
+
+def test_nothing_is_left_that_the_doors_own_detector_would_refuse(mask_pii: MaskPII) -> None:
+    for text in texts("door", 1_500):
+        assert exposures(mask_pii.mask(text)[0]) == [], text

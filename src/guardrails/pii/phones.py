@@ -21,6 +21,8 @@ from guardrails.pii.fast.known import knows_phones
 from guardrails.pii.fast.scan import CANDIDATE, LONGEST, Scanner
 
 _VALID: Final = 1  # phonenumbers.Leniency.VALID
+_SHORT: Final = 6  # digits
+_SHORT_SCORE: Final = 0.3  # below the threshold of the default set; a context word lifts it above
 
 
 def scanner_for(recognizer: PhoneRecognizer) -> Scanner | None:
@@ -31,9 +33,9 @@ def scanner_for(recognizer: PhoneRecognizer) -> Scanner | None:
     return Scanner(regions) if knows_phones() else None
 
 
-def places_of(recognizer: PhoneRecognizer) -> Callable[[str], Collection[tuple[int, int]]] | None:
+def places_of(recognizer: PhoneRecognizer) -> Callable[[str], Collection[tuple[int, int, float]]] | None:
     """
-    What finds the places that *recognizer* finds; None if only the recognizer itself does.
+    What finds the places and scores that *recognizer* finds; None if only the recognizer itself does.
 
     A text without `CANDIDATE` has none.
     """
@@ -41,12 +43,33 @@ def places_of(recognizer: PhoneRecognizer) -> Callable[[str], Collection[tuple[i
     if scanner is None:
         return None
 
-    def places(text: str) -> Collection[tuple[int, int]]:
-        if len(text) <= LONGEST:
-            return scanner.places(text)
-        return [(found.start, found.end) for found in recognizer.analyze(text, recognizer.supported_entities)]
+    score = recognizer.SCORE
+    is_likely = isinstance(recognizer, LikelyPhone)
+
+    def places(text: str) -> Collection[tuple[int, int, float]]:
+        if len(text) > LONGEST:
+            every = recognizer.analyze(text, recognizer.supported_entities)
+            return [(found.start, found.end, found.score) for found in every]
+        if not is_likely:
+            return [(start, end, score) for start, end in scanner.places(text)]
+        return [
+            (start, end, min(score, most)) for start, end in scanner.places(text) if (most := likely(text[start:end])) > 0
+        ]
 
     return places
+
+
+def likely(number: str) -> float:
+    """
+    The highest score that a number may have: 1, less for one that says little, 0 for one that says nothing.
+
+    >>> likely("1640"), likely("123456"), likely("+44 1632"), likely("212-555-0173")
+    (0.0, 0.3, 1.0, 1.0)
+    """
+    digits = sum(map(str.isdigit, number))
+    if digits > _SHORT or number[0] in "+\uff0b":
+        return 1.0
+    return _SHORT_SCORE if digits == _SHORT else 0.0
 
 
 class SharedPhone(PhoneRecognizer):
@@ -77,4 +100,22 @@ class SharedPhone(PhoneRecognizer):
         return result
 
 
-_SAME: Final = (PhoneRecognizer.analyze, SharedPhone.analyze)
+class LikelyPhone(SharedPhone):
+    """
+    Phone numbers; without those of few digits.
+
+    Differs from Presidio: in Germany 1640 may be somebody's number, for those who live next door, and to Presidio any four digits
+    that may be one are. Here six digits need a context word ("call 123456"), and fewer are no number, unless a plus sign says so.
+    """
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
+        """As `SharedPhone.analyze`, with `likely` as the highest score."""
+        found: list[RecognizerResult] = []
+        for result in super().analyze(text, entities, nlp_artifacts):
+            result.score = min(result.score, likely(text[result.start : result.end]))
+            if result.score > 0:
+                found.append(result)
+        return found
+
+
+_SAME: Final = (PhoneRecognizer.analyze, SharedPhone.analyze, LikelyPhone.analyze)

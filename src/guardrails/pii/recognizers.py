@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, ClassVar, Final
 
 from presidio_analyzer import EntityRecognizer, Pattern, RecognizerResult
@@ -24,13 +25,14 @@ from presidio_analyzer.predefined_recognizers import (
 
 from guardrails.pii.offline import bundled_suffixes
 from guardrails.pii.patterns import TimedPattern, timed
-from guardrails.pii.phones import SharedPhone
+from guardrails.pii.phones import LikelyPhone
 
 # Suffixes under which a bare name is a web address and not two words joined by a full stop ("ok..th", "me.ne").
 BARE_SUFFIXES: Final = (
     *("com", "org", "net", "edu", "gov", "mil", "info", "biz", "io", "dev", "app", "eu"),
     *("uk", "de", "fr", "nl", "ch", "ca", "au", "jp", "cn", "ru", "br", "pl"),
 )
+_CAPITALS: Final = str.maketrans(ascii_lowercase, ascii_uppercase)  # any other letter would change places
 _LABELS: Final = r"(?:[a-z0-9][a-z0-9-]{0,62}+(?<!-)\.){1,8}"
 _REST: Final = r"""[^\s()<>"']*[^\s()<>"'.,;:!?]"""
 
@@ -60,7 +62,7 @@ class GatedEmail(Gated, EmailRecognizer):
 
 class GatedCreditCard(Gated, CreditCardRecognizer):
     """
-    Payment cards; also Mastercard's second range (2221 to 2720), which Presidio leaves in the text.
+    Payment cards; also Mastercard's second range (2221 to 2720) and up to 19 digits, which Presidio leaves in the text.
 
     Source: ISO/IEC 7812 issuer numbers as Mastercard publishes them; the check digit decides, as for the others.
     """
@@ -73,13 +75,27 @@ class GatedCreditCard(Gated, CreditCardRecognizer):
             r"\b(?:222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)[- ]?\d{4}[- ]?\d{4}[- ]?\d{4}\b",
             0.3,
         ),
+        TimedPattern(
+            "Up to 19 digits",  # Visa, Discover, JCB, UnionPay
+            r"\b(?:4\d{3}|6011|64[4-9]\d|65\d{2}|62\d{2}|35(?:2[89]|[3-8]\d))(?:[- ]?\d{4}){3}[- ]?\d{1,3}\b",
+            0.3,
+        ),
     ]
 
 
-class GatedIban(Gated, IbanRecognizer):
-    """Bank accounts."""
+class _IbanInAnyCase(IbanRecognizer):
+    """Reads small letters as capitals."""
 
-    GATE = re.compile(r"[A-Z]{2}[0-9]{2}[ -]?[A-Z0-9]{4}")
+    def analyze(self, text: str, *args: Any, **kwargs: Any) -> list[RecognizerResult]:
+        """As `IbanRecognizer.analyze`, for the text in capitals."""
+        found: list[RecognizerResult] = super().analyze(text.translate(_CAPITALS), *args, **kwargs)
+        return found
+
+
+class GatedIban(Gated, _IbanInAnyCase):
+    """Bank accounts; also in small letters, which Presidio leaves in the text."""
+
+    GATE = re.compile(r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}")
 
 
 class GatedSsn(Gated, UsSsnRecognizer):
@@ -129,7 +145,7 @@ class StrictUrl(Gated, UrlRecognizer):
 
 
 DEFAULT_RECOGNIZERS: Final[tuple[type[EntityRecognizer], ...]] = (
-    SharedPhone,
+    LikelyPhone,
     GatedEmail,
     GatedCreditCard,
     GatedIban,

@@ -1,5 +1,5 @@
 """
-What Presidio has no recognizer for: international phone numbers as people write them, and numbers of medical records.
+What Presidio has no recognizer for: international phone numbers and e-mail addresses as people write them, medical records.
 
 Each serves a plain `AnalyzerEngine` too: `registry.add_recognizer(InternationalPhone())`.
 """
@@ -12,10 +12,12 @@ from typing import Final
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from presidio_analyzer import Pattern, PatternRecognizer
 
+from guardrails.pii.offline import bundled_suffixes
 from guardrails.pii.patterns import TimedPattern
 from guardrails.pii.recognizers import Gated
 
 _CODES: Final = "|".join(sorted(map(str, COUNTRY_CODE_TO_REGION_CODE), key=lambda code: (-len(code), code)))
+_DOMAIN: Final = r"(?:[a-z0-9][a-z0-9-]{0,62}\.){1,8}"  # and the suffix after it
 _GAP: Final = r"[ .\-/\u00a0]{0,2}"
 
 
@@ -53,6 +55,55 @@ class InternationalPhone(Gated, PatternRecognizer):
             supported_language=supported_language,
             name=name,
         )
+
+
+class GluedEmail(Gated, PatternRecognizer):
+    """
+    E-mail addresses that something is glued to: a digit, an underscore or the beginning of a web address (`ann@example.com_y`).
+
+    To Presidio the suffix of that one is `com_y`, which does not exist, and the whole address stays. So does one behind a slash
+    (`/users/ann@example.com`), where it takes the slash for a part of the address, and one with a label that no registry would
+    accept (`ann@my_example.com`, `ann@example-.com`), which people write all the same.
+    """
+
+    GATE = re.compile("@")
+    PATTERNS: list[Pattern] = [  # noqa: RUF012 - presidio's own attribute
+        TimedPattern(
+            "Before what is no suffix",
+            rf"(?i)(?<![\w.+%-])[\w.+%-]{{1,64}}@{_DOMAIN}[a-z]{{2,24}}?(?=[\d_]|www\d{{0,3}}\.|https?:)",
+            0.5,
+        ),
+        TimedPattern(
+            "Behind what is no part of it",
+            rf"(?i)(?<=[/?=&#|])[\w.+%-]{{1,64}}@{_DOMAIN}[a-z]{{2,24}}(?![\w-]|\.\w)",
+            0.5,
+        ),
+        TimedPattern(
+            "With a label that is none",
+            r"(?i)(?<![\w.+%-])[\w.+%-]{1,64}@(?=[\w.-]{0,200}?(?:-\.|_))(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,24}(?![\w-]|\.\w)",
+            0.5,
+        ),
+    ]
+
+    def __init__(
+        self,
+        patterns: list[Pattern] | None = None,
+        context: list[str] | None = None,
+        supported_language: str = "en",
+        supported_entity: str = "EMAIL_ADDRESS",
+        name: str = "GluedEmail",
+    ) -> None:
+        super().__init__(
+            supported_entity=supported_entity,
+            patterns=patterns or self.PATTERNS,
+            context=context or [],
+            supported_language=supported_language,
+            name=name,
+        )
+
+    def validate_result(self, pattern_text: str) -> bool:
+        """Whether the domain is under a public suffix."""
+        return bundled_suffixes()(pattern_text.rpartition("@")[2]).fqdn != ""
 
 
 class MedicalRecordNumber(Gated, PatternRecognizer):

@@ -128,9 +128,10 @@ def pattern_engine(
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry  # noqa: PLC0415 - a second of imports
     from presidio_analyzer.nlp_engine import NoOpNlpEngine  # noqa: PLC0415
 
+    from guardrails.pii.cards import CardAmongNumbers  # noqa: PLC0415
     from guardrails.pii.context import WholeWords  # noqa: PLC0415
     from guardrails.pii.recognizers import build  # noqa: PLC0415
-    from guardrails.pii.recognizers_more import InternationalPhone  # noqa: PLC0415
+    from guardrails.pii.recognizers_more import GluedEmail, InternationalPhone  # noqa: PLC0415
 
     known = pattern_entities()
     wanted = tuple(dict.fromkeys((*(DEFAULT_ENTITIES if entities is None else entities), *also)))
@@ -143,6 +144,10 @@ def pattern_engine(
     patterns = [build(known[entity], language) for entity in wanted if entity in known]
     if "PHONE_NUMBER" in wanted:
         patterns.append(build(InternationalPhone, language))
+    if "CREDIT_CARD" in wanted:
+        patterns.append(build(CardAmongNumbers, language))
+    if "EMAIL_ADDRESS" in wanted:
+        patterns.append(build(GluedEmail, language))
     labelled = [_labelled(one, language) for one in (*more, *names)]
     registry = RecognizerRegistry(recognizers=[*patterns, *labelled], supported_languages=[language])
     return AnalyzerEngine(

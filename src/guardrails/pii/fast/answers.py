@@ -55,7 +55,7 @@ class _Member(NamedTuple):
     """A recognizer, and the numbers of the patterns without which it finds nothing; None if there is no telling."""
 
     recognizer: EntityRecognizer
-    places: Callable[[str], Collection[tuple[int, int]]] | None  # of a phone recognizer of a known kind
+    places: Callable[[str], Collection[tuple[int, int, float]]] | None  # of a phone recognizer of a known kind
     patterns: frozenset[int] | None
     gate: re.Pattern[str] | None
 
@@ -143,6 +143,8 @@ class Answers:
             elif isinstance(member.recognizer, PhoneRecognizer) and (places := places_of(member.recognizer)) is not None:
                 sources.append((CANDIDATE.pattern, 0))
                 member = member._replace(places=places, gate=CANDIDATE)  # noqa: PLW2901 - the same member, better known
+            elif member.gate is not None:
+                sources.append((member.gate.pattern, member.gate.flags))
             else:
                 continue
             own[place] = member._replace(patterns=frozenset(range(first, len(sources))))
@@ -213,8 +215,7 @@ class Answers:
             if member.patterns is not None and member.patterns.isdisjoint(passing):
                 continue
             if member.places is not None:
-                score = member.recognizer.SCORE  # type: ignore[attr-defined]  # it is a PhoneRecognizer
-                hits += [Hit(member.recognizer, start, end, score) for start, end in member.places(text)]
+                hits += [Hit(member.recognizer, *found) for found in member.places(text)]
                 continue
             if artifacts is None:
                 artifacts = self._engine.nlp_engine.process_text(text, self._language)
