@@ -63,6 +63,9 @@ fmt: $(STAMP) ## format, and fix what can be fixed
 
 types: $(STAMP) ## mypy strict, pyright, and that the public names are fully typed
 	$(BIN)/mypy
+	@for copy in faulty repaired; do \
+	    (cd examples/acme/$$copy && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --cache-dir $(CURDIR)/.mypy_cache/acme-$$copy --config-file $(CURDIR)/pyproject.toml -p acme); \
+	done
 	$(BIN)/pyright
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=src $(BIN)/pyright --verifytypes guardrails --ignoreexternal
 
