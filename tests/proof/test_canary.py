@@ -31,7 +31,7 @@ from guardrails.audit import read_records, verify_directory
 from guardrails.audit.files import JsonlDirectory
 from guardrails.keys import Keys
 from guardrails.pii.names.recognizer import NameRecognizer
-from guardrails.proof import schedule
+from guardrails.proof import planting, schedule
 from guardrails.proof.canary import FAILED, HELD, UNTRIED, WATCHED, CanaryReport
 from guardrails.proof.planting import SENTENCES, plant, sentence
 from guardrails.ratelimit.ledger import Ledger
@@ -513,6 +513,15 @@ def test_planted_values_are_what_they_say() -> None:
         text = sentence(planted)
         assert all(one.is_in(text) for one in planted)
         assert {finding.type for finding in mask.find(text)} >= set(SENTENCES)
+
+
+def test_whom_a_canary_is_for_is_never_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are 1,200 numbers, and who receives a message is not masked: the same one twice would be a false alarm."""
+    numbers = iter(["+1 212 555 0101", "+1 212 555 0101", "+1 212 555 0101", "+1 212 555 0102", "+1 212 555 0103"])
+    monkeypatch.setitem(planting._MAKERS, "PHONE_NUMBER", lambda: next(numbers))
+    monkeypatch.setattr(planting, "_phone", lambda: next(numbers))
+    planted = plant(["PHONE_NUMBER"])
+    assert planting.recipient("sms", planted) == "+12125550102"
 
 
 def test_a_closed_guard_fails_its_canary(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def try_send(plan: Plan, this: Round) -> None:
     planted, answered = (_findable(plant(this.types), slots, plan) for _ in range(2))
     for number in range(len(slots) + len(SENTENCES) + 1):
         name = f"{this.name}-{number}-{secrets.token_hex(4)}"
-        stage = staged(plan, sentence(planted), recipient=recipient(plan.channel), tenant=this.tenant, conversation=name)
+        stage = staged(
+            plan, sentence(planted), recipient=recipient(plan.channel, planted), tenant=this.tenant, conversation=name
+        )
         done = rehearse(
             stage,
             name=name,

@@ -10,7 +10,7 @@ Sources: NANPA 555 line numbers; RFC 2606; RFC 5737; ISO/IEC 7812 (Luhn); ISO 13
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,9 +93,12 @@ def _inside(value: Any, depth: int) -> Iterable[str]:
         yield from strings_in(vars(value), depth)
 
 
-def recipient(channel: str) -> str:
-    """Somebody to whom nothing could be sent."""
-    return _email() if channel == "email" else _phone().replace(" ", "")
+def recipient(channel: str, planted: Sequence[Planted] = ()) -> str:
+    """Somebody to whom nothing could be sent, and whose address is none of *planted*: it arrives, as it should."""
+    while True:
+        one = _email() if channel == "email" else _phone().replace(" ", "")
+        if not any(each.is_in(one) for each in planted):
+            return one
 
 
 def _compact(text: str) -> str:

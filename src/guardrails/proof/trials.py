@@ -85,6 +85,16 @@ def _alone(
     )
 
 
+def _recipients(channel: str, trial: Trial) -> list[str]:
+    """Of each rehearsal."""
+    if not trial.others:
+        return [recipient(channel)] * trial.rehearsals
+    found: dict[str, None] = {}
+    while len(found) < trial.rehearsals:
+        found[recipient(channel)] = None
+    return list(found)
+
+
 def _message(stage: Staged) -> Message:
     return stage.plan.binding.read(*stage.arguments).message
 
@@ -95,10 +105,8 @@ def _try_trial(plan: Plan, this: Round, slot: Slot, trial: Trial) -> None:
     for _ in range(2):  # a window that ends between two rehearsals is no failure; twice in a row is
         name = f"{this.name}-{secrets.token_hex(4)}"
         with ExitStack() as planted:
-            to = recipient(plan.channel)
-            stages = [_staged(plan, this, _TEXT, name, to) for _ in range(trial.rehearsals)]
-            if trial.others:
-                stages = [_staged(plan, this, _TEXT, name, recipient(plan.channel)) for _ in stages]
+            to = _recipients(plan.channel, trial)
+            stages = [_staged(plan, this, _TEXT, name, one) for one in to]
             if trial.planted is not None:
                 try:
                     planted.enter_context(trial.planted(name, _message(stages[0])))
