@@ -230,43 +230,6 @@ def test_a_policy_without_switches_says_so(write: Write, policy: Path) -> None:
     assert "no platform.switches" in run("switch", "status", "--policy", bare).output
 
 
-# -- one person ------------------------------------------------------------------------------------------------------------
-
-
-def test_what_is_kept_of_a_person_is_exported_and_forgotten(policy: Path, tmp_path: Path) -> None:
-    live = Policy.at(policy)
-    assert live.vault is not None
-    assert live.suppression is not None
-    live.vault.link(TO, subject="ann-17", verified=True)
-    guard = live.guard()
-    guard.wrap(RecordingSend())(TO, f"write to {ANN}")
-    live.suppression.add("+12125550174", channel="sms")
-    live.suppression.add(TO)
-    with pytest.raises(Denied):
-        guard.wrap(RecordingSend())(TO, "hi")
-    guard.close()
-    ran = run("subject", "export", "--subject", "ann-17", "--policy", policy, text=f"{TO}\n\n")
-    assert ran.exit_code == 0, ran.output
-    found = json.loads(ran.output)
-    assert found["vault"] == [{"entity": "EMAIL_ADDRESS", "value": ANN}]
-    assert found["opt_outs"] == [{"address": TO, "channel": "other"}]
-    assert [record["stage"] for record in found["records"]] == ["intent", "outcome", "decision"]
-    ran = run("subject", "forget", "--subject", "ann-17", "--policy", policy, text=TO)
-    assert ran.exit_code == 0, ran.output
-    done = json.loads(ran.output)
-    assert done["vault_rows"] > 0
-    assert (done["opt_outs"], done["opt_outs_that_stay"], done["records_that_stay"]) == (0, 1, 3)
-    assert live.suppression.has(TO, channel="other")
-    done = json.loads(run("subject", "forget", "--opt-outs", "--policy", policy, text=TO).output)
-    assert (done["opt_outs"], done["opt_outs_that_stay"]) == (1, 0)
-    found = json.loads(run("subject", "export", "--subject", "ann-17", "--policy", policy, text=TO).output)
-    assert (found["vault"], found["opt_outs"]) == ([], [])
-
-
-def test_nobody_in_particular_is_nobody(policy: Path) -> None:
-    assert run("subject", "export", "--policy", policy).exit_code == 2
-
-
 # -- a control to start from -----------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ Opt-outs stay unless somebody says otherwise: who has opted out wants no message
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,17 +54,10 @@ class Subject:
         Raises:
             GuardrailsError: A store cannot be read.
         """
-        vault = self._version.controls.vault()
-        values = [
-            (entity, value)
-            for subject in self._subjects()
-            if vault is not None
-            for entity, value in vault.values(subject, tenant=self._tenant)
-        ]
         return {
             "subject": self._subject,
             "tenant": self._tenant,
-            "vault": [{"entity": entity, "value": value} for entity, value in values],
+            "vault": [{"entity": entity, "value": value} for entity, value in self._values()],
             "opt_outs": [{"address": address, "channel": channel} for address, channel in self._opted_out()],
             "limits": [counted.as_dict() for counted in self._counted()],
             "records": list(self._records()),
@@ -82,9 +76,13 @@ class Subject:
         vault = self._version.controls.vault()
         rows = 0
         if vault is not None:
-            rows = sum(vault.forget(subject, tenant=self._tenant) for subject in self._subjects())
+            if self._subject is not None:
+                rows += vault.forget(self._subject, tenant=self._tenant)
             for address in self._addresses:
-                vault.unlink(address, tenant=self._tenant)
+                if self._subject is None or vault.linked(address, self._tenant) is None:
+                    rows += vault.forget_address(address, tenant=self._tenant)
+                else:  # somebody else's, as far as the vault knows
+                    vault.unlink(address, tenant=self._tenant)
         suppression = self._suppression()
         gone = 0
         if opt_outs and suppression is not None:
@@ -95,18 +93,24 @@ class Subject:
             "vault_rows": rows,
             "opt_outs": gone,
             "opt_outs_that_stay": len(list(self._opted_out())),
-            "counters": sum(counted.forget() for counted in self._counted()),
+            "counters": sum(counted.forget() for counted in list(self._counted())) + self._left(),
             "limits_that_stay": self._uncounted(),
             "records_that_stay": sum(1 for _ in self._records()),
         }
 
-    def _subjects(self) -> list[str]:
-        """Their id, or the one that their verified addresses are linked to."""
+    def _values(self) -> list[tuple[str, str]]:
+        """Entity and value of what is in the vault: of their id, or of whoever their addresses stand for."""
         vault = self._version.controls.vault()
-        if self._subject is not None or vault is None:
-            return [] if self._subject is None else [self._subject]
-        linked = [vault.linked(address, self._tenant) for address in self._addresses]
-        return list(dict.fromkeys(one[0] for one in linked if one is not None and one[1]))
+        if vault is None:
+            return []
+        found = [
+            vault.values_of_address(address, tenant=self._tenant)
+            for address in self._addresses
+            if self._subject is None or vault.linked(address, self._tenant) is None
+        ]
+        if self._subject is not None:
+            found.append(vault.values(self._subject, tenant=self._tenant))
+        return list(dict.fromkeys(one for each in found for one in each))
 
     def _channels(self) -> list[str]:
         return list(dict.fromkeys((*self._version.known("channels"), self._version.channel)))
@@ -164,20 +168,34 @@ class Subject:
     # -- limits ----------------------------------------------------------------------------------------------------------
 
     def _counted(self) -> Iterator[Counted]:
-        """What counts the person, on every channel and for every team; each counter once."""
+        """What counts the person alone, on every channel and for every team; each counter once."""
         seen: set[tuple[int, str, str, str]] = set()
+        for slot, message in self._asked():
+            control: Any = slot.control
+            try:
+                used: list[Use] = control.usage(message, layer=slot.layer)
+            except Denied:  # no address, as rules for people know them: they never counted it
+                continue
+            for one in used:
+                roles = one.scope.split("+")
+                key = (id(control), one.limit, message.recipients[0], message.channel if "channel" in roles else "")
+                if one.used and "recipient" in roles and key not in seen:
+                    seen.add(key)
+                    yield Counted(slot, message, one)
+
+    def _left(self) -> int:
+        """Take the person out of counts of different people; how many they were in."""
+        gone = 0
+        for slot, message in self._asked():
+            if isinstance(slot.control, UniqueRecipients):
+                with suppress(Denied):
+                    gone += slot.control.reset(message, layer=slot.layer)
+        return gone
+
+    def _asked(self) -> Iterator[tuple[Slot, Message]]:
         for channel, slot in self._slots():
             for address in self._addresses:
-                message = Message({}, channel=channel, recipients=address, tenant=self._tenant)
-                try:
-                    used = slot.control.usage(message, layer=slot.layer)  # type: ignore[attr-defined]  # see _slots
-                except Denied:  # no address, as rules for people know them: they never counted it
-                    continue
-                for one in used:
-                    key = (id(slot.control), one.limit, address, channel if "channel" in one.scope.split("+") else "")
-                    if _is_personal(slot.control, one) and key not in seen:
-                        seen.add(key)
-                        yield Counted(slot, message, one)
+                yield slot, Message({}, channel=channel, recipients=address, tenant=self._tenant)
 
     def _slots(self) -> Iterator[tuple[str, Slot]]:
         stacks = Stacks(self._version, None)
@@ -226,11 +244,6 @@ class Counted(NamedTuple):
         control: Any = self.slot.control
         forgotten: int = control.reset(self.message, layer=self.slot.layer, limit=self.use.limit)
         return forgotten
-
-
-def _is_personal(control: object, use: Use) -> bool:
-    """Whether a counter counts the person alone, or (of unique recipients) can forget the person alone."""
-    return isinstance(control, UniqueRecipients) or (use.used > 0 and "recipient" in use.scope.split("+"))
 
 
 def roles_of(control: object) -> Iterator[tuple[str, Sequence[str]]]:

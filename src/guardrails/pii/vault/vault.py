@@ -40,6 +40,7 @@ _TO: Final = "to"
 _SUBJECT: Final = (
     "subject:"  # and the id that a team gave; else whom a message is about is "address:..." or "conversation:..."
 )
+_ADDRESS: Final = "address:"  # whoever is known by an address alone
 _NO_SUBJECT: Final = "nobody says whose data this is: the call needs a recipient or a conversation"
 
 
@@ -209,9 +210,32 @@ class Vault:
         Their tokens stay unresolved in every text, and what older copies of the store hold can no longer be read.
         """
         _check_words(subject=subject, tenant=tenant)
+        return self._forgotten(_SUBJECT + subject, tenant)
+
+    def forget_address(self, address: str, *, tenant: str | None = None) -> int:
+        """
+        Forget whose address this is, and what is kept of it: of the address alone, or of the subject whose verified one it is.
+
+        Returns:
+            The number of rows.
+        """
+        _check_words(address=address, tenant=tenant)
+        whom = self._whom(address, tenant)
+        gone = 0 if whom is None else self._forgotten(whom, tenant)
+        self.unlink(address, tenant=tenant)
+        return gone
+
+    def _whom(self, address: str, tenant: str | None) -> str | None:
+        """Whom an address stands for: by a verified link, or itself as long as there is none."""
+        link = self.linked(address, tenant)
+        if link is None:
+            return _ADDRESS + _place_of(address)
+        return link[0] if link[1] else None
+
+    def _forgotten(self, whom: str, tenant: str | None) -> int:
         self._ready()
         gone = 0
-        for group in groups(self._keys, tenant, "s", _SUBJECT + subject):
+        for group in groups(self._keys, tenant, "s", whom):
             for key in self._store.keys(group, now=self._now()):
                 if key.startswith(_OWNS):
                     self._store.remove(key.removeprefix(_OWNS), _id_of(group))
@@ -229,7 +253,22 @@ class Vault:
             ControlError: A row was altered.
         """
         _check_words(subject=subject, tenant=tenant)
-        scope = self.scope(f"subject:{subject}", tenant, make=False, dry=True)
+        return self._values(_SUBJECT + subject, tenant)
+
+    def values_of_address(self, address: str, *, tenant: str | None = None) -> list[tuple[str, str]]:
+        """
+        As `values`, of the address alone, or of the subject whose verified one it is.
+
+        Raises:
+            Unavailable: The store failed.
+            ControlError: A row was altered.
+        """
+        _check_words(address=address, tenant=tenant)
+        whom = self._whom(address, tenant)
+        return [] if whom is None else self._values(whom, tenant)
+
+    def _values(self, whom: str, tenant: str | None) -> list[tuple[str, str]]:
+        scope = self.scope(whom, tenant, make=False, dry=True)
         found: list[tuple[str, str]] = []
         problem: str | None = None
         if scope is None:
@@ -385,7 +424,7 @@ class Vault:
         inbound = message.direction == "inbound"
         people = [message.sender] if inbound and message.sender else list(message.recipients)
         known = {person: self.linked(person, tenant) for person in people}
-        subjects = {f"address:{_place_of(one)}" if link is None else link[0] for one, link in known.items()}
+        subjects = {f"{_ADDRESS}{_place_of(one)}" if link is None else link[0] for one, link in known.items()}
         talk = None if conversation is None else self.linked(f"conversation:{conversation}", tenant)
         if talk is not None:
             subjects = {talk[0]}
