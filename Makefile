@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve test-integrations test-newest test-recipes bench-page wheel ci clean fault-limits bench-policy soak bench-sends
+.PHONY: help install demo test check fmt types imports docs bench bench-limits bench-pii eval differential fuzz bench-query fault bench-audit docs-site docs-serve test-integrations test-newest test-recipes bench-page wheel ci clean fault-limits bench-policy soak bench-sends bench-memory
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -141,6 +141,9 @@ soak: $(STAMP) ## an hour of sends while store, sinks, policy and a process are 
 bench-audit: $(STAMP) ## measure records, acknowledgements, checkpoints and verification of the audit log
 	$(BIN)/python bench/run.py audit
 	$(BIN)/python -m bench.verification
+
+bench-memory: $(STAMP) ## measure how much memory it takes to verify logs of 0.2, 1 and 4 GB (SIZES="10" for others); they are removed again
+	$(BIN)/python -m bench.memory $(SIZES)
 
 # Environments beside .venv that hold the library of every integration and preset.
 test-integrations: ## build the environment that holds every integration's library, and run the conformance suite in it

@@ -43,14 +43,25 @@ STALL_SECONDS = 2.0
 TASKS = 16
 
 
-def write(folder: Path, signer: Ed25519Signer) -> AuditLog:
+def new_signer(folder: Path) -> Ed25519Signer:
+    """A key for one run; `trust` in the same folder holds its public half."""
+    key = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(key)
+    signer = Ed25519Signer(folder / "key.pem", name="audit.example.com")
+    (folder / "trust").write_text(verifier_key(signer) + "\n")
+    return signer
+
+
+def write(folder: Path, signer: Ed25519Signer, records: int = RECORDS) -> AuditLog:
     """One anchored stream of intents and outcomes."""
     sink = JsonlDirectory(folder / "log", rotate_bytes=2**40)
     log = AuditLog(sink, keys=KEYS, deadline_seconds=60.0, signer=signer, anchors=[DirectoryAnchor(folder / "anchor")])
     log.open()
     writer = log._writer  # noqa: SLF001 - as fast as it goes, without a send
     message = Message("x" * 40, channel="sms", recipients=["+12125550173"], conversation="thread-1")
-    for number in range(RECORDS // 2):
+    for number in range(records // 2):
         send_id = f"{number * 0x9E3779B97F4A7C15 % 2**128:032x}"
         members = about(
             "intent", writer.event_ids(), Sealed(message, {}, NOTES, Coverage(1), send_id, "shop:send"), [PERSON], DIGEST
@@ -172,12 +183,7 @@ def main() -> None:
     print(packages("platform-guardrails", "cryptography"))
     with tempfile.TemporaryDirectory(prefix="guardrails-bench-") as home:
         folder = Path(home)
-        key = Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        (folder / "key.pem").write_bytes(key)
-        signer = Ed25519Signer(folder / "key.pem", name="audit.example.com")
-        (folder / "trust").write_text(verifier_key(signer) + "\n")
+        signer = new_signer(folder)
         signing(signer)
         print(f"\nA disk that stalls for {STALL_SECONDS:.0f} s, {TASKS} tasks that send")
         for seconds in (0.5, 5.0):

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from guardrails import Cap, Concurrency, Deferred, Guard, Message, RateLimited, UniqueRecipients
+from guardrails.audit import read_records, verify_directory
 from guardrails.cli.app import app
 from guardrails.ratelimit import Limit, RateLimit, rate_limit_fields
 from tests.ratelimit.conftest import KEYS
@@ -213,6 +214,29 @@ def test_the_command_shows_a_bar_for_each_limit_and_resets_when_told(server: Ser
     done = command("reset", f"{name}:guard", "--yes", "--limit", "recipient/hour", said=ANN)
     assert (done.exit_code, done.stdout) == (0, "1 counters reset\n")
     assert limit.usage(message())[0].used == 0
+
+
+def test_g3_a_reset_is_on_the_audit_log_before_it_is_done_by_digest(server: Server, shop: Any, tmp_path: Path) -> None:
+    name = shop(server.url)
+    with (tmp_path / f"{name}.py").open("a") as module:
+        module.write(f"from guardrails import AuditLog\nlog = AuditLog({str(tmp_path / 'log')!r}, keys=keys)\n")
+        module.write("guard = Guard(log, limits, channel='sms')\n")
+    assert command("reset", f"{name}:guard", said=ANN).exit_code == 0
+    assert not (tmp_path / "log").exists()
+
+    assert command("reset", f"{name}:guard", "--yes", said=ANN).exit_code == 0
+    (record,) = [one for one in read_records(tmp_path / "log") if one["stage"] == "config"]
+    assert record["change"] == "limits reset"
+    digest = next(iter(KEYS.labels("audit/recipient", None, ANN))).removeprefix("hmac-sha256:")
+    assert record["facts"] | {"user": ""} == {"limit": "all", "recipient": digest, "roles": "recipient", "user": ""}
+    assert verify_directory(tmp_path / "log").exit_code == 0
+
+    for path in (tmp_path / "log").iterdir():
+        path.unlink()
+    (tmp_path / "log").rmdir()
+    (tmp_path / "log").write_text("in the way")
+    refused = command("reset", f"{name}:guard", "--yes", said=ANN)
+    assert (refused.exit_code, refused.stdout) == (1, "")
 
 
 def test_the_command_shows_and_resets_rules_for_people(server: Server, shop: Any) -> None:

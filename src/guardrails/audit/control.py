@@ -264,6 +264,10 @@ class AuditLog:
         """
         self._note(record.config(self._writer.event_ids(), change=change, named=facts))
 
+    def digest(self, value: str, tenant: str | None = None) -> str:
+        """How an address stands in this log's records, but for `hmac-sha256:`; for `note_config`, which must not hold it."""
+        return self._scribe.label(value, tenant)
+
     def note_review(self, command: str, *, user: str | None = None, asked: Mapping[str, Any] | None = None) -> None:
         """
         Put on record that somebody looked into a log.

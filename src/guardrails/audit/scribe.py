@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -101,6 +102,11 @@ class Scribe:
             members["findings"] = f'"findings":{fields.counts(error.findings)}'
         record.guards(members, sealed.verdicts, self.room)
         return members
+
+    def label(self, address: str, tenant: str | None) -> str:
+        """The digest of a recipient, as short as a fact of a record has to be."""
+        (person,) = self._digests.recipients((address,), tenant)
+        return str(json.loads(person)["digest"]).partition(":")[2]
 
     def reply_digest(self, reply: object, tenant: str | None) -> str | None:
         """The keyed digest of a reply that is text, or of the id that a provider gave the message."""

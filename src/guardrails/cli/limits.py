@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,7 +14,9 @@ import typer
 from guardrails.cli.usage import UsageError, one_line_errors
 
 if TYPE_CHECKING:
+    from guardrails.core.guard import Guard
     from guardrails.core.message import Message
+    from guardrails.core.stack import Slot
 
 app: typer.Typer = typer.Typer(
     name="limits",
@@ -73,7 +76,8 @@ def reset(
     Forget what somebody has used, so that the limits begin anew for them.
 
     Of unique recipients: those that are given, or all whom the sender (or whoever it counts for) has reached.
-    On stdin as for `show`. Exit codes as of `show`.
+    On stdin as for `show`. Exit codes as of `show`. With --yes it goes on the audit log of the guards first, if they have
+    one: who did it, to which limit, and for whom, by digest. What cannot be recorded is not done.
     """
 
     def forget(control: Any, message: Message, layer: str) -> int:
@@ -82,24 +86,61 @@ def reset(
         forgotten: int = control.reset(message, layer=layer, limit=limit)
         return forgotten
 
-    total = sum(found for _, _, found in _each(target, forget))
+    def on_record(guards: Sequence[Guard], said: Mapping[str, str]) -> None:
+        if not _put_on_record(guards, said, limit):
+            typer.echo("guardrails: these guards have no audit log: the reset is not on record", err=True)
+
+    total = sum(found for _, _, found in _each(target, forget, first=on_record if yes else None))
     typer.echo(f"{total} counters {'reset' if yes else 'would be reset; add --yes to do it'}")
 
 
-def _each(target: str, ask: Callable[[Any, Message, str], Any]) -> list[tuple[str, Any, Any]]:
-    """What each limit in a store or file answers: its layer, the control, the answer."""
+def _put_on_record(guards: Sequence[Guard], said: Mapping[str, str], limit: str | None) -> bool:
+    """Say on every audit log of *guards* what is about to be done; whether there is one."""
+    logs = {
+        id(slot.control): slot.control for slot in _slots(guards) if callable(getattr(slot.control, "note_config", None))
+    }
+    for control in logs.values():
+        log: Any = control
+        facts = {"limit": limit or "all", "roles": ",".join(sorted(said)), "user": _user()}
+        if "recipient" in said:
+            facts["recipient"] = log.digest(said["recipient"], said.get("tenant"))
+        try:
+            log.note_config("limits reset", **facts)
+        finally:
+            log.close()
+    return bool(logs)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a process whose user has no name
+        return "unknown"
+
+
+def _each(
+    target: str,
+    ask: Callable[[Any, Message, str], Any],
+    *,
+    first: Callable[[Sequence[Guard], Mapping[str, str]], None] | None = None,
+) -> list[tuple[str, Any, Any]]:
+    """What each limit in a store or file answers: its layer, the control, the answer. *first* comes before any of them."""
     from guardrails.core.message import Message  # noqa: PLC0415 - `--help` does not need it
     from guardrails.errors import ConfigError, Denied, Unavailable  # noqa: PLC0415
+    from guardrails.proof.target import load  # noqa: PLC0415 - `--help` does not need it
 
     problem = ""
     with one_line_errors():
         said = _said(sys.stdin.read(_MOST))
         try:
-            controls = list(_controls(target))
+            guards = load(target)
+            controls = list(_controls(guards))
             if not controls:
                 raise UsageError(
                     f"{target} has no limits in a store or file; those in memory are known to the process that counts only"
                 )
+            if first is not None:
+                first(guards, said)
             channel = said.pop("channel", None)
             recipient = said.pop("recipient", None)
             found = []
@@ -117,11 +158,13 @@ def _each(target: str, ask: Callable[[Any, Message, str], Any]) -> list[tuple[st
     raise typer.Exit(1)
 
 
-def _controls(target: str) -> Iterator[tuple[str, Any, str]]:
-    from guardrails.proof.target import load  # noqa: PLC0415
+def _slots(guards: Iterable[Guard]) -> Iterator[Slot]:
+    return (slot for guard in guards for one in guard.family for stack in one.stacks for slot in stack.slots)
 
+
+def _controls(guards: Iterable[Guard]) -> Iterator[tuple[str, Any, str]]:
     seen: set[int] = set()
-    for guard in load(target):
+    for guard in guards:
         for one in guard.family:
             for stack in one.stacks:
                 for slot in stack.slots:
