@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import structlog
+from least import least_acknowledged, least_inline
 from measure import Effort, Subject, effort, headline, interleaved, judged, packages, row
 
 from guardrails.audit import AuditLog, verify_directory
@@ -233,6 +234,8 @@ def show(work: Effort, home: Path, loop: asyncio.AbstractEventLoop) -> None:
             f"durable ack, {TASKS} tasks",
             "durable ack, 256 tasks",
             f"durable ack, {THREADS} threads",
+            "least log, intent and outcome",
+            f"least log, durable ack, {TASKS} tasks",
         )
         subjects: list[Subject] = [
             bare_structlog(file, sends),
@@ -244,23 +247,31 @@ def show(work: Effort, home: Path, loop: asyncio.AbstractEventLoop) -> None:
             acknowledged(durable, sends, TASKS, loop),
             acknowledged(durable, max(512, sends), 256, loop),
             threaded(durable, max(80, sends // 4), THREADS),
+            least_inline(plain.fileno(), sends),
+            least_acknowledged(plain.fileno(), sends, TASKS, loop),
         ]
         found = interleaved(dict(zip(names, subjects, strict=True)), work.rounds)
     inlined.close()
     durable.close()
     for folder in ("os", "fsync"):
         assert verify_directory(home / folder).exit_code == 0
-    log_base, _, synced_base, written, batch, *acks = (found[name] for name in names)
+    log_base, _, synced_base, written, batch, *acks = (found[name] for name in names[:9])
+    least, least_ack = (found[name] for name in names[9:])
     headline("Records, microseconds each; ratio to the baseline above it")
     row(names[0], log_base)
     row(names[4], batch, log_base, judged(batch.median * 1e6, BATCHED_BUDGET_US, BATCHED_GOAL_US))
     row(names[1], found[names[1]])
     row(names[3], written, found[names[1]], judged(written.median * 1e6, OS_BUDGET_US))
+    row(names[9], least, found[names[1]], "(bench/least.py)")
     row(names[2], synced_base)
-    for name, ack in zip(names[5:], acks, strict=True):
+    row(names[10], least_ack, synced_base, "(bench/least.py)")
+    for name, ack in zip(names[5:9], acks, strict=True):
         budget = judged(ack.median * 1e6, ACK_BUDGET_US, ACK_GOAL_US) if name == names[6] else ""
         row(name, ack, synced_base, budget)
     print(f"  {1 / batch.median:,.0f} records/s batched; {1 / acks[1].median:,.0f} durable acks/s with {TASKS} tasks")
+    print(
+        f"  {written.median / least.median:.1f} times the least log inline, {acks[1].median / least_ack.median:.1f} times its acks"
+    )
 
 
 def main(*, quick: bool = False) -> None:

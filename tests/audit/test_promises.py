@@ -339,7 +339,7 @@ def test_no_send_without_a_slot_for_its_outcome(durability: Durability) -> None:
     with pytest.raises(Unavailable, match="no outcome on record"):
         next(stream(PHONE, "hello"))
     open_streams[0].close()
-    eventually(lambda: len(log._writer._slots) == 1)
+    eventually(lambda: log._writer._queue.under_way == SMALL.in_flight - 1)
     assert next(stream(PHONE, "hello")) == "one"
     for one in open_streams:
         one.close()
@@ -462,7 +462,7 @@ def test_g11_refusals_while_the_sink_is_down_are_bounded_and_counted(tmp_path: P
     for _ in range(500):
         with pytest.raises(Unavailable):
             send(PHONE, "hello")
-    assert len(log._writer._queue) < 40
+    assert len(log._writer._queue.entries) < 40
     sink.broken = False
     log.close()
 
