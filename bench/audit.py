@@ -269,9 +269,8 @@ def show(work: Effort, home: Path, loop: asyncio.AbstractEventLoop) -> None:
         budget = judged(ack.median * 1e6, ACK_BUDGET_US, ACK_GOAL_US) if name == names[6] else ""
         row(name, ack, synced_base, budget)
     print(f"  {1 / batch.median:,.0f} records/s batched; {1 / acks[1].median:,.0f} durable acks/s with {TASKS} tasks")
-    print(
-        f"  {written.median / least.median:.1f} times the least log inline, {acks[1].median / least_ack.median:.1f} times its acks"
-    )
+    inline_ratio, ack_ratio = written.median / least.median, acks[1].median / least_ack.median
+    print(f"  {inline_ratio:.1f} times the least log inline, {ack_ratio:.1f} times its acks")
 
 
 def main(*, quick: bool = False) -> None:
