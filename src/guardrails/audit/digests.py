@@ -10,7 +10,7 @@ from guardrails.address import normalise
 from guardrails.keys import Keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
 RECIPIENT: Final = "audit/recipient"
 IDENTIFIER: Final = "audit/id"
@@ -33,10 +33,12 @@ class Digests:
         self._keys = keys
         self._recipient: Callable[[str, str | None, str], str] = lru_cache(maxsize=cached)(self._digest_recipient)
 
-    def recipients(self, addresses: Iterable[str], tenant: str | None) -> list[str]:
+    def recipients(self, addresses: Sequence[str], tenant: str | None) -> list[str]:
         """One JSON object for each address: the digest of its normalised form, and its kind."""
         known, epochs = self._recipient, self._keys.epochs
         epoch = "" if epochs is None else epochs.now()
+        if len(addresses) == 1:
+            return [known(addresses[0], tenant, epoch)]
         return [known(address, tenant, epoch) for address in addresses]
 
     def identifier(self, value: str, tenant: str | None) -> str:
