@@ -9,27 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from guardrails import __version__, address
+from guardrails import address
 from guardrails.audit import fields, record, setup
 from guardrails.audit.bounds import Bounds
 from guardrails.audit.checkpoints import Checkpoints
 from guardrails.audit.entry import DECISION, INTENT, WRITTEN, Entry
-from guardrails.audit.record import EventIds
 from guardrails.audit.refusals import Kind
 from guardrails.audit.scribe import Scribe, decided
 from guardrails.audit.step import Book, IntentStep, put_and_wait, why_not
-from guardrails.audit.streams import Streams
-from guardrails.audit.writer import Writer
 from guardrails.core.control import DEADLINE_SECONDS
 from guardrails.errors import GuardrailsError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from guardrails.audit.anchors import Anchor
     from guardrails.audit.note import Signer
     from guardrails.audit.setup import Place
-    from guardrails.audit.sink import Sink
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
     from guardrails.keys import Keys
@@ -132,7 +128,8 @@ class AuditLog:
             anchor_grace_seconds=float(anchor_grace_seconds),
         )
         checkpoints = Checkpoints(signer, anchors, checkpoint_every, float(checkpoint_seconds), float(anchor_grace_seconds))
-        self._writer = self._make_writer(joined, durability, config, checkpoints)
+        make = partial(setup.make_writer, name=name, deadline_seconds=self._seconds, bounds=self._bounds)
+        self._writer = make(joined, durability=durability, config=config, checkpoints=checkpoints)
         emergency_writer = None
         if reserved is not None:
             described: dict[str, str | int] = {
@@ -141,7 +138,8 @@ class AuditLog:
                 "sink": type(reserved).__name__,
                 "emergency": 1,
             }
-            emergency_writer = self._make_writer(reserved, "fsync", described, Checkpoints(None, (), 1, 1.0))
+            none = Checkpoints(None, (), 1, 1.0)
+            emergency_writer = make(reserved, durability="fsync", config=described, checkpoints=none)
         self._book = Book(
             name=name,
             seconds=self._seconds,
@@ -149,35 +147,6 @@ class AuditLog:
             writer=self._writer,
             emergency=emergency_writer,
             scribe=self._scribe,
-        )
-
-    def _make_writer(self, sink: Sink, durability: str, config: dict[str, str | int], checkpoints: Checkpoints) -> Writer:
-        from guardrails.audit.mirror import Mirror  # noqa: PLC0415 - heavy
-        from guardrails.audit.pipeline import pipeline  # noqa: PLC0415 - heavy
-
-        event_ids = EventIds()
-        about: dict[str, str | int] = {
-            "in_flight": self._bounds.in_flight,
-            "name": self.name,
-            "record_bytes": self._bounds.record_bytes,
-        }
-        streams = Streams(
-            sink,
-            partial(_render, pipeline, durability),
-            durable=durability == "fsync",
-            event_ids=event_ids,
-            library=__version__,
-            config=config | about,
-            checkpoints=checkpoints,
-        )
-        return Writer(
-            streams,
-            threaded=durability == "fsync",
-            deadline_seconds=self._seconds,
-            bounds=self._bounds,
-            show=Mirror().show,
-            event_ids=event_ids,
-            keeps_time=checkpoints.is_on,
         )
 
     # -- the control
@@ -351,7 +320,3 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a process whose user has no name
         return "unknown"
-
-
-def _render(make: Callable[..., Callable[[fields.Members], bytes]], durability: str, stream: str) -> Any:
-    return make(stream=stream, durability=durability)

@@ -9,13 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from guardrails import __version__
 from guardrails.audit.anchors import Anchor, refuse_inside
 from guardrails.audit.files import JsonlDirectory
+from guardrails.audit.record import EventIds
 from guardrails.audit.several import SeveralSinks
 from guardrails.audit.sink import Sink
+from guardrails.audit.streams import Streams
+from guardrails.audit.writer import Writer
 from guardrails.errors import ConfigError
 
 if TYPE_CHECKING:
+    from guardrails.audit.bounds import Bounds
+    from guardrails.audit.checkpoints import Checkpoints
     from guardrails.audit.note import Signer
 
 Place: TypeAlias = str | os.PathLike[str] | Sink
@@ -170,3 +176,50 @@ def described(
     if days:
         said["retain_days"] = min(days)
     return said
+
+
+def make_writer(
+    sink: Sink,
+    *,
+    name: str,
+    durability: str,
+    deadline_seconds: float,
+    bounds: Bounds,
+    config: dict[str, str | int],
+    checkpoints: Checkpoints,
+) -> Writer:
+    """
+    The writer of a sink, and everything that it stands on.
+
+    Args:
+        sink: Where records go.
+        name: The log's.
+        durability: "fsync": a thread writes; "os": whoever has something to write.
+        deadline_seconds: How long anybody waits for a record.
+        bounds: How much it may hold and write.
+        config: What the genesis record says about the log.
+        checkpoints: Signs and anchors what was written.
+    """
+    from guardrails.audit.mirror import Mirror  # noqa: PLC0415 - heavy
+    from guardrails.audit.pipeline import pipeline  # noqa: PLC0415 - heavy
+
+    event_ids = EventIds()
+    about: dict[str, str | int] = {"in_flight": bounds.in_flight, "name": name, "record_bytes": bounds.record_bytes}
+    streams = Streams(
+        sink,
+        lambda stream: pipeline(stream=stream, durability=durability),
+        durable=durability == "fsync",
+        event_ids=event_ids,
+        library=__version__,
+        config=config | about,
+        checkpoints=checkpoints,
+    )
+    return Writer(
+        streams,
+        threaded=durability == "fsync",
+        deadline_seconds=deadline_seconds,
+        bounds=bounds,
+        show=Mirror().show,
+        event_ids=event_ids,
+        keeps_time=checkpoints.is_on,
+    )
