@@ -8,12 +8,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-ACME: Final = Path(__file__).parent.parent.parent / "examples" / "acme"
+from tests.proof.commands import Told
+
+ROOT: Final = Path(__file__).parent.parent.parent
+ACME: Final = ROOT / "examples" / "acme"
 FAULTS: Final = {
     "acme/payments/rules.py",  # a dead control
     "acme/marketing/rules.py",  # a redundant control
@@ -31,16 +35,39 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return there
 
 
-def command(company: Path, kind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "guardrails", *arguments],
+COMMANDS: Final[dict[str, list[str]]] = {
+    "doctor": ["doctor", "acme.app", "--json", "--workers", "1"],
+    "overlap": ["overlap", "../corpus.jsonl", "--guard", "acme.app", "--fail", "--html", "overlap.html"],
+    "sends": ["sends", ".", "--sends-file", "../sends.txt", "--strict"],
+    "inventory": ["inventory", "acme.app"],
+    "drill": ["drill", "acme.app"],
+}
+
+
+def told_by(company: Path, kind: str, names: Collection[str]) -> dict[str, Told]:
+    """What each command says of one copy, from one import of it."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.proof.commands"],
         cwd=company / kind,
-        env={**os.environ, "GUARDRAILS_KEY": "11" * 32},
+        env={**os.environ, "GUARDRAILS_KEY": "11" * 32, "PYTHONPATH": f"{company / kind}:{ROOT}"},
+        input=json.dumps([COMMANDS[name] for name in names]),
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=110,
         check=False,
     )
+    assert ran.returncode == 0, ran.stderr
+    return {name: Told(*told) for name, told in zip(names, json.loads(ran.stdout), strict=True)}
+
+
+@pytest.fixture(scope="module")
+def faulty(company: Path) -> dict[str, Told]:
+    return told_by(company, "faulty", ["doctor", "overlap", "sends", "inventory"])
+
+
+@pytest.fixture(scope="module")
+def repaired(company: Path) -> dict[str, Told]:
+    return told_by(company, "repaired", list(COMMANDS))
 
 
 def line_of(company: Path, file: str, words: str, kind: str = "faulty") -> str:
@@ -49,26 +76,24 @@ def line_of(company: Path, file: str, words: str, kind: str = "faulty") -> str:
     return f"{file}:{number}"
 
 
-@pytest.mark.timeout(60)
-def test_the_dead_control_is_named_by_the_doctor(company: Path) -> None:
-    told = command(company, "faulty", "doctor", "acme.app", "--json", "--workers", "1")
-    assert told.returncode == 1
-    failed = [one for one in json.loads(told.stdout)["answers"] if one["state"] == "fail"]
+@pytest.mark.timeout(120)
+def test_the_dead_control_is_named_by_the_doctor(company: Path, faulty: dict[str, Told]) -> None:
+    told = faulty["doctor"]
+    assert told.code == 1
+    failed = [one for one in json.loads(told.out)["answers"] if one["state"] == "fail"]
     assert {one["about"] for one in failed} == {"no_refund_promises"}
     where = line_of(company, "acme/payments/rules.py", "@check")
     assert all("let example 1 pass" in one["found"] and where in one["found"] for one in failed)
 
 
-@pytest.mark.timeout(60)
-def test_the_dead_and_the_redundant_control_are_named_by_the_overlap(company: Path) -> None:
-    told = command(
-        company, "faulty", "overlap", "../corpus.jsonl", "--guard", "acme.app", "--fail", "--html", "overlap.html"
-    )
-    assert told.returncode == 1, told.stderr
+@pytest.mark.timeout(120)
+def test_the_dead_and_the_redundant_control_are_named_by_the_overlap(company: Path, faulty: dict[str, Told]) -> None:
+    told = faulty["overlap"]
+    assert told.code == 1, told.err
     marketing = line_of(company, "acme/marketing/rules.py", '@check(name="acme.NoEmails")')
     payments = line_of(company, "acme/payments/rules.py", "@check")
-    redundant = [line for line in told.stdout.splitlines() if "redundant" in line]
-    dead = [line for line in told.stdout.splitlines() if " dead " in line]
+    redundant = [line for line in told.out.splitlines() if "redundant" in line]
+    dead = [line for line in told.out.splitlines() if " dead " in line]
     assert len(redundant) == len(dead) == 2
     assert all("`acme.NoEmails` caught 12 messages, the platform catches all 12 too; it adds" in one for one in redundant)
     assert all(marketing in one for one in redundant)
@@ -81,43 +106,32 @@ def test_the_dead_and_the_redundant_control_are_named_by_the_overlap(company: Pa
     assert "example.com" not in html
 
 
-@pytest.mark.timeout(60)
-def test_the_unguarded_send_is_named_by_sends(company: Path) -> None:
-    told = command(company, "faulty", "sends", ".", "--sends-file", "../sends.txt")
-    assert told.returncode == 1
+@pytest.mark.timeout(120)
+def test_the_unguarded_send_is_named_by_sends(company: Path, faulty: dict[str, Told]) -> None:
+    told = faulty["sends"]
+    assert told.code == 1
     lines = (company / "faulty/acme/support/calls.py").read_text().splitlines()
     number = max(number for number, line in enumerate(lines, 1) if "deliver(" in line)
-    assert f"acme/support/calls.py:{number}:12: unguarded: acme.gateway: deliver" in told.stdout
-    assert "6 send sites: 5 guarded, 1 unguarded, 0 unknown" in told.stdout
+    assert f"acme/support/calls.py:{number}:12: unguarded: acme.gateway: deliver" in told.out
+    assert "6 send sites: 5 guarded, 1 unguarded, 0 unknown" in told.out
 
 
-@pytest.mark.timeout(60)
-def test_the_drifting_limit_is_named_by_the_inventory(company: Path) -> None:
-    told = command(company, "faulty", "inventory", "acme.app")
-    assert told.returncode == 1
+@pytest.mark.timeout(120)
+def test_the_drifting_limit_is_named_by_the_inventory(company: Path, faulty: dict[str, Told]) -> None:
+    told = faulty["inventory"]
+    assert told.code == 1
     where = line_of(company, "acme/platform/guards.py", "50/minute")
     assert (
-        f"DRIFT {where}: platform limit recipient/minute is 50/minute; 4 others have 5/minute (owner: platform)"
-        in told.stdout
+        f"DRIFT {where}: platform limit recipient/minute is 50/minute; 4 others have 5/minute (owner: platform)" in told.out
     )
-    assert "10 guards: marketing 2, payments 2, platform 5, support 1" in told.stdout
+    assert "10 guards: marketing 2, payments 2, platform 5, support 1" in told.out
 
 
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("doctor", "acme.app", "--workers", "1"),
-        ("overlap", "../corpus.jsonl", "--guard", "acme.app", "--fail"),
-        ("sends", ".", "--sends-file", "../sends.txt", "--strict"),
-        ("inventory", "acme.app"),
-        ("drill", "acme.app"),
-    ],
-    ids=lambda arguments: str(arguments[0]),
-)
-def test_nothing_is_found_in_the_repaired_copy(company: Path, arguments: tuple[str, ...]) -> None:
-    told = command(company, "repaired", *arguments)
-    assert told.returncode == 0, told.stdout + told.stderr
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_nothing_is_found_in_the_repaired_copy(name: str, repaired: dict[str, Told]) -> None:
+    told = repaired[name]
+    assert told.code == 0, told.out + told.err
 
 
 def test_the_two_copies_differ_in_the_faults_alone() -> None:
