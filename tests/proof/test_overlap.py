@@ -12,9 +12,12 @@ from typer.testing import CliRunner
 from guardrails import AuditLog, Call, ConfigError, Deny, Guard, MaskPII, Message, RateLimit, Rewrite, check
 from guardrails.audit import read_records
 from guardrails.cli.app import app
-from guardrails.proof.ablation import Overlap, Specimen, overlap, read_corpus, recorded
+from guardrails.proof.ablation import overlap
+from guardrails.proof.corpus import Specimen, read_corpus
 from guardrails.proof.inventory import from_audit, inventory
+from guardrails.proof.judged import Overlap
 from guardrails.proof.page import page
+from guardrails.proof.recorded import recorded
 
 
 @check

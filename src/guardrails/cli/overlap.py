@@ -31,7 +31,8 @@ def overlap(
     Exit code 0: done (with --fail: and every control is needed). 1: with --fail, one is not. 2: wrong usage.
     """
     from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
-    from guardrails.proof import ablation  # noqa: PLC0415
+    from guardrails.proof.ablation import overlap as judged  # noqa: PLC0415
+    from guardrails.proof.corpus import read_corpus  # noqa: PLC0415
     from guardrails.proof.target import load  # noqa: PLC0415
 
     with one_line_errors():
@@ -41,11 +42,11 @@ def overlap(
         if target is None:
             raise UsageError("a corpus needs --guard TARGET: whose controls?")
         try:
-            corpus = ablation.read_corpus(source)
+            corpus = read_corpus(source)
             guards = load(target)
             # A team's guard holds the platform's controls too: the innermost layers say it all.
             tips = [one for guard in guards for one in guard.family if len(one.family) == 1]
-            found = [ablation.overlap(guard, corpus) for guard in tips]
+            found = [judged(guard, corpus) for guard in tips]
         except ConfigError as error:
             raise UsageError(str(error)) from None
         if html is not None:
@@ -71,7 +72,7 @@ def overlap(
 
 def _from_audit(folder: Path, *, as_json: bool, fail: bool) -> None:
     from guardrails.audit import read_records  # noqa: PLC0415
-    from guardrails.proof.ablation import recorded  # noqa: PLC0415
+    from guardrails.proof.recorded import recorded  # noqa: PLC0415
 
     try:
         found = recorded(read_records(folder))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from guardrails.proof.ablation import Judged, Overlap
+from guardrails.proof.judged import Judged, Overlap
 
 _BAR: Final = 420  # pixels
 _STYLE: Final = """
