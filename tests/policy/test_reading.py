@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from guardrails.errors import ConfigError
-from guardrails.policy.values import Operator, Secret, operator, seconds, secret, spelled
+from guardrails.policy.operator import Operator, operator
+from guardrails.policy.secret import Secret, secret
+from guardrails.policy.values import seconds, spelled
 from tests.policy.conftest import problems, version
 
 

@@ -476,6 +476,27 @@ def test_secrets_of_digests_are_kept_where_the_policy_says(write: Write, tmp_pat
     assert list((tmp_path / "epochs").rglob("*.salt"))
 
 
+def test_values_of_people_and_the_keys_to_them_are_kept_apart_where_the_policy_says_so(
+    write: Write, tmp_path: Path
+) -> None:
+    path = write(
+        'version: 1\nplatform: {stores: {vault: {url: "sqlite:///values.db", keys_in: "sqlite:///keys.db", keep: 1d}},'
+        " mask: {names: off, operators: {EMAIL_ADDRESS: pseudonym}}}\n"
+    )
+    guard = from_policy(path, channel="sms")
+    guard.wrap(RecordingSend())(ANN, "write to ann@example.com")
+    guard.close()
+    assert (tmp_path / "values.db").exists()
+    assert (tmp_path / "keys.db").exists()
+    [problem] = problems(
+        "version: 1\nplatform: {stores: {vault: {url: 'memory://', timeout: 1s}, limits: {url: 'memory://', replicas: 2}}}\n"
+    )
+    assert problem == (
+        "p.yaml:2:47: platform.stores.vault.timeout: there is no such setting; there are keep, keys_in, most_values, "
+        "plaintext_hosts, url"
+    )
+
+
 # -- personal data ---------------------------------------------------------------------------------------------------------
 
 TEXTS = (

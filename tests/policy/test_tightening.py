@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from guardrails.policy.layers import differences, met
 from guardrails.policy.model import Layer, Mask, Platform
+from guardrails.policy.operator import OPERATORS, Operator
 from guardrails.policy.order import (
     LOOSER,
     UNRELATED,
@@ -24,7 +25,7 @@ from guardrails.policy.order import (
     Rates,
     Relation,
 )
-from guardrails.policy.values import DEFAULT, OPERATORS, Operator
+from guardrails.policy.values import DEFAULT
 from tests.policy.conftest import problems, version
 
 OPERATOR = st.sampled_from(OPERATORS).map(Operator) | st.integers(1, 6).map(

@@ -33,7 +33,7 @@ from guardrails.policy.making.limits import (
     unique_recipients,
 )
 from guardrails.policy.making.mask import MASK, mask_of
-from guardrails.policy.values import Secret
+from guardrails.policy.secret import Secret
 from guardrails.ratelimit import Concurrency, Limit, RateLimit, Suppression
 from guardrails.ratelimit.people.counted import MAX_KEYS, Kept, kept_in
 from guardrails.ratelimit.people.storage import MOST_SECONDS
@@ -49,6 +49,15 @@ MEMORY: Final = "memory://"
 DEADLINE_SECONDS: Final = 5.0
 SUPPRESSION, LIMITS = "suppression", "rate_limit"  # names in records
 _CONNECTIONS: Final = 4
+_OPTIONS: Final = {
+    "timeout": "timeout_seconds",
+    "most_connections": "max_connections",
+    "plaintext_hosts": "plaintext_hosts",
+    "most_keys": "max_keys",
+    "replicas": "replicas",
+    "keep": "keep_seconds",
+    "most_values": "most_values",
+}
 
 _LASTING: Final = ("counters", "leases", "rows", "opt-outs", "vault", "keys")  # what remembers something
 
@@ -132,38 +141,32 @@ class Controls:
     def _key(self) -> Hashable:
         return fingerprint(self._platform.keys)
 
-    def _store(self, what: str) -> tuple[model.Store | None, str, dict[str, Any]]:
-        """Settings, address and options of a store."""
-        stores = self._platform.stores
-        settings: model.Store | None = getattr(stores, what) if stores is not None else None
+    def _store(self, settings: model.Store | None) -> tuple[str, dict[str, Any]]:
+        """Address of a store, and its options as controls call them."""
         if settings is None or settings.url is None:
-            return None, MEMORY, {}
-        address = settings.url.reveal(self._folder)
+            return MEMORY, {}
+        said = dict(settings.said())
+        return self._address(settings.url), {option: said[name] for name, option in _OPTIONS.items() if name in said}
+
+    def _address(self, url: Secret) -> str:
+        address = url.reveal(self._folder)
         kind, slashes, rest = address.partition(":///")
-        if kind == "sqlite" and slashes:
-            address = f"sqlite:///{self.path(rest)}"
-        options: dict[str, Any] = {}
-        for name, option in (("timeout", "timeout_seconds"), ("most_connections", "max_connections")):
-            if getattr(settings, name) is not None:
-                options[option] = getattr(settings, name)
-        if settings.plaintext_hosts is not None:
-            options["plaintext_hosts"] = settings.plaintext_hosts
-        return settings, address, options
+        return f"sqlite:///{self.path(rest)}" if kind == "sqlite" and slashes else address
+
+    @property
+    def _stores(self) -> model.Stores:
+        return self._platform.stores or model.Stores()
 
     def vault(self) -> Vault | None:
         """The vault, if the policy names its store."""
-        stores = self._platform.stores
-        if stores is None or stores.vault is None:
+        settings = self._stores.vault
+        if settings is None:
             return None
-        settings = stores.vault
 
         def make() -> Vault:
-            _, address, _ = self._store("vault")
-            options: dict[str, Any] = {}
-            if settings.keep is not None:
-                options["keep_seconds"] = settings.keep
-            if settings.most_values is not None:
-                options["most_values"] = settings.most_values
+            address, options = self._store(settings)
+            if settings.keys_in is not None:
+                options["keys_in"] = self._address(settings.keys_in)
             return Vault(address, keys=self.keys() if address != MEMORY else None, **options)
 
         return self._once(("vault", fingerprint(settings), self._key()), make)
@@ -179,15 +182,13 @@ class Controls:
         return monitor(made) if settings.mode == "monitor" else made
 
     def _suppression(self, settings: model.Suppression) -> Suppression:
-        stores = self._platform.stores
-        given = stores.suppression if stores is not None else None
-        people = self._once(("opt-outs", fingerprint(given), self._key()), self._opt_outs)
+        people = self._once(("opt-outs", fingerprint(self._stores.suppression), self._key()), self._opt_outs)
         return people.with_rules(
             region=settings.region, opaque_ids=bool(settings.opaque_ids), exempt=tuple(settings.exempt or ())
         )
 
     def _opt_outs(self) -> Suppression:
-        _, address, options = self._store("suppression")
+        address, options = self._store(self._stores.suppression)
         keys = Keys.ephemeral() if address == MEMORY else self.keys()
         return Suppression(address, keys=keys, name=SUPPRESSION, **options)
 
@@ -223,16 +224,15 @@ class Controls:
         return self._once(("rows", self._store_key("people")), self._kept)
 
     def _kept(self) -> Kept:
-        given, address, options = self._store("people")
-        return kept_in(
-            address,
-            Keys.ephemeral() if address == MEMORY else self.keys(),
-            rule="people",
-            max_keys=given.most_keys if given is not None and given.most_keys is not None else MAX_KEYS,
-            timeout_seconds=options.get("timeout_seconds", MOST_SECONDS),
-            max_connections=options.get("max_connections", _CONNECTIONS),
-            plaintext_hosts=options.get("plaintext_hosts", ()),
-        )
+        address, options = self._store(self._stores.people)
+        usual = {
+            "max_keys": MAX_KEYS,
+            "timeout_seconds": MOST_SECONDS,
+            "max_connections": _CONNECTIONS,
+            "plaintext_hosts": (),
+        }
+        keys = Keys.ephemeral() if address == MEMORY else self.keys()
+        return kept_in(address, keys, rule="people", **{**usual, **options})
 
     def limits(
         self, settings: Mapping[str, model.Limit], *, refund_on: Sequence[type[BaseException]] = (), team: str | None = None
@@ -246,8 +246,7 @@ class Controls:
                 yield monitor(made) if watching else made
 
     def _store_key(self, what: str) -> Hashable:
-        stores = self._platform.stores
-        return fingerprint(getattr(stores, what) if stores is not None else None), self._key()
+        return fingerprint(getattr(self._stores, what)), self._key()
 
     def _limits(
         self, settings: Mapping[str, model.Limit], refund_on: Sequence[type[BaseException]], team: str | None
@@ -266,11 +265,7 @@ class Controls:
 
     def _counting(self) -> tuple[Keys | None, dict[str, Any]]:
         """Keys and options of what counts in the store of limits."""
-        given, address, options = self._store("limits")
-        if given is not None and given.replicas is not None:
-            options["replicas"] = given.replicas
-        if given is not None and given.most_keys is not None:
-            options["max_keys"] = given.most_keys
+        address, options = self._store(self._stores.limits)
         # In memory the key is the process's, as without a policy.
         return None if address == MEMORY else self.keys(), {**options, "storage": address}
 

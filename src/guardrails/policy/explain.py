@@ -12,11 +12,12 @@ from guardrails.policy.model import Layer
 from guardrails.policy.order import DeniedWords, Fewer, More, MoreOrAll, PerEntity
 from guardrails.policy.problems import Place
 from guardrails.policy.reading import NAMED
+from guardrails.policy.secret import Secret
 from guardrails.policy.setting import Settings, inner, order_of, otherwise, settings_in
 from guardrails.policy.stacks import Stacks
 from guardrails.policy.switches.making import switchboard_for
 from guardrails.policy.tightening import PLATFORM
-from guardrails.policy.values import DURATIONS, Secret, spelled
+from guardrails.policy.values import DURATIONS, spelled
 from guardrails.policy.version import Version
 
 _TOGETHER: Final = (More, MoreOrAll, Fewer, DeniedWords)  # what several layers say is put together

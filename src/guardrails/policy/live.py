@@ -17,16 +17,19 @@ import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from guardrails.core.edition import Edition, Source, Turn
 from guardrails.core.guard import Guard, exchange_all
-from guardrails.core.stack import Monitored, Stack
+from guardrails.core.stack import Monitored
 from guardrails.errors import ConfigError, GuardrailsError
-from guardrails.policy.controls import Controls, fingerprint
+from guardrails.policy.controls import fingerprint
 from guardrails.policy.examples import Failure, failures
+from guardrails.policy.opened import OpenControls, closed
 from guardrails.policy.problems import PolicyError, Problem, nearest
-from guardrails.policy.stacks import ByMessage, Stacks, all_made
+from guardrails.policy.retired import Retired
+from guardrails.policy.source import PolicySource
+from guardrails.policy.stacks import Stacks, all_made
 from guardrails.policy.switches.making import switchboard_for
 from guardrails.policy.version import Version, read_version
 from guardrails.policy.watching import Watch, reload_on_sighup
@@ -58,9 +61,9 @@ class Policy:
         self.changed: int = 0  # changes that were
         self.problem: str | None = None  # why the last one was not
         self._said_path = os.fspath(path)
-        self._sources: weakref.WeakKeyDictionary[Guard, _Source] = weakref.WeakKeyDictionary()
+        self._sources: weakref.WeakKeyDictionary[Guard, PolicySource] = weakref.WeakKeyDictionary()
         self._open: set[int] = set()
-        self._opened: list[object] = []
+        self._controls = OpenControls()
         self._lock = threading.RLock()
         self._watch: Watch | None = None
         self._stacks = self._prepared(read_version(self._said_path), None)
@@ -112,7 +115,7 @@ class Policy:
         if tenant is not None and (not isinstance(tenant, str) or not tenant):
             raise ConfigError("tenant must be a non-empty str")
         with self.turn.lock:
-            source = _Source(self, team=team, channel=channel or self.version.channel, tenant=tenant)
+            source = PolicySource(self, team=team, channel=channel or self.version.channel, tenant=tenant)
             guard = Guard.of(
                 source,
                 channel=channel or self.version.channel,
@@ -128,6 +131,11 @@ class Policy:
     def version(self) -> Version:
         """What is in force."""
         return self._stacks.version
+
+    @property
+    def stacks(self) -> Stacks:
+        """Its controls."""
+        return self._stacks
 
     @property
     def digest(self) -> str:
@@ -205,7 +213,7 @@ class Policy:
             board = switchboard_for(version, before=before, changed=self._switched)
         stacks = all_made(version, board)
         controls = version.controls  # without the stacks, which would be kept alive by themselves
-        stacks.ready = lambda: self._open_all(controls) if self._open else None
+        stacks.ready = lambda: self._controls.open(controls) if self._open else None
         return stacks
 
     def _switched(self, on: Mapping[str, str]) -> None:
@@ -226,14 +234,14 @@ class Policy:
                         f"a guard of team {source.team!r} is in use, and the policy has no such team any more"
                     )
                 changes.append((guard, source.made(stacks), source))
-            opened = self._open_all(stacks.version.controls) if self._open else []
+            opened = self._controls.open(stacks.version.controls) if self._open else []
             if self._open and stacks.switchboard is not None:
                 stacks.switchboard.open()
             try:
                 exchange_all(changes)
             except ConfigError:
                 for one in opened:
-                    _closed(one)
+                    closed(one)
                 raise
             self._stacks = stacks
         stacks.version.controls.forget_before()
@@ -242,37 +250,7 @@ class Policy:
         self._record(
             "policy", {"digest": _hex(stacks.version.digest), "before": _hex(before.version.digest), "why": "reload"}
         )
-        _Retired(self, before, stacks)
-
-    def _open_all(self, controls: Controls) -> list[object]:
-        """Open what was made and is not open; what was opened now."""
-        opened: list[object] = []
-        for control in controls.made():
-            if not callable(getattr(control, "guard", None)):
-                continue
-            if all(control is not one for one in self._opened):
-                self._open_one(control, controls)
-                self._opened.append(control)
-                opened.append(control)
-        return opened
-
-    def _open_one(self, control: Any, controls: Controls) -> None:
-        """
-        Open *control*, if it wants to be.
-
-        Raises:
-            GuardrailsError: It cannot be; but for the log of a channel, tenant or team, whose sends alone are refused then.
-        """
-        act = getattr(control, "open", None)
-        try:
-            if act is not None:
-                act()
-        except GuardrailsError as error:
-            if getattr(control, "kind", None) != "record" or control is controls.platform_audit():
-                raise
-            _log.error(
-                "the audit log of a layer cannot be opened (%s); what it has to record is refused", type(error).__name__
-            )
+        Retired(before, stacks, self.retire)
 
     def _record(self, change: str, facts: Mapping[str, str | int]) -> None:
         """Put a change on record. It has happened: that it could not be recorded is said in the log."""
@@ -307,7 +285,7 @@ class Policy:
     def opened_by(self, guard: Guard) -> None:
         """A guard sends for the first time."""
         with self._lock:
-            self._open_all(self.version.controls)
+            self._controls.open(self.version.controls)
             if self.switchboard is not None:
                 self.switchboard.open()
             first = not self._open
@@ -323,102 +301,19 @@ class Policy:
             if not self._open:
                 if self.switchboard is not None:
                     self.switchboard.close()
-                opened, self._opened = self._opened, []
-                for control in reversed(opened):
-                    _closed(control)
+                self._controls.close()
 
     def retire(self, controls: Iterable[object]) -> None:
         """Close what no version in force needs any more."""
         with self._lock:
             needed = list(self.version.controls.made())
             ending = [one for one in controls if all(one is not other for other in needed)]
-            self._opened = [one for one in self._opened if all(one is not other for other in ending)]
+            self._controls.forget(ending)
         for control in ending:
-            _closed(control)
+            closed(control)
 
     def __repr__(self) -> str:
         return f"Policy({self._said_path!r}, {self.digest})"
-
-
-class _Source:
-    """What one guard asks for."""
-
-    def __init__(self, policy: Policy, *, team: str | None, channel: str | None, tenant: str | None) -> None:
-        self.policy = policy
-        self.team = team
-        self.channel = channel
-        self.tenant = tenant
-
-    @property
-    def turn(self) -> Turn:
-        """All guards of a policy turn together."""
-        return self.policy.turn
-
-    def edition(self) -> Edition:
-        """What is in force."""
-        return self.made(self.policy._stacks)  # noqa: SLF001 - same module
-
-    def made(self, stacks: Stacks) -> Edition:
-        """The edition of this guard in some version."""
-        version = stacks.version
-        stack: Stack = stacks.of(channel=self.channel, tenant=self.tenant, team=self.team)
-        choice = ByMessage(stacks, team=self.team, tenant=self.tenant)
-        return Edition(stack, version.controls.caps(), bool(version.platform.strict), choice)
-
-    def open(self, guard: Guard, /) -> None:
-        """*guard* sends for the first time."""
-        self.policy.opened_by(guard)
-
-    def close(self, guard: Guard, /) -> None:
-        """*guard* will send no more."""
-        self.policy.closed_by(guard)
-
-    def reload(self) -> bool:
-        """Read the policy again."""
-        return self.policy.reload()
-
-    def health(self) -> Mapping[str, str | int | None]:
-        """Which version is in force, and what became of changes."""
-        policy = self.policy
-        return {
-            "digest": policy.digest,
-            "changed": policy.changed,
-            "refused": policy.refused,
-            "problem": policy.problem,
-        }
-
-
-class _Retired:
-    """Closes the controls of a version that is no longer in force, when no call is under it any more."""
-
-    def __init__(self, policy: Policy, before: Stacks, after: Stacks) -> None:
-        self._policy = policy
-        kept = {id(one) for one in after.version.controls.made()}
-        self._closing = [one for one in before.version.controls.made() if id(one) not in kept]
-        stacks = before.made()
-        self._left = len(stacks)
-        self._lock = threading.RLock()
-        for stack in stacks:
-            weakref.finalize(stack, self._one_less).atexit = False
-
-    def _one_less(self) -> None:
-        with self._lock:
-            self._left -= 1
-            if self._left:
-                return
-        closing, self._closing = self._closing, []
-        if closing:  # this may be a garbage collector, in the middle of anything
-            threading.Thread(target=self._policy.retire, args=(closing,), name="guardrails-policy-retired").start()
-
-
-def _closed(control: object) -> None:
-    close = getattr(control, "close", None)
-    if close is None:
-        return
-    try:
-        close()
-    except Exception as error:  # noqa: BLE001 - the others are closed all the same
-        _log.error("closing %s failed with %s", type(control).__name__, type(error).__name__)
 
 
 def _hex(digest: str) -> str:

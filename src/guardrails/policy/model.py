@@ -14,9 +14,11 @@ from pydantic import Field, StringConstraints
 from guardrails.policy.model_audit import Anchor, Audit, Bounds, Recording, Signing, Sink
 from guardrails.policy.model_mask import Mask
 from guardrails.policy.model_people import Concurrency, PersonCap, QuietHours, UniqueRecipients
+from guardrails.policy.model_stores import LimitStore, OptOutStore, PeopleStore, Store, Stores, VaultStore
 from guardrails.policy.order import Fewer, Lower, Ranked, Rates
+from guardrails.policy.secret import Secret
 from guardrails.policy.setting import Mode, Settings, says
-from guardrails.policy.values import Duration, InstantText, RateText, Secret
+from guardrails.policy.values import Duration, InstantText, RateText
 from guardrails.policy.words import MODE, MODE_SAYS, Count, Entity, Name, Text
 
 __all__ = [
@@ -33,7 +35,10 @@ __all__ = [
     "Keys",
     "Layer",
     "Limit",
+    "LimitStore",
     "Mask",
+    "OptOutStore",
+    "PeopleStore",
     "PersonCap",
     "Platform",
     "PolicyFile",
@@ -48,6 +53,7 @@ __all__ = [
     "Switches",
     "Team",
     "UniqueRecipients",
+    "VaultStore",
 ]
 
 VERSION: Final = 1
@@ -84,28 +90,6 @@ class Limit(Settings):
     )
     wait: Annotated[Duration | None, Lower()] = says("how long a send may wait for room", otherwise=0.0, default="0s")
     mode: Annotated[Mode | None, MODE] = says(MODE_SAYS, otherwise="enforce")
-
-
-class Store(Settings):
-    """Where counters, opt-outs or tokens are kept."""
-
-    url: Secret | None = says('"memory://", "sqlite:///PATH", "redis://...", or `${NAME}`', required=True)
-    timeout: Duration | None = says("how long one question may take")
-    most_connections: Count | None = says("connections at once")
-    plaintext_hosts: list[Text] | None = says("hosts other than loopback that may be asked without TLS")
-    replicas: Count | None = says("limits: how many processes share it")
-    most_keys: Count | None = says("limits, people: counters kept at once in memory")
-    keep: Duration | None = says("vault: how long a value is kept after it was last masked")
-    most_values: Count | None = says("vault: values of one subject")
-
-
-class Stores(Settings):
-    """Stores by what they are for; `memory://` where one is left out."""
-
-    limits: Store | None = says("counters of limits, and leases of `concurrency`")
-    suppression: Store | None = says("people who have opted out")
-    people: Store | None = says("rows of `person_caps` and `unique_recipients`")
-    vault: Store | None = says("values behind tokens; needed by the operator `pseudonym` and by `own`")
 
 
 class Suppression(Settings):

@@ -9,8 +9,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from guardrails.policy.order import Lower, Ranked
+from guardrails.policy.secret import Secret
 from guardrails.policy.setting import Settings, says
-from guardrails.policy.values import Duration, Secret
+from guardrails.policy.values import Duration
 from guardrails.policy.words import Count, Name, Text
 
 

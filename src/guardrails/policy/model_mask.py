@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from guardrails.policy.operator import Operator
 from guardrails.policy.order import DeniedWords, Fewer, Lower, More, Names, Operators, PerEntity, Ranked
 from guardrails.policy.setting import Mode, Settings, says
-from guardrails.policy.values import Duration, NamesText, Operator, PatternText
+from guardrails.policy.values import Duration, NamesText, PatternText
 from guardrails.policy.words import MODE, MODE_SAYS, Entity, Score, Text
 
 _MODEL: Any = Field(ge=0, le=1_000_000)

@@ -18,7 +18,8 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from guardrails.pii.lists import DENIED
-from guardrails.policy.values import DEFAULT, OPERATORS, Operator, Rate, quiet_minutes, read_rate, read_window
+from guardrails.policy.operator import OPERATORS, Operator
+from guardrails.policy.values import DEFAULT, Rate, quiet_minutes, read_rate, read_window
 
 
 class Relation(Enum):

@@ -1,17 +1,14 @@
-"""Values of a policy file that are more than words and numbers: durations, rates, hours, secrets, operators."""
+"""Values of a policy file that are more than words and numbers: durations, rates, hours, windows, times."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from guardrails.errors import ConfigError
 from guardrails.pii.operators import DEFAULT
@@ -22,16 +19,13 @@ from guardrails.ratelimit.people.unique import read_window
 __all__ = [
     "DEFAULT",
     "DURATIONS",
-    "OPERATORS",
     "CapText",
     "Duration",
     "InstantText",
     "NamesText",
-    "Operator",
     "PatternText",
     "Rate",
     "RateText",
-    "Secret",
     "Times",
     "WindowText",
     "instant",
@@ -62,13 +56,6 @@ _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(ms|s|m|h|d)")
 _HOURS: Final = re.compile(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])")
 _SPACY: Final = re.compile(r"spacy:[A-Za-z0-9_]{1,100}")
 _DAY_MINUTES: Final = 24 * 60
-_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_MOST_SECRET_BYTES: Final = 65_536
-
-# From the one that leaves most of a value to the one that lets nothing pass.
-OPERATORS: Final = ("keep", "partial", "pseudonym", "encrypt", "hash", "synthetic", "replace", "redact", "block")
-_PARAMETERS: Final[dict[str, dict[str, type]]] = {"partial": {"keep_last": int}, "replace": {"new_value": str}}
-_KEEP_LAST: Final = 4
 
 
 def refuse(text: str) -> NoReturn:
@@ -228,158 +215,3 @@ WindowText = Annotated[
     BeforeValidator(_checked_by(read_window, 'a length of time, such as "24h" or "7 days"')),
     WithJsonSchema({"type": "string", "examples": ["24h", "7 days"]}),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """
-    Where a secret is, or an address that may hold one. Read when it is used, and never shown.
-
-    Args:
-        where: "env", "file" or "text".
-        name: Of the environment variable or file; the text itself.
-    """
-
-    where: str
-    name: str
-
-    def reveal(self, folder: str | os.PathLike[str] = "") -> str:
-        """
-        The secret.
-
-        Args:
-            folder: What a relative path of a file starts from.
-
-        Raises:
-            ConfigError: It is not there.
-        """
-        if self.where == "text":
-            return self.name
-        if self.where == "env":
-            found = os.environ.get(self.name)
-            if found:
-                return found
-            raise ConfigError(f"the environment variable {self.name} is not set", control="policy")
-        try:
-            with Path(folder, self.name).open("rb") as stream:
-                raw = stream.read(_MOST_SECRET_BYTES + 1)
-            if len(raw) <= _MOST_SECRET_BYTES:
-                return raw.decode("utf-8").strip()
-            why = "it is too large"
-        except (OSError, ValueError) as error:
-            why = type(error).__name__
-        raise ConfigError(f"the secret in the file {self.name} cannot be read ({why})", control="policy")
-
-    def __repr__(self) -> str:
-        return f"Secret({self.where}{'' if self.where == 'text' else ':' + self.name})"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read by `secret`."""
-        return core_schema.no_info_plain_validator_function(
-            secret,
-            metadata={
-                "pydantic_js_functions": [
-                    lambda _schema, _handler: {
-                        "anyOf": [
-                            {"type": "string", "examples": ["${GUARDRAILS_KEY}"]},
-                            {
-                                "type": "object",
-                                "properties": {"env": {"type": "string"}, "file": {"type": "string"}},
-                                "minProperties": 1,
-                                "maxProperties": 1,
-                                "additionalProperties": False,
-                            },
-                        ]
-                    }
-                ]
-            },
-        )
-
-
-def secret(value: object) -> Secret:
-    """`${NAME}`, `{env: NAME}`, `{file: PATH}`, or an address that holds no secret."""
-    match value:
-        case Secret():
-            return value
-        case str() if found := _VARIABLE.fullmatch(value.strip()):
-            return Secret("env", found[1])
-        case str() if "${" not in value and value.strip():
-            return Secret("text", value)
-        case {"env": str(name), **rest} if not rest and name:
-            return Secret("env", name)
-        case {"file": str(name), **rest} if not rest and name:
-            return Secret("file", name)
-        case _:
-            return refuse("write ${NAME}, {env: NAME} or {file: PATH}, alone")
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """
-    What becomes of a value that was found.
-
-    Args:
-        name: One of `OPERATORS`.
-        parameters: Name and value of each.
-    """
-
-    name: str
-    parameters: tuple[tuple[str, str | int], ...] = ()
-
-    @property
-    def keep_last(self) -> int:
-        """Characters that `partial` keeps; 0 for all others."""
-        return int(dict(self.parameters).get("keep_last", _KEEP_LAST)) if self.name == "partial" else 0
-
-    def __str__(self) -> str:
-        if not self.parameters:
-            return self.name
-        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.parameters)})"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read by `operator`."""
-        return core_schema.no_info_plain_validator_function(
-            operator, metadata={"pydantic_js_functions": [lambda _schema, _handler: _OPERATOR_SCHEMA]}
-        )
-
-
-def operator(value: object) -> Operator:
-    """A name, or a name with its parameters: `{partial: {keep_last: 2}}`."""
-    name: object = value
-    given: object = {}
-    if isinstance(value, Operator):
-        return value
-    if isinstance(value, dict) and len(value) == 1:
-        [(name, given)] = value.items()
-    if not isinstance(name, str) or name not in OPERATORS:
-        refuse(f"an operator is one of {', '.join(OPERATORS)}, or one with parameters: {{partial: {{keep_last: 2}}}}")
-    known: dict[str, type] = _PARAMETERS.get(name, {})
-    if not isinstance(given, dict) or not given.keys() <= known.keys():
-        refuse(f"{name} has {'the parameters ' + ', '.join(known) if known else 'no parameters'}")
-    for key, one in given.items():
-        if type(one) is not known[key] or (isinstance(one, int) and one < 1):
-            refuse(f"{key} is {'an int of at least 1' if known[key] is int else 'text'}")
-    return Operator(name, tuple(sorted(given.items())))
-
-
-_OPERATOR_SCHEMA: Final = {
-    "anyOf": [
-        {"enum": list(OPERATORS)},
-        {
-            "type": "object",
-            "properties": {
-                name: {
-                    "type": "object",
-                    "properties": {key: {"type": "integer" if kind is int else "string"} for key, kind in known.items()},
-                    "additionalProperties": False,
-                }
-                for name, known in _PARAMETERS.items()
-            },
-            "minProperties": 1,
-            "maxProperties": 1,
-            "additionalProperties": False,
-        },
-    ]
-}

@@ -21,7 +21,7 @@ from guardrails.audit import (
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.policy import model
-from guardrails.policy.values import Secret
+from guardrails.policy.secret import Secret
 
 AUDIT: Final = "audit_log"
 _OF_FOLDER: Final = {

@@ -15,7 +15,7 @@ from guardrails.pii.registry import DEFAULT_ENTITIES
 from guardrails.pii.vault.pseudonym import Pseudonym
 from guardrails.pii.vault.vault import Vault
 from guardrails.policy import model
-from guardrails.policy.values import Operator
+from guardrails.policy.operator import Operator
 
 MASK: Final = "mask_pii"
 _AS_THEY_ARE: Final = (
