@@ -34,7 +34,7 @@ _LENGTHS: Final = {  # by first digit
 }
 
 
-class _Groups(EntityRecognizer):
+class CardGroups(EntityRecognizer):
     """Looks at every row of groups of digits."""
 
     def __init__(
@@ -60,7 +60,7 @@ class _Groups(EntityRecognizer):
         return distinct
 
 
-class CardAmongNumbers(Gated, _Groups):
+class CardAmongNumbers(Gated, CardGroups):
     """Payment cards among other numbers, in groups of any size, with spaces, dots or dashes between them."""
 
     GATE: ClassVar[re.Pattern[str]] = re.compile(rf"\d(?:{_GAP}?\d){{{_SHORTEST - 1}}}")

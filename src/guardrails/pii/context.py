@@ -50,6 +50,9 @@ def in_context(text: str, start: int, of: Phrases) -> bool:
     False
     """
     begin = max(0, start - _REACH)
+    region = text[begin:start]
+    if region.isascii() and not _may_hold(region.lower(), of):  # most matches end here
+        return False
     words: list[str] = []
     for match in _WORD.finditer(text, begin, start):
         word = match.group()
@@ -63,6 +66,10 @@ def in_context(text: str, start: int, of: Phrases) -> bool:
         for phrase in of
         for place in range(len(words) - len(phrase) + 1)
     )
+
+
+def _may_hold(region: str, of: Phrases) -> bool:
+    return any(phrase[0] in region for phrase in of)
 
 
 def raised(score: float) -> float:

@@ -83,7 +83,7 @@ class GatedCreditCard(Gated, CreditCardRecognizer):
     ]
 
 
-class _IbanInAnyCase(IbanRecognizer):
+class IbanInAnyCase(IbanRecognizer):
     """Reads small letters as capitals."""
 
     def analyze(self, text: str, *args: Any, **kwargs: Any) -> list[RecognizerResult]:
@@ -92,7 +92,7 @@ class _IbanInAnyCase(IbanRecognizer):
         return found
 
 
-class GatedIban(Gated, _IbanInAnyCase):
+class GatedIban(Gated, IbanInAnyCase):
     """Bank accounts; also in small letters, which Presidio leaves in the text."""
 
     GATE = re.compile(r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}")

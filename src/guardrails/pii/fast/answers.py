@@ -24,13 +24,14 @@ from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 from presidio_analyzer.predefined_recognizers import IbanRecognizer, PhoneRecognizer
 
+from guardrails.pii.cards import CardGroups
 from guardrails.pii.context import Phrases, WholeWords, in_context, phrases, raised
 from guardrails.pii.fast.gate import Gate
 from guardrails.pii.fast.known import knows_presidio
 from guardrails.pii.fast.lean import LeanPattern, lean_patterns, patterns_of
 from guardrails.pii.fast.scan import CANDIDATE
 from guardrails.pii.phones import places_of
-from guardrails.pii.recognizers import Gated
+from guardrails.pii.recognizers import Gated, IbanInAnyCase
 from guardrails.pii.spans import Span
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 Floors = Callable[[EntityRecognizer, str], float]
 _ID: Final = RecognizerResult.RECOGNIZER_IDENTIFIER_KEY
 _NAME: Final = RecognizerResult.RECOGNIZER_NAME_KEY
+_ALONE: Final = (IbanRecognizer.analyze, IbanInAnyCase.analyze, CardGroups.analyze)
 _loading = Lock()
 
 
@@ -58,6 +60,7 @@ class _Member(NamedTuple):
     places: Callable[[str], Collection[tuple[int, int, float]]] | None  # of a phone recognizer of a known kind
     patterns: frozenset[int] | None
     gate: re.Pattern[str] | None
+    is_alone: bool  # finds its one entity by the text alone
 
 
 @final
@@ -134,7 +137,7 @@ class Answers:
                 sources += [(pattern.source, pattern.flags) for pattern in patterns]
                 without_re2.append((gate, range(first, len(sources))))
                 continue
-            own.append(_Member(recognizer, None, None, gate))
+            own.append(_Member(recognizer, None, None, gate, kind in _ALONE))
         # Numbers of lean patterns come first, so that a number is a place in the list.
         for place, member in enumerate(own):
             first = len(sources)
@@ -216,6 +219,10 @@ class Answers:
                 continue
             if member.places is not None:
                 hits += [Hit(member.recognizer, *found) for found in member.places(text)]
+                continue
+            if member.is_alone:
+                every = member.recognizer.analyze(text, self._names, artifacts)  # type: ignore[arg-type]  # none is fine
+                hits += [Hit(member.recognizer, found.start, found.end, found.score) for found in every]
                 continue
             if artifacts is None:
                 artifacts = self._engine.nlp_engine.process_text(text, self._language)
