@@ -10,6 +10,7 @@ Source: presidio-analyzer 2.2.366 `PhoneRecognizer.analyze`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
@@ -18,10 +19,11 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
 from guardrails.pii.fast.known import knows_phones
-from guardrails.pii.fast.scan import CANDIDATE, LONGEST, Scanner
+from guardrails.pii.fast.scan import CANDIDATE, LONGEST, Scanner, candidate
 
 _VALID: Final = 1  # phonenumbers.Leniency.VALID
 _SHORT: Final = 6  # digits
+_SIX_DIGITS: Final = candidate(_SHORT)
 _SHORT_SCORE: Final = 0.3  # below the threshold of the default set; a context word lifts it above
 
 
@@ -37,7 +39,7 @@ def places_of(recognizer: PhoneRecognizer) -> Callable[[str], Collection[tuple[i
     """
     What finds the places and scores that *recognizer* finds; None if only the recognizer itself does.
 
-    A text without `CANDIDATE` has none.
+    A text without `gate_of` it has none.
     """
     scanner = scanner_for(recognizer) if type(recognizer).analyze in _SAME and "analyze" not in vars(recognizer) else None
     if scanner is None:
@@ -67,9 +69,14 @@ def likely(number: str) -> float:
     (0.0, 0.3, 1.0, 1.0)
     """
     digits = sum(map(str.isdigit, number))
-    if digits > _SHORT or number[0] in "+\uff0b":
-        return 1.0
-    return _SHORT_SCORE if digits == _SHORT else 0.0
+    if digits < _SHORT:
+        return 0.0
+    return _SHORT_SCORE if digits == _SHORT and number[0] not in "+\uff0b" else 1.0
+
+
+def gate_of(recognizer: PhoneRecognizer) -> re.Pattern[str]:
+    """What every text holds in which *recognizer* finds something."""
+    return _SIX_DIGITS if isinstance(recognizer, LikelyPhone) else CANDIDATE
 
 
 class SharedPhone(PhoneRecognizer):
@@ -105,12 +112,14 @@ class LikelyPhone(SharedPhone):
     Phone numbers; without those of few digits.
 
     Differs from Presidio: in Germany 1640 may be somebody's number, for those who live next door, and to Presidio any four digits
-    that may be one are. Here six digits need a context word ("call 123456"), and fewer are no number, unless a plus sign says so.
+    that may be one are. Here six digits need a plus sign or a context word, and fewer are no number.
     """
 
     def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
         """As `SharedPhone.analyze`, with `likely` as the highest score."""
         found: list[RecognizerResult] = []
+        if _SIX_DIGITS.search(text) is None:
+            return found
         for result in super().analyze(text, entities, nlp_artifacts):
             result.score = min(result.score, likely(text[result.start : result.end]))
             if result.score > 0:

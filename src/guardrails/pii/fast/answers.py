@@ -29,8 +29,7 @@ from guardrails.pii.context import Phrases, WholeWords, in_context, phrases, rai
 from guardrails.pii.fast.gate import Gate
 from guardrails.pii.fast.known import knows_presidio
 from guardrails.pii.fast.lean import LeanPattern, lean_patterns, patterns_of
-from guardrails.pii.fast.scan import CANDIDATE
-from guardrails.pii.phones import places_of
+from guardrails.pii.phones import gate_of, places_of
 from guardrails.pii.recognizers import Gated, IbanInAnyCase
 from guardrails.pii.spans import Span
 
@@ -144,8 +143,9 @@ class Answers:
             if isinstance(member.recognizer, IbanRecognizer) and _kind(member.recognizer)[0] is IbanRecognizer.analyze:
                 sources += [(pattern.regex, flags) for pattern, flags in patterns_of(member.recognizer)]
             elif isinstance(member.recognizer, PhoneRecognizer) and (places := places_of(member.recognizer)) is not None:
-                sources.append((CANDIDATE.pattern, 0))
-                member = member._replace(places=places, gate=CANDIDATE)  # noqa: PLW2901 - the same member, better known
+                gate = gate_of(member.recognizer)
+                sources.append((gate.pattern, 0))
+                member = member._replace(places=places, gate=gate)  # noqa: PLW2901 - the same member, better known
             elif member.gate is not None:
                 sources.append((member.gate.pattern, member.gate.flags))
             else:

@@ -24,9 +24,17 @@ from guardrails.pii.fast.numbering import Numbering
 LONGEST: Final = 4_000  # characters; longer texts could reach phonenumbers' limit of 65,535 tries
 _VALID: Final = 1  # Leniency.VALID
 _DIGIT: Final = re.compile(r"\d")
+
+
 # All strings of up to three digits were tried, with and without "+": none is valid in Presidio's default regions.
 # Digits of one number are at most four punctuation characters apart.
-CANDIDATE: Final = re.compile(rf"\d(?:[{shared._VALID_PUNCTUATION}]{{0,4}}\d){{3}}")  # noqa: SLF001 - the library's own
+def candidate(digits: int) -> re.Pattern[str]:
+    """What every number of at least so many digits holds."""
+    punctuation = shared._VALID_PUNCTUATION  # noqa: SLF001 - the library's own
+    return re.compile(rf"\d(?:[{punctuation}]{{0,4}}\d){{{digits - 1}}}")
+
+
+CANDIDATE: Final = candidate(4)
 # An extension takes digits beyond letters with it: what follows is no candidate of its own.
 _EXTENSION: Final = re.compile(
     r"\d(?:;ext|[ \xa0\t,]*(?:e?xt|x|#|~|int|\u0434\u043e\u0431|anexo|[\uff45\uff58\uff03\uff5e\uff49])|[- ]+\d{1,6}#)",
