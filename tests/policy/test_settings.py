@@ -36,6 +36,7 @@ from guardrails.policy.explain import explained
 from guardrails.policy.making.audit import AuditMaker
 from guardrails.ratelimit import message_class
 from guardrails.testing import RecordingSend
+from tests.policy import sample
 from tests.policy.conftest import Write, problems, version
 
 ANN, BOB, EVE = "+12125550173", "+12125550174", "+12125550175"
@@ -114,6 +115,25 @@ RULES: list[tuple[str, Callable[[], list[Control | Monitored]]]] = [
     (
         "concurrency: {running: {amount: 3, per: recipient, scope: global, protects: people, lease: 30s}}",
         lambda: [Concurrency(3, per="recipient", scope="global", lease_seconds=30, name="running")],
+    ),
+    (
+        'quiet_hours: {night: {hours: "21:00-08:00", zone: "tests.policy.sample:zone_of", exempt: [otp],'
+        ' message_class: "tests.policy.sample:class_of"}}',
+        lambda: [
+            QuietHours("21:00", "08:00", zone=sample.zone_of, exempt=["otp"], message_class=sample.class_of, name="night")
+        ],
+    ),
+    (
+        'suppression: {opaque_ids: true, message_class: "tests.policy.sample:class_of", exempt: [otp]}',
+        lambda: [Suppression(opaque_ids=True, message_class=sample.class_of, exempt=["otp"])],
+    ),
+    (
+        'limits: {long: {rate: 12/hour, per: "tests.policy.sample:last_digit_of", cost: "tests.policy.sample:length_of"}}',
+        lambda: [RateLimit(Limit("12/hour", per=sample.last_digit_of, cost=sample.length_of, name="long"))],
+    ),
+    (
+        'limits: {words: {rate: 2/hour, per: recipient, cost: tokens, tokenizer: "builtins:len"}}',
+        lambda: [RateLimit(Limit("2/hour", per="recipient", cost="tokens", tokenizer=len, name="words"))],
     ),
     (
         "defaults: {region: US, zone: UTC, mode: monitor}, person_caps: {daily: {rate: 1/day}}",
@@ -251,11 +271,13 @@ def test_errors_that_prove_that_nothing_was_sent_give_the_charge_back(write: Wri
             "limits: {a: {rate: 1/hour}}, refund_on: [TimeoutError]",
             "platform.refund_on: refund_on: TimeoutError may be raised",
         ),
-        ("limits: {a: {rate: 1/hour}}, refund_on: ['nowhere:Lost']", "the module nowhere cannot be imported"),
+        ("limits: {a: {rate: 1/hour}}, refund_on: ['nowhere:Lost']", "platform.refund_on: nowhere cannot be imported"),
         (
             "limits: {a: {rate: 1/hour}}, refund_on: ['json:loads']",
             "there is no error json:loads; write package.module:Name",
         ),
+        ("limits: {a: {rate: 1/hour, cost: 'json:nope'}}", "platform.limits.a: json has no nope"),
+        ("person_caps: {a: {rate: 1/day, zone: 'json:__name__'}}", "platform.person_caps.a: json:__name__ is no function"),
         ("audit: {durability: os}", "platform.audit: an audit log needs a place: add folder, or sinks"),
         ("audit: {sinks: {a: {}}}", "sinks.a: says one of folder, sqlite, postgres"),
         ("audit: {sinks: {a: {sqlite: x, keep_days: 3}}}", "sinks.a: keep_days goes with folder"),

@@ -33,6 +33,7 @@ from guardrails.policy.making.limits import (
     unique_recipients,
 )
 from guardrails.policy.making.mask import MASK, mask_of
+from guardrails.policy.objects import function_or_text
 from guardrails.policy.secret import Secret
 from guardrails.ratelimit import Concurrency, Limit, RateLimit, Suppression
 from guardrails.ratelimit.people.counted import MAX_KEYS, Kept, kept_in
@@ -183,8 +184,12 @@ class Controls:
 
     def _suppression(self, settings: model.Suppression) -> Suppression:
         people = self._once(("opt-outs", fingerprint(self._stores.suppression), self._key()), self._opt_outs)
+        asked = settings.message_class
         return people.with_rules(
-            region=settings.region, opaque_ids=bool(settings.opaque_ids), exempt=tuple(settings.exempt or ())
+            region=settings.region,
+            opaque_ids=bool(settings.opaque_ids),
+            exempt=tuple(settings.exempt or ()),
+            message_class=None if asked is None else function_or_text(asked),
         )
 
     def _opt_outs(self) -> Suppression:

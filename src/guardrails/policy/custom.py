@@ -16,7 +16,6 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ from guardrails.core.checks import Check
 from guardrails.core.control import Control
 from guardrails.core.stack import Tally
 from guardrails.errors import ConfigError
+from guardrails.policy.objects import imported, named
 from guardrails.policy.problems import nearest
 
 GROUP: Final = "guardrails.controls"
@@ -118,34 +118,16 @@ class _Fresh(Check):
 
 
 def _found(use: str) -> Any:
-    module, colon, attribute = use.partition(":")
-    if not colon:
-        points = {point.name: point for point in entry_points(group=GROUP)}
-        if use not in points:
-            raise ConfigError(
-                f"no installed package has a control {use!r} (entry point group {GROUP}){nearest(use, points)}; "
-                "or write package.module:name",
-                control="policy",
-            )
-        return _imported(points[use].load, use)
-    if not module or not attribute:
-        raise ConfigError("write package.module:name", control="policy")
-    found = _imported(lambda: import_module(module), module)
-    for step in attribute.split("."):
-        known = [one for one in dir(found) if not one.startswith("_")]
-        found = getattr(found, step, None)
-        if found is None:
-            near = nearest(step, known) if len(known) <= 40 else ""  # noqa: PLR2004 - more is no help
-            raise ConfigError(f"{module} has no {attribute}{near}", control="policy")
-    return found
-
-
-def _imported(load: Callable[[], Any], what: str) -> Any:
-    try:
-        return load()
-    except Exception as error:  # noqa: BLE001 - any module may raise anything
-        problem = type(error).__name__ + (f": {error}" if isinstance(error, ImportError) else "")
-    raise ConfigError(f"{what} cannot be imported ({problem})", control="policy")
+    if ":" in use:
+        return named(use)
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    if use not in points:
+        raise ConfigError(
+            f"no installed package has a control {use!r} (entry point group {GROUP}){nearest(use, points)}; "
+            "or write package.module:name",
+            control="policy",
+        )
+    return imported(points[use].load, use)
 
 
 def _made(found: Any, use: str, settings: Mapping[str, Any] | None) -> Control:

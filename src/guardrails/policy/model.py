@@ -13,12 +13,12 @@ from pydantic import Field, StringConstraints
 
 from guardrails.policy.model_audit import Anchor, Audit, Bounds, Recording, Signing, Sink
 from guardrails.policy.model_mask import Mask
-from guardrails.policy.model_people import Concurrency, PersonCap, QuietHours, UniqueRecipients
+from guardrails.policy.model_people import CLASS_SAYS, Concurrency, PersonCap, QuietHours, UniqueRecipients
 from guardrails.policy.model_stores import LimitStore, OptOutStore, PeopleStore, Store, Stores, VaultStore
 from guardrails.policy.order import Fewer, Lower, Ranked, Rates
 from guardrails.policy.secret import Secret
 from guardrails.policy.setting import Mode, Settings, says
-from guardrails.policy.values import Duration, InstantText, RateText
+from guardrails.policy.values import Duration, FunctionText, InstantText, RateText
 from guardrails.policy.words import MODE, MODE_SAYS, Count, Entity, Name, Text
 
 __all__ = [
@@ -79,12 +79,18 @@ class Limit(Settings):
     """One limit: `Limit`. Below the platform a limit of the platform's takes a lower rate; others are added."""
 
     rate: Annotated[RateText | None, Rates()] = says('such as "5/minute"', required=True)
-    per: Text | list[Text] | None = says("what is counted separately: a role, or several")
+    per: Text | list[Text] | None = says(
+        "what is counted separately: a role, or several; or `package.module:name` of a function of the message"
+    )
     strategy: Literal["moving-window", "fixed-window", "sliding-window-counter"] | None = says(
         "how a window is counted", otherwise="moving-window"
     )
     scope: Literal["tenant", "global"] | None = says("whether tenants are counted separately", otherwise="tenant")
-    cost: Count | Literal["segments", "tokens"] | None = says("units that one send takes", otherwise=1)
+    cost: Count | Literal["segments", "tokens"] | FunctionText | None = says(
+        'units that one send takes: a number, "segments", "tokens", or `package.module:name` of a function of the message',
+        otherwise=1,
+    )
+    tokenizer: FunctionText | None = says("with `cost: tokens`: `package.module:name` of what counts them exactly")
     protects: Literal["people", "provider"] | None = says(
         "what happens while a shared store does not answer", otherwise="people"
     )
@@ -100,6 +106,7 @@ class Suppression(Settings):
         "whether recipients that are no address are taken as they are", otherwise=False
     )
     exempt: Annotated[list[Text] | None, Fewer()] = says("message classes that go out all the same", otherwise=[])
+    message_class: FunctionText | None = says(CLASS_SAYS)
     mode: Annotated[Mode | None, MODE] = says(MODE_SAYS, otherwise="enforce")
 
 

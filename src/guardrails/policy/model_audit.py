@@ -44,7 +44,8 @@ class Anchor(Settings):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """A text, or settings."""
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
+        found = handler(schema)
+        return found if "anyOf" in found else {"anyOf": [{"type": "string"}, found]}  # asked once for each layer of it
 
 
 class Sink(Settings):

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from guardrails.policy.order import Caps, Fewer, Lower, More, MoreOrAll, QuietTimes, Ranked, Windows
 from guardrails.policy.setting import Mode, Settings, says
-from guardrails.policy.values import CapText, Duration, Times, WindowText
+from guardrails.policy.values import CapText, Duration, FunctionText, Times, WindowText
 from guardrails.policy.words import MODE, MODE_SAYS, Count, Text
 
 _CLASSES: Final = "message classes that it holds for; left out: all. Messages without a class are held in any case"
@@ -14,7 +14,11 @@ _EXEMPT: Final = "message classes that go out all the same; each is recorded"
 _REGION: Final = 'country of numbers in national spelling, such as "US"'
 _OPAQUE: Final = "whether recipients that are no address are taken as they are"
 _SCOPE: Final = "whether tenants are counted separately"
-_ZONE: Final = "whose clock: an IANA name for everybody; left out: the zones of the number's area"
+_ZONE: Final = (
+    "whose clock: an IANA name for everybody, or `package.module:name` of a function of the address; "
+    "left out: the zones of the number's area"
+)
+CLASS_SAYS: Final = "`package.module:name` of a function of the message that says its class"
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Scope = Literal["tenant", "global"]
@@ -33,6 +37,7 @@ class QuietHours(Settings):
     )
     classes: Annotated[list[Text] | None, MoreOrAll()] = says(_CLASSES, otherwise=[])
     exempt: Annotated[list[Text] | None, Fewer()] = says(_EXEMPT, otherwise=[])
+    message_class: FunctionText | None = says(CLASS_SAYS)
     region: Text | None = says(_REGION)
     mode: Annotated[Mode | None, MODE] = says(MODE_SAYS, otherwise="enforce")
 
@@ -49,6 +54,7 @@ class PersonCap(Settings):
     scope: Scope | None = says(_SCOPE, otherwise="tenant")
     classes: Annotated[list[Text] | None, MoreOrAll()] = says(_CLASSES, otherwise=[])
     exempt: Annotated[list[Text] | None, Fewer()] = says(_EXEMPT, otherwise=[])
+    message_class: FunctionText | None = says(CLASS_SAYS)
     region: Text | None = says(_REGION)
     opaque_ids: Annotated[bool | None, Ranked(True, False)] = says(_OPAQUE, otherwise=False)  # noqa: FBT003 - in their order
     mode: Annotated[Mode | None, MODE] = says(MODE_SAYS, otherwise="enforce")
@@ -63,6 +69,7 @@ class UniqueRecipients(Settings):
     scope: Scope | None = says(_SCOPE, otherwise="tenant")
     classes: Annotated[list[Text] | None, MoreOrAll()] = says(_CLASSES, otherwise=[])
     exempt: Annotated[list[Text] | None, Fewer()] = says(_EXEMPT, otherwise=[])
+    message_class: FunctionText | None = says(CLASS_SAYS)
     region: Text | None = says(_REGION)
     opaque_ids: Annotated[bool | None, Ranked(True, False)] = says(_OPAQUE, otherwise=False)  # noqa: FBT003 - in their order
     mode: Annotated[Mode | None, MODE] = says(MODE_SAYS, otherwise="enforce")

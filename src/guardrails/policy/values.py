@@ -21,6 +21,7 @@ __all__ = [
     "DURATIONS",
     "CapText",
     "Duration",
+    "FunctionText",
     "InstantText",
     "NamesText",
     "PatternText",
@@ -55,6 +56,7 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(ms|s|m|h|d)")
 _HOURS: Final = re.compile(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])")
 _SPACY: Final = re.compile(r"spacy:[A-Za-z0-9_]{1,100}")
+_FUNCTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*")
 _DAY_MINUTES: Final = 24 * 60
 
 
@@ -158,6 +160,12 @@ def _pattern(text: str) -> object:
     raise ConfigError(f"this is no regular expression ({problem})")
 
 
+def _function(text: str) -> object:
+    if _FUNCTION.fullmatch(text):
+        return text
+    raise ConfigError("write package.module:name")
+
+
 def instant(text: str) -> datetime:
     """
     An instant.
@@ -180,6 +188,11 @@ def _names(text: str) -> object:
     raise ConfigError('write "off", "model" or "spacy:PACKAGE"')
 
 
+FunctionText = Annotated[
+    str,
+    BeforeValidator(_checked_by(_function, "package.module:name")),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$"}),
+]
 InstantText = Annotated[
     str,
     BeforeValidator(_checked_by(instant, 'a time with its offset, such as "2026-03-02T22:30+01:00"')),

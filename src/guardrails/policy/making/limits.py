@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any, Final
 
 from guardrails.errors import ConfigError
 from guardrails.policy import model
+from guardrails.policy.objects import function_or_text, named
 from guardrails.policy.problems import nearest
 from guardrails.ratelimit import Cap, Limit, QuietHours, UniqueRecipients
 from guardrails.ratelimit.concurrency import lease_of
@@ -16,10 +16,12 @@ from guardrails.ratelimit.people.counted import Kept
 from guardrails.ratelimit.people.storage import MEMORY
 from guardrails.ratelimit.refund import Refunds
 
-_OF_LIMITS: Final = ("strategy", "scope", "cost", "protects", "wait")
-_OF_HOURS: Final = ("zone", "unknown", "days", "classes", "exempt", "region")
-_OF_CAPS: Final = ("zone", "unknown", "scope", "classes", "exempt", "region", "opaque_ids")
-_OF_PEOPLE: Final = ("scope", "classes", "exempt", "region", "opaque_ids")
+_OF_LIMITS: Final = ("strategy", "scope", "cost", "tokenizer", "protects", "wait")
+_OF_MESSAGES: Final = ("classes", "exempt", "message_class", "region")
+_OF_HOURS: Final = ("zone", "unknown", "days", *_OF_MESSAGES)
+_OF_CAPS: Final = ("zone", "unknown", "scope", "opaque_ids", *_OF_MESSAGES)
+_OF_PEOPLE: Final = ("scope", "opaque_ids", *_OF_MESSAGES)
+_FUNCTIONS: Final = ("zone", "message_class", "cost", "tokenizer")  # which a policy names as `package.module:name`
 
 
 def limit_of(name: str, settings: model.Limit) -> Limit:
@@ -97,35 +99,22 @@ def errors_named(names: Sequence[str]) -> tuple[type[BaseException], ...]:
 
 
 def _error(name: str) -> type[BaseException]:
-    module, colon, attribute = name.partition(":")
-    found: Any = None
-    if not colon:
-        found = getattr(builtins, name, None)
-    else:
-        try:
-            found = import_module(module)
-        except Exception as error:  # noqa: BLE001 - somebody's module
-            problem = f"the module {module} cannot be imported ({type(error).__name__})"
-        else:
-            problem = ""
-        if problem:
-            raise ConfigError(problem)
-        for step in attribute.split("."):
-            found = getattr(found, step, None)
+    found = named(name) if ":" in name else getattr(builtins, name, None)
     if isinstance(found, type) and issubclass(found, BaseException):
         return found
     known = [one for one, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)]
-    near = nearest(name, known) if not colon else ""
+    near = nearest(name, known) if ":" not in name else ""
     hint = near if "did you mean" in near else "; write package.module:Name"
     raise ConfigError(f"there is no error {name}{hint}")
 
 
 def _per(per: str | list[str] | None) -> Any:
-    return tuple(per) if isinstance(per, list) else per
+    return tuple(per) if isinstance(per, list) else per if per is None else function_or_text(per)
 
 
 def _given(settings: Any, names: Sequence[str]) -> dict[str, Any]:
     given = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
     if given.get("wait") == 0:  # not at all
         del given["wait"]
-    return given
+    functions = {name: function_or_text(given[name]) for name in _FUNCTIONS if isinstance(given.get(name), str)}
+    return given | functions

@@ -111,7 +111,12 @@ class Suppression:
             self._store = ServerOptOuts(server)
 
     def with_rules(
-        self, *, region: str | None = None, opaque_ids: bool = False, exempt: Collection[str] = ()
+        self,
+        *,
+        region: str | None = None,
+        opaque_ids: bool = False,
+        exempt: Collection[str] = (),
+        message_class: ClassOf | None = None,
     ) -> Suppression:
         """
         Other rules over the same list.
@@ -123,6 +128,7 @@ class Suppression:
         twin._region = region  # noqa: SLF001 - same class
         twin._opaque_ids = opaque_ids  # noqa: SLF001
         twin._exempt = read_classes(exempt, "Suppression(exempt=...)")  # noqa: SLF001
+        twin._message_class = message_class  # noqa: SLF001
         return twin
 
     # -- the control -----------------------------------------------------------------------------------------------------
