@@ -108,17 +108,52 @@ def test_nothing_is_sent_recorded_or_used_up(tmp_path: Path) -> None:
     guard = Guard(AuditLog(tmp_path / "audit", durability="os"), RateLimit("1/hour"), MaskPII(names="off"), channel="sms")
     found = overlap(guard, CORPUS)
     assert list(found.unjudged) == ["audit_log", "rate_limit"]
-    assert "says nothing about rates" in found.unjudged["rate_limit"]
+    assert 'needs "at" on every message' in found.unjudged["rate_limit"]
     assert guard(lambda to, body: to + body)("+12125550173", "hello")
     guard.close()
     assert [record["stage"] for record in read_records(tmp_path / "audit")] == ["genesis", "intent", "outcome", "close"]
 
 
+def minutes(count: int, every: float = 10.0) -> list[Specimen]:
+    return [Specimen("hello", "+12125550173", at=1_700_000_000.0 + every * number) for number in range(count)]
+
+
+def test_limits_are_judged_by_a_replay_where_messages_have_times() -> None:
+    platform = Guard(RateLimit("2/minute", per="recipient"), channel="sms", owner="platform")
+    looser = platform.extend(RateLimit("5/minute", per="recipient", name="looser"), owner="shop")
+    stricter = platform.extend(RateLimit("3/hour", per="recipient", name="stricter"), owner="bank")
+    idle = platform.extend(RateLimit("1000/hour", name="idle"))
+    sends = platform(lambda to, body: to + body)
+
+    found = overlap(looser, minutes(12))
+    assert found.unjudged == {}
+    ours, theirs = found.controls
+    assert (ours.name, ours.verdict, ours.fired, ours.only) == ("rate_limit", "needed", 8, 6)
+    assert (theirs.verdict, theirs.owner, theirs.fired, theirs.by_platform) == ("redundant", "shop", 2, 2)
+    said = theirs.sentence(found.messages)
+    assert said == "`looser` caught 2 messages, the platform catches all 2 too; its cost was not measured"
+    ours, theirs = overlap(stricter, minutes(12)).controls
+    assert (ours.fired, ours.only, theirs.verdict, theirs.fired, theirs.only) == (8, 1, "needed", 9, 1)
+    assert [one.verdict for one in overlap(idle, minutes(12)).controls] == ["needed", "dead"]
+    assert sends("+12125550173", "nothing was used up") == "+12125550173nothing was used up"
+
+
+def test_a_corpus_with_a_message_without_a_time_says_nothing_about_limits() -> None:
+    guard = Guard(RateLimit("2/minute", per="recipient"), channel="sms")
+    assert list(overlap(guard, [*minutes(2), Specimen("hello")]).unjudged) == ["rate_limit"]
+
+
 def test_a_corpus_is_read_strictly(tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
-    path.write_text('"a text"\n{"body": "b", "to": "+12125550173", "tenant": "t"}\n\n')
-    assert read_corpus(path) == [Specimen("a text"), Specimen("b", "+12125550173", "t")]
-    for wrong, problem in (("nonsense", "corpus.jsonl:1: not JSON"), ('{"x": 1}', "neither a text"), ("", "is empty")):
+    path.write_text('"a text"\n{"body": "b", "to": "+12125550173", "tenant": "t", "at": "2023-11-14T22:13:20Z"}\n\n')
+    assert read_corpus(path) == [Specimen("a text"), Specimen("b", "+12125550173", "t", 1_700_000_000.0)]
+    for wrong, problem in (
+        ("nonsense", "corpus.jsonl:1: not JSON"),
+        ('{"x": 1}', "neither a text"),
+        ("", "is empty"),
+        ('{"text": "x", "at": "2023-11-14T22:13:20"}', "a time with its zone"),
+        ('{"text": "x", "at": 5}', "a time with its zone"),
+    ):
         path.write_text(wrong)
         with pytest.raises(ConfigError, match=problem):
             read_corpus(path)

@@ -25,8 +25,8 @@ def overlap(
     """
     Say which controls matter: each is left out in turn, and what would then have got through is counted.
 
-    With a corpus, messages run through the guards in rehearsals; nothing is sent. Limits are not judged: a corpus says nothing
-    about rates. With an audit folder, the records are read: they hold no text, so that they say what fired and what it cost,
+    With a corpus, messages run through the guards in rehearsals; nothing is sent. Limits are judged where each message says
+    when ("at"). With an audit folder, the records are read: they hold no text, so that they say what fired and what it cost,
     limits too, and not what would happen without it.
     Exit code 0: done (with --fail: and every control is needed). 1: with --fail, one is not. 2: wrong usage.
     """

@@ -1,8 +1,8 @@
 """
 Which controls matter: each is left out in turn, and what would then have got through is counted.
 
-A corpus runs through a guard in rehearsals: nothing is sent, and limits count by themselves (they are not judged: a corpus says
-nothing about rates). For each message and each control there are three runs: with everything, without the control, and the
+A corpus runs through a guard in rehearsals: nothing is sent. Limits are judged apart, by a replay, where the messages have times
+(`replay`). For each message and each control there are three runs: with everything, without the control, and the
 control alone, on the raw message. What only changes without the control, the control alone has caught.
 """
 
@@ -21,6 +21,7 @@ from guardrails.errors import Denied, GuardrailsError
 from guardrails.proof.corpus import Specimen
 from guardrails.proof.judged import Judged, Overlap
 from guardrails.proof.place import place
+from guardrails.proof.replay import can_be_replayed, replayed
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
@@ -33,7 +34,7 @@ __all__ = ["Judged", "Overlap", "Specimen", "overlap"]
 
 _UNJUDGED: Final = {
     "record": "it catches nothing, and without it nothing is known of anything",
-    "limit": "a corpus says nothing about rates; of a log, `guardrails overlap FOLDER` says how often it refused",
+    "limit": 'it needs "at" on every message, and counts in a `RateLimit`; how often it refused says `guardrails overlap FOLDER`',
 }
 
 
@@ -49,6 +50,7 @@ def overlap(guard: Guard, corpus: Iterable[Specimen]) -> Overlap:
     specimens = list(corpus)
     judged: dict[int, Judged] = {}
     unjudged: dict[str, str] = {}
+    timed = plan.choice is None and all(one.at is not None for one in specimens)
     for specimen in specimens:
         stage = _staged(plan, specimen)
         slots = stage.plan.stack.slots
@@ -56,10 +58,17 @@ def overlap(guard: Guard, corpus: Iterable[Specimen]) -> Overlap:
         types = _types(slots, specimen.text)
         for slot in slots:
             if slot.kind in ("record", "limit"):
-                unjudged[slot.name] = _UNJUDGED[slot.kind]
+                if not (timed and can_be_replayed(slot)):
+                    unjudged[slot.name] = _UNJUDGED[slot.kind]
                 continue
             one = judged.setdefault(id(slot.control), _entry(guard, slot))
             _judge(one, slot, stage, whole, types)
+    if timed and specimens:
+        slots = plan.stack.slots
+        owners = {id(slot.control): _entry(guard, slot).owner for slot in slots}
+        judged |= {
+            -number: one for number, one in enumerate(replayed(slots, specimens, channel=plan.channel, owners=owners), 1)
+        }
     return Overlap(place(guard.where), guard.owner, len(specimens), tuple(judged.values()), unjudged)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +25,13 @@ class Specimen:
         text: Its text.
         recipient: Who receives it.
         tenant: Whose it is.
+        at: When, in seconds since 1970; None where the corpus does not say.
     """
 
     text: str
     recipient: str = _NOBODY
     tenant: str = "canary"
+    at: float | None = None
 
     def __repr__(self) -> str:
         return f"Specimen({len(self.text)} characters)"
@@ -36,7 +39,9 @@ class Specimen:
 
 def read_corpus(path: Path) -> list[Specimen]:
     """
-    A corpus: JSON lines, each a text or an object with "text" (or "body", "message", "content"), "to" or "recipient", "tenant".
+    A corpus: JSON lines, each a text or an object with "text" (or "body", "message", "content").
+
+    Beside the text: "to" or "recipient", "tenant", and "at" (RFC 3339), by which limits are judged.
 
     Raises:
         ConfigError: It is something else; says which line.
@@ -67,6 +72,21 @@ def _specimen(said: object, where: str) -> Specimen:
             to = said.get("to", said.get("recipient"))
             tenant = said.get("tenant")
             return Specimen(
-                text, to if isinstance(to, str) and to else _NOBODY, tenant if isinstance(tenant, str) else "canary"
+                text,
+                to if isinstance(to, str) and to else _NOBODY,
+                tenant if isinstance(tenant, str) else "canary",
+                _seconds(said.get("at"), where),
             )
     raise ConfigError(f'{where}: neither a text nor an object with "text"')
+
+
+def _seconds(said: object, where: str) -> float | None:
+    if said is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ConfigError(f'{where}: "at" is a time with its zone, such as "2026-11-27T12:00:00Z"')
+    return moment.timestamp()

@@ -16,7 +16,7 @@ class Judged:
     Args:
         name: The control's.
         layer: "platform" or "team".
-        kind: "mask" or "check".
+        kind: "mask", "check" or "limit".
         where: `file:line` of its code, or of where it is given to its guard.
         owner: Of the guard that it belongs to.
         fired: Messages on which it acts when it stands alone: refuses or rewrites.
@@ -57,7 +57,7 @@ class Judged:
 
     def sentence(self, messages: int) -> str:
         """In plain words."""
-        cost = f"it adds {self.milliseconds:.2g} ms"
+        cost = f"it adds {self.milliseconds:.2g} ms" if self.seconds else "its cost was not measured"
         match self.verdict:
             case "failing":
                 return f"`{self.name}` failed on {self.failed} of {messages} messages; {cost}"

@@ -32,7 +32,7 @@ def page(found: Sequence[Overlap]) -> str:
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>Which controls matter</title><style>{_STYLE}</style></head><body><h1>Which controls matter</h1>"
         "<p>Each control was left out in turn. What only then would have got through, only that control has caught. "
-        f"Limits and logs are not judged: a corpus says nothing about rates.</p>{body}</body></html>\n"
+        f"Limits are judged where every message has a time; logs catch nothing.</p>{body}</body></html>\n"
     )
 
 
