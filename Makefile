@@ -96,7 +96,7 @@ bench-policy: $(STAMP) ## measure reading a policy of 1,000 tenants, choosing co
 	$(BIN)/python -m bench.policy
 
 bench-sends: $(STAMP) ## how often `guardrails sends` is wrong, on real projects that pip fetches (SDISTS=folder keeps them)
-	$(BIN)/python -m bench.sends $(SDISTS)
+	$(BIN)/python -m bench.record run sends -- -m bench.sends $(SDISTS)
 
 bench-pii: $(STAMP) ## measure detection against Presidio, LangChain and DataFog in the same run; memory; loop latency
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
@@ -105,7 +105,7 @@ bench-pii: $(STAMP) ## measure detection against Presidio, LangChain and DataFog
 bench-query: $(STAMP) ## measure a reviewer's questions to a log of a million records (RECORDS=n for another number)
 	$(BIN)/python -m bench.query $(RECORDS)
 
-bench-page: $(STAMP) ## run every benchmark, keep the results, and write the page of benchmarks (BENCH=--quick for a first look)
+bench-page: $(STAMP) ## run every benchmark, keep the results, and write their page; soak and bench-sends keep theirs (BENCH=--quick)
 	$(BIN)/python -m bench.record run core -- bench/run.py imports core guarded $(BENCH)
 	$(BIN)/python -m bench.record run telemetry -- bench/run.py telemetry $(BENCH)
 	$(BIN)/python -m bench.record run limits -- bench/run.py ratelimit $(BENCH)
@@ -114,7 +114,6 @@ bench-page: $(STAMP) ## run every benchmark, keep the results, and write the pag
 	$(BIN)/python -m bench.record run pii -- bench/run.py detection $(BENCH)
 	$(BIN)/python -m bench.record run audit -- bench/run.py audit $(BENCH)
 	$(BIN)/python -m bench.record run query -- -m bench.query
-	$(BIN)/python -m bench.record run sends -- -m bench.sends $(SDISTS)
 	$(BIN)/python -m bench.record page
 
 eval: $(STAMP) ## how well personal data is found: leak, over-mask, precision, recall (EVAL="--names off" compares)
