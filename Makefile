@@ -105,7 +105,7 @@ bench-pii: $(STAMP) ## measure detection against Presidio, LangChain and DataFog
 bench-query: $(STAMP) ## measure a reviewer's questions to a log of a million records (RECORDS=n for another number)
 	$(BIN)/python -m bench.query $(RECORDS)
 
-bench-page: $(STAMP) ## run every benchmark, keep the results, and write their page; soak and bench-sends keep theirs (BENCH=--quick)
+bench-page: $(STAMP) ## run every benchmark, keep the results, and write their page; soak, bench-sends, bench-memory keep theirs
 	$(BIN)/python -m bench.record run core -- bench/run.py imports core guarded $(BENCH)
 	$(BIN)/python -m bench.record run telemetry -- bench/run.py telemetry $(BENCH)
 	$(BIN)/python -m bench.record run limits -- bench/run.py ratelimit $(BENCH)
@@ -142,7 +142,7 @@ bench-audit: $(STAMP) ## measure records, acknowledgements, checkpoints and veri
 	$(BIN)/python -m bench.verification
 
 bench-memory: $(STAMP) ## measure how much memory it takes to verify logs of 0.2, 1 and 4 GB (SIZES="10" for others); they are removed again
-	$(BIN)/python -m bench.memory $(SIZES)
+	$(BIN)/python -m bench.record run memory -- -m bench.memory $(SIZES)
 
 # Environments beside .venv that hold the library of every integration and preset.
 test-integrations: ## build the environment that holds every integration's library, and run the conformance suite in it

@@ -50,6 +50,7 @@ SHOWN = {
     ),
     "pii": ("Detection and masking", "make bench-pii", "Against plain Presidio over the same registry, on unseen texts."),
     "audit": ("Audit log", "make bench-audit", "Writing, verifying, and a disk that stalls."),
+    "memory": ("Verifying long logs", "make bench-memory", "How much memory it takes, by the size of the log."),
     "query": (
         "Questions to a log",
         "make bench-query",
