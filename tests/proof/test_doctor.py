@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from guardrails import ConfigError
+from guardrails import ConfigError, canary
 from guardrails.proof import installation, machine
 from guardrails.proof.diagnosis import FAIL, OK, WARN, Answer, Diagnosis, asked
 from guardrails.proof.doctor import diagnose
@@ -89,6 +89,28 @@ def test_every_extra_is_listed_by_what_it_needs(monkeypatch: pytest.MonkeyPatch)
     assert "not installed: sinch, twilio" in answer.found
     assert "celery (celery 4.0, 5.4 is needed), langchain (langgraph 0.9, 1.2 is needed)" in answer.found
     assert answer.todo == "pip install -U 'platform-guardrails[celery,langchain]'"
+
+
+def test_a_guard_of_a_policy_is_called_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("guardrails.yaml").write_text("""\
+version: 1
+platform:
+  quiet_hours: {night: {hours: "02:00-02:30", zone: Europe/Berlin}}
+  person_caps: {week: {rate: 20/week, zone: Europe/Berlin}}
+  unique_recipients: {day: {amount: 250, window: 24h}}
+  concurrency: {at_once: {amount: 20}}
+  suppression: {}
+  mask: {names: "off"}
+""")
+    (guard,) = load("guardrails.yaml")
+    assert guard.where == "guardrails.yaml:1"
+    report = canary(guard)
+    assert report.passed, report.failed
+    assert {one.control for one in report.checks if one.tried == "limit" and one.result == "held"} == {
+        *("night", "week", "day", "at_once", "suppression"),
+    }
+    guard.close()
 
 
 def test_memory_limits_under_several_workers_are_said_to_be_each_workers_own(
