@@ -15,27 +15,28 @@ Source: the operators `MatMulNBits` of onnxruntime, `DynamicQuantizeLinear` and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from guardrails.pii.names.wire import content, fields, message, text, whole
-
-Written: TypeAlias = tuple[int, int | str | bytes | memoryview]
+from guardrails.pii.names.wire import Written, content, fields, message, pieces, text, whole
 
 # Numbers of the fields of onnx.proto.
 _GRAPH: Final = 7  # of a model
 _NODE, _INITIALIZER = 1, 5  # of a graph
 _INPUT, _OUTPUT, _OPERATOR, _ATTRIBUTE = 1, 2, 4, 5  # of a node
 _ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_KIND = 1, 3, 20
-_DIMENSION, _DATA_TYPE, _TENSOR_NAME, _RAW = 1, 2, 8, 9  # of a tensor
+_DIMENSION, _DATA_TYPE, _TENSOR_NAME, _RAW, _ELSEWHERE, _PLACE = 1, 2, 8, 9, 13, 14  # of a tensor
 # And values of theirs.
 _KIND_INT: Final = 2
-_FLOAT, _INT8 = 1, 3
+_FLOAT, _UINT8, _INT8 = 1, 2, 3
+_EXTERNAL: Final = 1
 
 _KEPT: Final = 6  # products of the first layer: query, key, value, what joins the heads, and two of the step forward
 _ZERO: Final = 8  # what stands for nothing among numbers of 4 bits
 _MOST: Final = 64  # either way, of numbers of 7 bits
+_LARGE: Final = 1 << 16  # bytes of a tensor that is handed over beside the file, and not copied twice on the way
 
 
 class _Product(NamedTuple):
@@ -50,20 +51,25 @@ class _Product(NamedTuple):
     block: int
 
 
-def in_whole_numbers(model: bytes) -> bytes:
+def in_whole_numbers(model: bytes) -> tuple[bytes, dict[str, NDArray[Any]]]:
     """
-    *model*, an ONNX file, with whole numbers in every multiplication by packed weights.
+    *model*, an ONNX file, with whole numbers in its multiplications by packed weights.
+
+    Returns:
+        The file without its large tensors, and those by name, for `SessionOptions.add_external_initializers`.
 
     Raises:
         ValueError: It is no such file.
     """
-    return message(
-        (number, message(_graph(content(value))) if number == _GRAPH else value) for number, value in fields(model)
+    large: dict[str, NDArray[Any]] = {}
+    rewritten = message(
+        (number, pieces(_graph(content(value), large)) if number == _GRAPH else value) for number, value in fields(model)
     )
+    return rewritten, large
 
 
-def _graph(graph: memoryview) -> Iterator[Written]:
-    """The fields of *graph*, with other nodes and weights in place of the packed ones."""
+def _graph(graph: memoryview, large: dict[str, NDArray[Any]]) -> Iterator[Written]:
+    """The fields of *graph*, with other nodes and weights in place of the packed ones; *large* gets what is left out."""
     every = list(fields(graph))
     products = {
         place: product
@@ -87,9 +93,17 @@ def _graph(graph: memoryview) -> Iterator[Written]:
             if (name := text(tensor[_TENSOR_NAME])) in packed:
                 tensors[name] = content(tensor[_RAW])
                 continue
+            if tensor[_DATA_TYPE] == _UINT8 and len(raw := content(tensor.get(_RAW, memoryview(b"")))) > _LARGE:
+                shape = [whole(size) for field, size in fields(content(value)) if field == _DIMENSION]
+                large[name] = np.frombuffer(raw, dtype=np.uint8).reshape(shape)
+                yield _INITIALIZER, _stub(name, _UINT8, large[name])
+                continue
         yield number, value
     for product in products.values():
-        yield from ((_INITIALIZER, one) for one in _weights(product, tensors[product.weights], tensors[product.scales]))
+        small, column = _weights(product, tensors[product.weights], tensors[product.scales])
+        large[f"{product.weights}_small"] = small
+        yield _INITIALIZER, _stub(f"{product.weights}_small", _INT8, small)
+        yield _INITIALIZER, _tensor(f"{product.scales}_column", column)
 
 
 def _product(node: memoryview) -> _Product | None:
@@ -142,17 +156,24 @@ def _node(operator: str, given: list[str], answers: list[str], **attributes: int
     )
 
 
-def _weights(product: _Product, packed: memoryview, scales: memoryview) -> Iterator[bytes]:
+def _weights(product: _Product, packed: memoryview, scales: memoryview) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """The weights of *product* as numbers of 7 bits, and the scale of each column."""
     pairs = np.frombuffer(packed, dtype=np.uint8)
     fours = np.stack((pairs & 15, pairs >> 4), axis=-1).reshape(-1, product.block).astype(np.float32)
     exact = (fours - _ZERO) * np.frombuffer(scales, dtype="<f4").reshape(-1, 1)
     exact = exact.reshape(product.columns, -1)[:, : product.rows]
     column = np.maximum(np.abs(exact).max(axis=1, keepdims=True) / _MOST, np.float32(1e-9)).astype(np.float32)
-    small = np.rint(exact / column).astype(np.int8)
-    yield _tensor(f"{product.weights}_small", _INT8, small.T.shape, small.T.tobytes())
-    yield _tensor(f"{product.scales}_column", _FLOAT, (product.columns,), column.astype("<f4").tobytes())
+    small = np.ascontiguousarray(np.rint(exact / column).astype(np.int8).T)
+    return small, column.reshape(-1)
 
 
-def _tensor(name: str, kind: int, shape: tuple[int, ...], raw: bytes) -> bytes:
-    return message([*((_DIMENSION, size) for size in shape), (_DATA_TYPE, kind), (_TENSOR_NAME, name), (_RAW, raw)])
+def _tensor(name: str, values: NDArray[np.float32]) -> bytes:
+    sizes = ((_DIMENSION, size) for size in values.shape)
+    return message([*sizes, (_DATA_TYPE, _FLOAT), (_TENSOR_NAME, name), (_RAW, values.astype("<f4").tobytes())])
+
+
+def _stub(name: str, kind: int, values: NDArray[Any]) -> bytes:
+    """A tensor whose values are elsewhere."""
+    place = message([(1, "location"), (2, "memory")])
+    sizes = ((_DIMENSION, size) for size in values.shape)
+    return message([*sizes, (_DATA_TYPE, kind), (_TENSOR_NAME, name), (_ELSEWHERE, place), (_PLACE, _EXTERNAL)])

@@ -74,9 +74,11 @@ class Runtime:
         options.log_severity_level = 4  # what went wrong is raised; nothing is printed
         from guardrails.pii.names.eight_bits import in_whole_numbers  # noqa: PLC0415 - needs numpy
 
-        self._session: Any = onnxruntime.InferenceSession(
-            in_whole_numbers(contents["model_q4.onnx"]), options, providers=["CPUExecutionProvider"]
-        )
+        rewritten, large = in_whole_numbers(contents.pop("model_q4.onnx"))
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(one) for one in large.values()]  # each holds its array
+        options.add_external_initializers([*large], values)
+        self._session: Any = onnxruntime.InferenceSession(rewritten, options, providers=["CPUExecutionProvider"])
+        del rewritten, large, values, options  # the session has what it needs
         self._tokenizer: Any = _tokenizer(contents["vocab.txt"].decode())
         self._np = np
         groups = np.zeros((_CLASSES, len(GROUPS)), dtype=np.float32)

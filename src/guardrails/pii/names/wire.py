@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
 Value: TypeAlias = int | memoryview
+Written: TypeAlias = tuple[int, int | str | bytes | memoryview | list[bytes | memoryview]]
 _WHOLE: Final = 0
 _BYTES: Final = 2
 _FIXED: Final = {1: 8, 5: 4}  # bytes of the other two wire types
@@ -95,21 +96,32 @@ def _read(view: memoryview, at: int) -> tuple[int, int]:
     raise ValueError(_BROKEN)
 
 
-def message(written: Iterable[tuple[int, int | str | bytes | memoryview]]) -> bytes:
+def message(written: Iterable[Written]) -> bytes:
     """
-    A message of the fields *written*.
+    A message of the fields *written*; a list of pieces is one field of bytes.
 
-    >>> message([(1, 150), (2, "Ann")]).hex()
-    '0896011203416e6e'
+    >>> message([(1, 150), (2, "Ann"), (3, [b"B", b"ob"])]).hex()
+    '0896011203416e6e1a03426f62'
     """
-    parts: list[bytes | memoryview] = []
+    return b"".join(pieces(written))
+
+
+def pieces(written: Iterable[Written]) -> list[bytes | memoryview]:
+    """As `message`, not joined yet: a large one is copied once."""
+    found: list[bytes | memoryview] = []
     for number, value in written:
-        if isinstance(value, int):
-            parts += (_number(number << 3 | _WHOLE), _number(value))
-        else:
-            inside = value.encode() if isinstance(value, str) else value
-            parts += (_number(number << 3 | _BYTES), _number(len(inside)), inside)
-    return b"".join(parts)
+        match value:
+            case int():
+                found += (_number(number << 3 | _WHOLE), _number(value))
+                continue
+            case str():
+                inside: list[bytes | memoryview] = [value.encode()]
+            case list():
+                inside = value
+            case _:
+                inside = [value]
+        found += (_number(number << 3 | _BYTES), _number(sum(map(len, inside))), *inside)
+    return found
 
 
 def _number(number: int) -> bytes:
