@@ -138,6 +138,7 @@ class _Says:
     def _said(self, at: At, value: Any, *, exact: bool) -> str:
         """Where: the first layer that says exactly this, if there has to be one; else every layer that said a part of it."""
         parts, whole = [], []
+        name = str(at[-1])
         for layer, settings in self._layers:
             place = self._place((*layer, *at))
             if place is None and len(at) > 1 and at[-2] == "operators":  # by the layer's DEFAULT
@@ -152,8 +153,8 @@ class _Says:
             if _value(settings, settings_at) == value:
                 whole.append(parts[-1])
         said = (whole[:1] or parts) if exact else parts
-        defaults = self._version.document.keys.get((PLATFORM, "defaults", str(at[-1])))
-        if not said and defaults is not None and at[-1] in FILLED:
+        defaults = self._version.document.keys.get((PLATFORM, "defaults", name))
+        if not said and defaults is not None and name in FILLED:
             return f"{defaults} (defaults)"
         return ", ".join(said) or "default"
 
