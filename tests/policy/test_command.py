@@ -206,3 +206,23 @@ def test_the_schema_knows_every_setting_and_allows_no_other() -> None:
     assert all(one["additionalProperties"] is False for one in objects(schema))
     assert set(schema["properties"]) == {field.alias or name for name, field in PolicyFile.model_fields.items()}
     assert json.dumps(schema)
+
+
+def test_explain_and_diff_show_what_a_layer_adds_to_the_audit_log(write: Write) -> None:
+    text = """\
+        version: 1
+        platform: {audit: {folder: audit, durability: os}}
+        tenants: {acme: {audit: {sinks: {mine: {folder: acme}}}}}
+        """
+    path = write(text)
+    lines = [" ".join(line.split()) for line in run("explain", path, "--tenant", "acme").output.splitlines()]
+    assert f"sinks.mine.folder acme {path}:3:41 (tenants.acme)" in lines
+    assert "sinks.mine.required true default" in lines
+    assert not [line for line in lines if "table" in line or "rotate" in line]
+    other = write(text.replace("folder: acme", "folder: acme, required: false").replace("os}", "fsync}"), "other.yaml")
+    ran = run("diff", path, other, "--fail-on-looser")
+    assert ran.exit_code == 1
+    assert ran.output.splitlines() == [
+        "tighter  platform.audit.durability: os -> fsync",
+        "looser   tenants.acme.audit.sinks.mine.required: true -> false",
+    ]

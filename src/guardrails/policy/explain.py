@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from guardrails.policy.controls import own_name
 from guardrails.policy.defaults import FILLED
 from guardrails.policy.document import At
-from guardrails.policy.model import Layer
+from guardrails.policy.model import Anchor, Layer, Sink
 from guardrails.policy.order import DeniedWords, Fewer, More, MoreOrAll, PerEntity
 from guardrails.policy.problems import Place
 from guardrails.policy.reading import NAMED
@@ -20,6 +20,7 @@ from guardrails.policy.tightening import PLATFORM
 from guardrails.policy.values import DURATIONS, spelled
 from guardrails.policy.version import Version
 
+_OF_ONE_KIND: Final = (Anchor, Sink)  # whose settings mostly belong to another kind
 _TOGETHER: Final = (More, MoreOrAll, Fewer, DeniedWords)  # what several layers say is put together
 
 
@@ -130,7 +131,8 @@ class _Says:
                 for key, one in (value or {}).items():
                     yield Line(f"{prefix}{name}.{key}", shown(one), self._said((*here, key), one, exact=True))
             else:
-                standing = otherwise(field) if value is None else value
+                unsaid = None if isinstance(settings, _OF_ONE_KIND) and name != "required" else otherwise(field)
+                standing = unsaid if value is None else value
                 if standing not in (None, []):
                     exact = not isinstance(order_of(field), _TOGETHER)
                     yield Line(f"{prefix}{name}", shown(standing, name), self._said(here, value, exact=exact))
