@@ -18,7 +18,7 @@ from guardrails.pii.choice import detector
 from guardrails.pii.detector import WARM_UP, Detector, on_time
 from guardrails.pii.disguise import disguises
 from guardrails.pii.effort import takes_long
-from guardrails.pii.failures import SpeakableError, what_failed
+from guardrails.pii.failures import what_failed
 from guardrails.pii.lists import Allowed, AllowList, DenyList
 from guardrails.pii.memory import MOST_SEGMENTS, SEGMENTS, Memory
 from guardrails.pii.offline import use_bundled_suffixes
@@ -28,7 +28,7 @@ from guardrails.pii.operators_scoped import ScopedMask, ScopedOperators
 from guardrails.pii.operators_synthetic import Synthetic
 from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import check_names
-from guardrails.pii.stream import MaskFilter, Masking
+from guardrails.pii.stream import MaskFilter, Masking, exact, masked_whole
 from guardrails.pii.vault.bound import BoundMask, bound_to, check_operators, check_vault
 from guardrails.pii.vault.vault import Vault
 
@@ -238,16 +238,11 @@ class MaskPII:
         Raises:
             ControlError: Detection failed; the error names the recognizer and holds no text.
         """
-        masking = Masking(self._examiner, self._plain)
-        try:
-            masking.feed(_exact(text))
-            masking.flush()
-        except Exception as error:  # noqa: BLE001 - re-raised below, without text
-            failure = self._failed(error)
-        else:
-            return [Finding(found.type, found.start, found.end, found.score) for found in masking.findings]
-        del text, masking  # no frame of the error holds text
-        raise failure
+        done = masked_whole(Masking(self._examiner, self._plain), text, self._failed)
+        del text  # no frame of the error holds it
+        if isinstance(done, GuardrailsError):
+            raise done
+        return [Finding(found.type, found.start, found.end, found.score) for found in done[1]]
 
     def mask(self, text: str, /) -> tuple[str, list[Finding]]:
         """
@@ -259,15 +254,11 @@ class MaskPII:
             ControlError: Detection or an operator failed; the error says which and holds no text.
             Blocked: An entity was found whose operator is `"block"`.
         """
-        masking = self._masking()
-        try:
-            masked = masking.feed(_exact(text)) + masking.flush()
-        except Exception as error:  # noqa: BLE001 - re-raised below, without text
-            failure = self._failed(error)
-        else:
-            return masked, masking.findings
-        del text, masking
-        raise failure
+        done = masked_whole(self._masking(), text, self._failed)
+        del text
+        if isinstance(done, GuardrailsError):
+            raise done
+        return done
 
     def unread(self, text: str, /) -> Mapping[str, int]:
         """
@@ -275,7 +266,7 @@ class MaskPII:
 
         A recognizer of names that a user brought may read any script.
         """
-        return scripts.unread(_exact(text)) if self._reads_latin else {}
+        return scripts.unread(exact(text)) if self._reads_latin else {}
 
     def is_opaque(self, identifier: str, /) -> bool:
         """
@@ -283,7 +274,7 @@ class MaskPII:
 
         Names are not looked for: the model reads sentences, and what it says about `thread-7f3c` is noise.
         """
-        return not self._of_ids.examine(_exact(identifier), ())
+        return not self._of_ids.examine(exact(identifier), ())
 
     def allows(self, entity: str, value: str, /) -> bool:
         """
@@ -389,13 +380,6 @@ def _shown(names: object) -> str:
 
 def _is_score(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-def _exact(text: str) -> str:
-    """*text* as a plain str: a subclass could answer differently to different readers."""
-    if not isinstance(text, str):
-        raise SpeakableError(f"text must be a str, not {type(text).__name__}")
-    return str.__str__(text)
 
 
 def _floors(thresholds: float | Mapping[str, float] | None) -> tuple[float | None, dict[str, float]]:

@@ -18,7 +18,7 @@ from guardrails.pii.effort import takes_long
 from guardrails.pii.operators import DEFAULT, Operator, OperatorLike, made, operators_for
 from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import check_names
-from guardrails.pii.stream import MaskFilter, Masking
+from guardrails.pii.stream import MaskFilter, Masking, masked_whole
 
 _ALL: Final = (None, None)
 
@@ -125,15 +125,11 @@ class ScopedMask:
 
     def mask(self, text: str, /) -> tuple[str, list[Finding]]:
         """The masked text, and what was found."""
-        masking = self._masking()
-        try:
-            masked = masking.feed(text) + masking.flush()
-        except Exception as error:  # noqa: BLE001 - re-raised below, without text
-            failure = self.failed(error)
-        else:
-            return masked, masking.findings
-        del text, masking
-        raise failure
+        done = masked_whole(self._masking(), text, self.failed)
+        del text  # no frame of the error holds it
+        if isinstance(done, GuardrailsError):
+            raise done
+        return done
 
     def allows(self, entity: str, value: str, /) -> bool:
         """Whether a value may go out as it is; see `MaskPII.allows`."""

@@ -84,6 +84,32 @@ class Masking:
         raise SpeakableError(f"operator for {span.type} raised {kind}")
 
 
+def masked_whole(
+    masking: Masking, text: str, failed: Callable[[Exception], GuardrailsError]
+) -> tuple[str, list[Finding]] | GuardrailsError:
+    """
+    The masked text and what was found, or the error to raise.
+
+    Returned, not raised: whoever raises it has let go of the text first, so that no frame of the error holds any.
+    """
+    try:
+        return masking.feed(exact(text)) + masking.flush(), masking.findings
+    except Exception as error:  # noqa: BLE001 - made into an error without text
+        return failed(error)
+
+
+def exact(text: str) -> str:
+    """
+    *text* as a plain str: a subclass could answer differently to different readers.
+
+    Raises:
+        SpeakableError: It is no str.
+    """
+    if not isinstance(text, str):
+        raise SpeakableError(f"text must be a str, not {type(text).__name__}")
+    return str.__str__(text)
+
+
 @final
 class MaskFilter:
     """

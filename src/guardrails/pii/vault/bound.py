@@ -19,7 +19,7 @@ from guardrails.errors import Blocked, ConfigError, GuardrailsError
 from guardrails.pii.effort import takes_long
 from guardrails.pii.operators import Operator
 from guardrails.pii.reader import Examiner
-from guardrails.pii.stream import MaskFilter, Masking
+from guardrails.pii.stream import MaskFilter, Masking, masked_whole
 from guardrails.pii.vault.links import Address
 from guardrails.pii.vault.pseudonym import Pseudonym
 from guardrails.pii.vault.session import TOKEN, Restorer, Session
@@ -140,15 +140,11 @@ class BoundMask:
 
     def mask(self, text: str, /) -> tuple[str, Sequence[Finding]]:
         """The masked text, and what was found."""
-        masking = self._masking()
-        try:
-            masked = masking.feed(text) + masking.flush()
-        except Exception as error:  # noqa: BLE001 - re-raised below, without text
-            failure = self.failed(error)
-        else:
-            return masked, masking.findings
-        del text, masking
-        raise failure
+        done = masked_whole(self._masking(), text, self.failed)
+        del text  # no frame of the error holds it
+        if isinstance(done, GuardrailsError):
+            raise done
+        return done
 
     def allows(self, entity: str, value: str, /) -> bool:
         """Whether a value may go out as it is; see `MaskPII.allows`."""
