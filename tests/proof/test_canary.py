@@ -515,6 +515,15 @@ def test_planted_values_are_what_they_say() -> None:
         assert {finding.type for finding in mask.find(text)} >= set(SENTENCES)
 
 
+def test_a_name_model_that_died_does_not_live_on_in_what_the_mask_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are 90 names: a sentence that was seen before would be masked from memory."""
+    monkeypatch.setitem(planting._MAKERS, "PERSON", lambda: "Laura Bennett")
+    guard = Guard(MaskPII(), channel="sms")
+    assert canary(guard).passed
+    monkeypatch.setattr(NameRecognizer, "analyze", lambda *_given, **_named: [])
+    assert found(canary(guard), "mask_pii")
+
+
 def test_whom_a_canary_is_for_is_never_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """There are 1,200 numbers, and who receives a message is not masked: the same one twice would be a false alarm."""
     numbers = iter(["+1 212 555 0101", "+1 212 555 0101", "+1 212 555 0101", "+1 212 555 0102", "+1 212 555 0103"])

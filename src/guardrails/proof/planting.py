@@ -62,8 +62,13 @@ def plant(types: Collection[str]) -> list[Planted]:
 
 
 def sentence(planted: Iterable[Planted]) -> str:
-    """A text that holds all of *planted*, each in a sentence of its own."""
-    return " ".join(["This is a test of the guardrails.", *(SENTENCES[one.type].format(one.value) for one in planted)])
+    """
+    A text with all of *planted*, each in a sentence of its own that no other round has.
+
+    What a mask found in a sentence it may remember: a name model that died would live on in sentences that it has seen.
+    """
+    said = (f"{SENTENCES[one.type].format(one.value).removesuffix('.')} in test {_digits(6)}." for one in planted)
+    return " ".join(["This is a test of the guardrails.", *said])
 
 
 def strings_in(value: Any, depth: int = 0) -> Iterable[str]:
