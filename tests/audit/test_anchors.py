@@ -19,6 +19,7 @@ from guardrails.audit import (
     AuditLog,
     DirectoryAnchor,
     Ed25519Signer,
+    JsonlDirectory,
     Report,
     read_records,
     verifier_key,
@@ -255,6 +256,25 @@ def test_an_anchor_that_hangs_holds_up_neither_sends_nor_the_end(tmp_path: Path)
     report = verified(tmp_path, signer)
     assert report.exit_code == 3, report.lines()  # its end is under no checkpoint, and verify says so
     assert not report.integrity + report.authenticity + report.completeness
+
+
+def test_a_full_stream_stays_open_while_an_anchor_hangs(tmp_path: Path) -> None:
+    signer, witness = new_signer(tmp_path), Witness(tmp_path / "anchor")
+    sink = JsonlDirectory(tmp_path / "log", rotate_bytes=4_000)
+    log = AuditLog(sink, keys=KEYS, signer=signer, anchors=[witness], checkpoint_every=2)
+    send = guarded(log)
+    send(PHONE, "one")
+    eventually(lambda: log.health()["anchor_behind_seconds"] == 0 and log.health()["queued"] == 0)
+    witness.gate.clear()
+    for _ in range(20):
+        send(PHONE, "more")
+    assert len(list((tmp_path / "log").iterdir())) == 1
+    witness.gate.set()
+    eventually(lambda: send(PHONE, "more") == "sent" and len(list((tmp_path / "log").iterdir())) > 1)
+    log.close()
+
+    report = verified(tmp_path, signer)
+    assert report.exit_code == 0, report.lines()
 
 
 def test_g1_without_grace_the_log_waits_for_its_anchors(tmp_path: Path) -> None:

@@ -154,7 +154,8 @@ class Streams:
         lines: list[bytes] = []
         try:
             chain = self._chain
-            if chain is not None and self._is_full is not None and self._is_full() and not self._checkpoints.failed:
+            # A full stream stays while a note is missing: the next one could not begin.
+            if chain is not None and self._is_full is not None and self._checkpoints.is_idle and self._is_full():
                 lines += self._finish(chain, "rotated")
                 chain = None
             begun = len(lines)
