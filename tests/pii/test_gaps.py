@@ -10,7 +10,9 @@ from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
 from guardrails.core.exposure import exposures
 from guardrails.pii import MaskPII
+from guardrails.pii.cards import CardAmongNumbers
 from guardrails.pii.recognizers import Gated, GatedCreditCard, GatedSsn, StrictUrl
+from guardrails.pii.recognizers_more import GluedEmail
 from tests.pii.differing import texts
 
 SECOND_SERIES = ("2223003122003222", "2223 0031 2200 3222", "2223-0031-2200-3222", "2720992593319364")
@@ -34,6 +36,20 @@ def test_the_card_recognizer_serves_a_plain_engine() -> None:
     )
     found = engine.analyze(f"My card is {SECOND_SERIES[0]}", language="en")
     assert [(each.entity_type, each.start, each.end) for each in found] == [("CREDIT_CARD", 11, 27)]
+
+
+def test_what_finds_the_rest_serves_a_plain_engine() -> None:
+    engine = AnalyzerEngine(
+        registry=RecognizerRegistry(recognizers=[CardAmongNumbers(), GluedEmail()], supported_languages=["en"]),
+        nlp_engine=NoOpNlpEngine([{"lang_code": "en", "model_name": ""}]),
+        supported_languages=["en"],
+    )
+    found = engine.analyze("1234 4242 4242 4242 4242 and /ann@example.com", language="en")
+    assert [(each.entity_type, each.start, each.end) for each in found] == [
+        ("CREDIT_CARD", 5, 24),
+        ("EMAIL_ADDRESS", 30, 45),
+    ]
+    assert engine.analyze("1234 4242 4242 4242 4242", language="en", entities=["EMAIL_ADDRESS"]) == []
 
 
 @pytest.mark.parametrize("entity", ["CREDIT_CARD", "US_SSN", "URL"])
