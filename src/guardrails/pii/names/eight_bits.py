@@ -5,7 +5,7 @@ As published, its weights are numbers of 4 bits with a scale for each 32 of them
 one of 7 bits with a scale for each column, and what it is multiplied with one of 8 bits with a scale for each text. The first
 layer stays as it is: what comes from the table of words differs most in size, and half of the error is made there.
 
-7 bits and not 8: processors without VNNI add two products in 16 bits, and 2 * 255 * 64 still fits. So no processor overflows; what
+7 bits and not 8: processors without VNNI add two products in 16 bits, where 2 * 255 * 64 still fits. So none overflows; what
 is left of floats differs between processors in its last digits, as it always did.
 
 Why, and what was measured: docs/adr/0011-the-name-model-in-whole-numbers.md.
