@@ -12,7 +12,7 @@ from guardrails.policy.setting import Mode, Settings, says
 from guardrails.policy.values import Duration, NamesText, PatternText
 from guardrails.policy.words import MODE, MODE_SAYS, Entity, Score, Text
 
-_MODEL: Any = Field(ge=0, le=1_000_000)
+_SEGMENTS: Any = Field(ge=0, le=1_000_000)
 
 
 class Mask(Settings):
@@ -61,6 +61,6 @@ class Mask(Settings):
     restore_into: Annotated[list[Literal["links", "tools"]] | None, Fewer()] = says(
         'where `reply="restore"` puts values besides texts', otherwise=[]
     )
-    cache: Annotated[int, _MODEL] | None = says(
+    cache: Annotated[int, _SEGMENTS] | None = says(
         "segments that were looked at with a name model and are remembered; 0: none"
     )
