@@ -144,7 +144,7 @@ def counters_for(
         return Counters(ledger, Identity(rules, digester, ledger.storage), None, _no_store, patience, needs)
     from guardrails.server.endpoint import endpoint  # noqa: PLC0415
 
-    where = endpoint(setup.storage, setup.plaintext_hosts)
+    where = endpoint(setup.storage, setup.plaintext_hosts, asked_by=who)
     digester = _shared_digester(setup.keys, who)
     _check_shared(limits, setup)
     from guardrails.ratelimit.shared import Shared  # noqa: PLC0415 - needs the extra

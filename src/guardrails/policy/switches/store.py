@@ -122,7 +122,7 @@ class ServerStore:
     waits: bool = True
 
     def __init__(self, address: str, *, key: str, plaintext_hosts: Collection[str] = ()) -> None:
-        where = endpoint(address, plaintext_hosts)
+        where = endpoint(address, plaintext_hosts, asked_by="switches")
         try:
             import redis  # noqa: PLC0415 - an extra
             from redis.backoff import NoBackoff  # noqa: PLC0415

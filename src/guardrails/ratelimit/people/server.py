@@ -31,7 +31,7 @@ class Server:
         max_connections: int,
         plaintext_hosts: Collection[str],
     ) -> None:
-        where = endpoint(storage, plaintext_hosts)
+        where = endpoint(storage, plaintext_hosts, asked_by=rule)
         self._link = Link(where, timeout_seconds=timeout_seconds, max_connections=max_connections)
         self._rule = rule
 

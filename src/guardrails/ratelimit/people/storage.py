@@ -63,7 +63,7 @@ def server_of(
         raise ConfigError(f'{rule}: a file is written "sqlite:///relative.db" or "sqlite:////absolute/path.db"')
     from guardrails.server.endpoint import endpoint  # noqa: PLC0415
 
-    endpoint(storage, plaintext_hosts)  # a wrong address is told before a missing extra
+    endpoint(storage, plaintext_hosts, asked_by=rule)  # a wrong address is told before a missing extra
     from guardrails.ratelimit.people.server import Server  # noqa: PLC0415 - needs the extra
 
     return Server(
