@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import redis
 
 from guardrails import AuditLog, Guard
 from guardrails.core.message import Message
@@ -17,7 +18,8 @@ from guardrails.errors import RateLimited, Unavailable
 from guardrails.ratelimit import Limit, RateLimit
 from guardrails.ratelimit.store import Store, taking
 from guardrails.server.breaker import MOST_SECONDS, Breaker
-from guardrails.server.link import StoreDown
+from guardrails.server.endpoint import endpoint
+from guardrails.server.link import Link, StoreDown, sha_of
 from tests.ratelimit.conftest import KEYS
 from tests.ratelimit.test_store import ANN, admitted, sender
 from tests.servers import Server
@@ -197,6 +199,28 @@ def test_the_breaker_pauses_longer_and_lets_one_try() -> None:
     breaker.answered()
     assert breaker.may_ask()
     assert not breaker.is_open
+
+
+def test_g6_an_answer_that_nobody_waited_for_is_nobodys(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link(endpoint(server.url), timeout_seconds=1.0, max_connections=1)
+
+    def asked(word: str) -> Any:
+        source = f"return '{word}'"
+        return link.script(source, sha_of(source), [], [])
+
+    assert [asked("first"), asked("mine"), asked("first")] == [b"first", b"mine", b"first"]
+
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:  # between a question and its answer
+        patch.setattr(redis.Connection, "read_response", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            asked("first")
+    monkeypatch.setattr(redis.Connection, "can_read", lambda *_, **__: False)  # which has not arrived yet
+
+    assert asked("mine") == b"mine"
+    link.close()
 
 
 _ENDS = """
