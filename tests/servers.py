@@ -55,11 +55,18 @@ class Server:
         self.port = free_port()
         self.more = more
         self.process: subprocess.Popen[bytes] | None = None
+        self.database = 0
         self.start()
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://127.0.0.1:{self.port}/{self.database}"
+
+    def empty(self) -> None:
+        """Nothing is known, and what a store of an earlier test still has to tell goes to a database that nobody looks into."""
+        self.database = (self.database + 1) % 16
+        with self.client() as client:
+            client.flushall()
 
     @property
     def socket_path(self) -> str:
@@ -83,7 +90,7 @@ class Server:
 
     def client(self) -> Any:
         """A client of its own, for what a test looks at."""
-        return redis.Redis(unix_socket_path=self.socket_path, socket_timeout=5, decode_responses=True)
+        return redis.Redis(unix_socket_path=self.socket_path, db=self.database, socket_timeout=5, decode_responses=True)
 
     def kill(self) -> None:
         """Dead at once, and all it knew is gone."""

@@ -27,8 +27,7 @@ def server(kept: Server) -> Iterator[Server]:
     """The module's server, empty and running."""
     if kept.process is None:
         kept.start()
-    with kept.client() as client:
-        client.flushall()
+    kept.empty()
     yield kept
     if kept.process is not None:
         kept.cont()

@@ -55,8 +55,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
             return lambda **more: Vault(f"sqlite:///{tmp_path / 'vault.db'}", keys=KEYS, keys_in=keys, **more)
         case kind:
             server: Server = request.getfixturevalue("servers")(kind)
-            with server.client() as client:
-                client.flushall()
+            server.empty()
             return lambda **more: Vault(server.url, keys=KEYS, **more)
 
 

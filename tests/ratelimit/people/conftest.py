@@ -33,6 +33,5 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if kind == "sqlite":
         return f"sqlite:///{tmp_path}/people.db"
     server: Server = request.getfixturevalue("started")[kind]
-    with server.client() as client:
-        client.flushall()
+    server.empty()
     return server.url
