@@ -13,7 +13,7 @@ from guardrails import Caps, Guard
 from guardrails.core.call import Call
 from guardrails.core.checks import monitor
 from guardrails.core.control import Forward, Io, Outcome, Sealed
-from guardrails.core.flow import GuardedStream
+from guardrails.core.guarded import GuardedStream
 from guardrails.core.message import Message
 from guardrails.core.verdict import Finding
 from guardrails.errors import ControlError, Denied, GuardrailsError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, final
 
+from guardrails.core.masking import mask_message, mask_reply
 from guardrails.core.message import with_parts
 from guardrails.core.repeats import repeated_message
 from guardrails.errors import ControlError, Denied
@@ -108,11 +109,12 @@ class Call:
 
         Replacements that an outer guard made are left alone. This is how the control of kind "mask" masks.
         """
-        return await self._journey.mask_call(self, masker, io)
+        message = await mask_message(self._journey, self.message, masker, io)
+        return self if message is self.message else make_call(message, self.layer, self._journey)
 
     async def masked_reply(self, reply: object, masker: Masker, io: Io) -> object:
         """The reply, masked as `reply` says. This is how the control of kind "mask" masks on the way out."""
-        return await self._journey.mask_reply(reply, masker, io)
+        return await mask_reply(self._journey, reply, masker, io)
 
     def note(
         self,

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core import drive, seal
 from guardrails.core.control import DEADLINE_SECONDS, PHASES, Step
-from guardrails.core.journey import PREVIEWED
 from guardrails.core.lookout import look
+from guardrails.core.masking import PREVIEWED, mask_reply, mask_text
 from guardrails.core.message import Message, with_parts
 from guardrails.core.nesting import sending, unmark
 from guardrails.core.pieces import in_pieces
@@ -147,7 +147,7 @@ def _mask_acts(journey: Journey) -> bool:
 async def _reply_masked(journey: Journey, masker: Masker, reply: Any) -> Any:
     """The reply as the controls inside the mask control may see it."""
     try:
-        return await journey.mask_reply(reply, masker, journey.io)
+        return await mask_reply(journey, reply, masker, journey.io)
     except Exception as caught:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
         error = caught
     slot = journey.plan.stack.mask
@@ -166,12 +166,12 @@ async def _seal(journey: Journey, call: Call) -> None:
     sealed = dict(final.parts)
     found: dict[str, Sequence[Any]] = {}
     for path in seal.changed(final.parts, before):
-        sealed[path], findings = await journey.mask_text(masker, sealed[path], journey.atoms, journey.io)
+        sealed[path], findings = await mask_text(journey, masker, sealed[path], journey.atoms, journey.io)
         if findings:
             found[path] = findings
             journey.atoms |= seal.atoms_in(sealed[path], findings)
     if found:
-        journey.note("mask", findings=found, detail={"seal": True}, by=journey._mask_hop())  # noqa: SLF001 - core's own
+        journey.note("mask", findings=found, detail={"seal": True}, by=journey.mask_hop())
         journey.mask_findings = journey.findings
         journey.findings = {
             path: (*journey.findings.get(path, ()), *found.get(path, ())) for path in {**journey.findings, **found}

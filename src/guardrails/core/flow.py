@@ -1,5 +1,5 @@
 """
-A guarded stream on its way to the caller, for sync and async consumers.
+A guarded stream on its way to the caller: what is filtered, held back, released and recorded. It knows nothing of waiting.
 
 Rules:
 1. The first chunk decides: a stream of str goes through the filters; any other passes in "auto" and "pass", and is a
@@ -10,16 +10,14 @@ Rules:
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core.journey import close_callbacks
-from guardrails.core.nesting import sending, unmark
-from guardrails.core.refusal import bare, crashed, fate, is_cancellation, rebuilt, without_our_frames
-from guardrails.core.shapes import Shape
+from guardrails.core.masking import MASK_FILTER
+from guardrails.core.nesting import sending
+from guardrails.core.refusal import crashed, fate, is_cancellation, rebuilt
 from guardrails.errors import ControlError, GuardrailsError
 
 if TYPE_CHECKING:
@@ -176,7 +174,7 @@ class Flow:
             failure = error
         if failure is None and isinstance(out, str):
             return out
-        slot = self._journey.plan.stack.mask if owner == "mask" else getattr(owner, "slot", None)
+        slot = self._journey.plan.stack.mask if owner == MASK_FILTER else getattr(owner, "slot", None)
         name, where = (slot.name, slot.where) if slot is not None else ("a filter", "")
         if isinstance(failure, GuardrailsError):
             raise rebuilt(failure, name=name, where=where, sent=True, clean=self._journey.clean)
@@ -188,209 +186,3 @@ class Flow:
             control=name,
             where=where,
         )
-
-
-class _GuardedBase:
-    """What a caller holds instead of the iterator that the send returned."""
-
-    __slots__ = ("__weakref__", "_flow")
-
-    def __init__(self, journey: Journey, stream: Stream) -> None:
-        self._flow = Flow(journey, stream)
-
-    def __getattr__(self, name: str) -> Any:
-        # Whatever else the object offers is offered here, unless it could hand out what the filters would rewrite.
-        if name.startswith("__") or name == "_flow" or self._flow.filtered:
-            raise AttributeError(f"a guarded stream has no attribute {name!r}")
-        return getattr(self._flow.source, name)
-
-    def __del__(self) -> None:
-        flow = getattr(self, "_flow", None)
-        if flow is not None:
-            flow.abandoned()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({'ended' if self._flow.ended else 'open'})"
-
-
-class GuardedStream(_GuardedBase):
-    """A sync stream behind the guard."""
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        flow = self._flow
-        failure: BaseException | None = None
-        while failure is None:
-            if flow.ready():
-                return flow.take()
-            if flow.ended:
-                raise StopIteration(flow.value)
-            failure = self._pull(flow)
-        _let_go(flow)
-        return raise_clean(failure)
-
-    def _pull(self, flow: Flow) -> BaseException | None:
-        """Read one chunk; what went wrong is returned."""
-        token = flow.enter()
-        try:
-            chunk = next(flow.source)
-        except StopIteration as stop:
-            chunk, over, failure = None, stop, None
-        except BaseException as error:  # noqa: BLE001 - handed to the caller outside this block
-            chunk, over, failure = None, None, flow.source_failed(error)
-        else:
-            over = failure = None
-        finally:
-            unmark(token)
-        if failure is not None:
-            return failure
-        try:
-            if over is None:
-                flow.feed(chunk)
-            else:
-                flow.exhausted(over.value)
-        except BaseException as error:  # noqa: BLE001 - handed to the caller outside this block
-            return flow.failed(error)
-        return None
-
-    def send(self, value: object) -> Any:
-        """As `next`; a guarded stream takes no values."""
-        if value is not None:
-            raise TypeError("a guarded stream takes no values: send(None) or next() only")
-        return next(self)
-
-    def throw(self, error: BaseException) -> NoReturn:
-        """End the stream with *error*."""
-        self._flow.failed(error)
-        _let_go(self._flow)
-        raise error
-
-    def close(self) -> None:
-        """End the stream; the outcome is written, and the source closed."""
-        self._flow.abandoned()
-        close = getattr(self._flow.source, "close", None)
-        if close is not None:
-            close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-
-class GuardedAsyncStream(_GuardedBase):
-    """An async stream behind the guard."""
-
-    __slots__ = ()
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        flow = self._flow
-        failure: BaseException | None = None
-        while failure is None:
-            if flow.ready():
-                return flow.take()
-            if flow.ended:
-                raise StopAsyncIteration
-            failure = await self._pull(flow)
-        await _alet_go(flow)
-        return raise_clean(failure)
-
-    async def _pull(self, flow: Flow) -> BaseException | None:
-        token = flow.enter()
-        over = False
-        failure: BaseException | None = None
-        chunk: Any = None
-        try:
-            chunk = await anext(flow.source)
-        except StopAsyncIteration:
-            over = True
-        except BaseException as error:  # noqa: BLE001 - handed to the caller outside this block
-            failure = flow.source_failed(error)
-        finally:
-            unmark(token)
-        if failure is not None:
-            return failure
-        try:
-            if over:
-                flow.exhausted()
-            else:
-                flow.feed(chunk)
-        except BaseException as error:  # noqa: BLE001 - handed to the caller outside this block
-            return flow.failed(error)
-        return None
-
-    async def asend(self, value: object) -> Any:
-        """As `anext`; a guarded stream takes no values."""
-        if value is not None:
-            raise TypeError("a guarded stream takes no values: asend(None) or anext() only")
-        return await anext(self)
-
-    async def athrow(self, error: BaseException) -> NoReturn:
-        """End the stream with *error*."""
-        self._flow.failed(error)
-        await _alet_go(self._flow)
-        raise error
-
-    async def aclose(self) -> None:
-        """End the stream; the outcome is written first, then the source is closed."""
-        self._flow.abandoned()
-        await close_source(self._flow.source)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
-
-def guarded(journey: Journey, stream: Stream) -> GuardedStream | GuardedAsyncStream:
-    """The caller's view of *stream*."""
-    if hasattr(type(stream._source), "__anext__") or journey.plan.shape is Shape.ASYNC_GENERATOR:  # noqa: SLF001
-        return GuardedAsyncStream(journey, stream)
-    return GuardedStream(journey, stream)
-
-
-def raise_clean(failure: BaseException) -> NoReturn:
-    """Raise *failure* without frames of ours behind it."""
-    try:
-        raise bare(failure) if isinstance(failure, GuardrailsError) else without_our_frames(failure)
-    finally:
-        del failure
-
-
-def _let_go(flow: Flow) -> None:
-    close = getattr(flow.source, "close", None)
-    if close is not None:
-        _quietly(close)
-
-
-async def _alet_go(flow: Flow) -> None:
-    try:
-        await close_source(flow.source)
-    except Exception as error:  # noqa: BLE001 - the failure that ended the stream is what the caller shall see
-        _log.error("guardrails: closing a failed stream raised %s", type(error).__name__)
-
-
-def _quietly(close: Any) -> None:
-    try:
-        close()
-    except Exception as error:  # noqa: BLE001 - the failure that ended the stream is what the caller shall see
-        _log.error("guardrails: closing a failed stream raised %s", type(error).__name__)
-
-
-async def close_source(source: Any) -> None:
-    """Close what an async stream is read from, whichever of `aclose` and `close` it has."""
-    close = getattr(source, "aclose", None) or getattr(source, "close", None)
-    if close is None:
-        return
-    done = close()
-    if inspect.isawaitable(done):
-        await done

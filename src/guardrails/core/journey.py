@@ -10,15 +10,13 @@ import logging
 import os
 import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.core import observe, seal
-from guardrails.core.call import Call, make_call
+from guardrails.core import observe
+from guardrails.core.call import Call
 from guardrails.core.control import NO_FINDINGS, PHASES, Outcome, Sealed, Step
 from guardrails.core.message import Message, with_parts
-from guardrails.core.payload import Place, Walk, put
 from guardrails.core.refusal import REASON_CHARACTERS, classes_of, code_of, cut, result_of
 from guardrails.core.stack import PLATFORM
 from guardrails.core.stream import Stream
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from guardrails.core.binding import Reading
-    from guardrails.core.control import Filter, Masker
     from guardrails.core.drive import Ports
     from guardrails.core.plan import Plan
     from guardrails.core.stack import Slot
@@ -38,7 +35,6 @@ _log: Final = logging.getLogger("guardrails")
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _WITHHELD: Final = "reason withheld"
 _SHADOWS: Final = {"deny": "shadow_deny", "defer": "shadow_deny", "error": "shadow_error"}  # of one that only watches
-PREVIEWED: Final = object()  # what a previewed send "returned"
 
 
 class Journey:
@@ -203,153 +199,8 @@ class Journey:
             stack.remember("reasons", text, known)
         return known
 
-    async def mask_call(self, call: Call, masker: Masker, io: Any) -> Call:
-        """Every part of *call* masked, noted, and remembered as masked."""
-        self._only_the_mask("masked")
-        if masker is not self.plan.stack.masker:
-            self.bound = masker
-        parts = call.message.parts
-        self._count_unread(parts.values())
-        masked: dict[str, str] = {}
-        findings: dict[str, Sequence[Finding]] = {}
-        atoms = self.atoms
-        for path, text in parts.items():
-            masked[path], found = await self.mask_text(masker, text, self.atoms, io)
-            if found:
-                findings[path] = found
-                atoms |= seal.atoms_in(masked[path], found)
-        self.atoms = atoms
-        self.findings = findings or NO_FINDINGS
-        self.raw_parts = parts
-        self.note("mask" if findings else "allow", findings=self.findings)
-        if masked != parts:
-            call = make_call(with_parts(call.message, masked), call.layer, self)
-        self.masked_parts = call.message.parts
-        return call
-
-    def _count_unread(self, texts: Iterable[str]) -> None:
-        """
-        What the mask control says that none of its detectors reads, into the record.
-
-        Raises:
-            Denied: There is some, and the guard is strict.
-        """
-        ask = getattr(self.plan.stack.masker, "unread", None)
-        if ask is None:
-            return
-        foreign = [text for text in texts if not text.isascii()]
-        if not foreign:
-            return
-        found: Counter[str] = Counter()
-        for text in foreign:
-            found.update(ask(text))
-        if not found:
-            return
-        if self.plan.strict:
-            raise Denied(f"strict: letters of {len(found)} scripts that no detector reads")
-        base = self.reading.coverage() if self.reading is not None else Coverage()
-        scripts = {f"script {name}": found[name] for name in sorted(found)}
-        self.coverage = Coverage(base.scanned, {**base.unscanned, **scripts})
-
-    async def mask_text(self, masker: Masker, text: str, atoms: frozenset[str], io: Any) -> tuple[str, Sequence[Finding]]:
-        """One text masked between *atoms*; long ones in a worker thread on async sends."""
-        if not text:
-            return text, ()
-        if self.io.awaits and seal.takes_long(masker, text):
-            return await io.ask(blocking=lambda: seal.mask_with_atoms(masker, text, atoms))  # type: ignore[no-any-return]
-        return seal.mask_with_atoms(masker, text, atoms)
-
-    async def mask_reply(self, reply: object, masker: Masker, io: Any) -> object:
-        """The reply, masked as the decoration says. Asked at the leaf and again where the mask control stands."""
-        if self.turn is not None and not self.at_leaf:
-            self._only_the_mask("masked_reply")
-        if reply is None or reply is PREVIEWED:
-            return reply
-        masker = getattr(self.bound, "replies", masker)
-        if isinstance(reply, Stream):
-            self._filter_stream(reply, masker)
-            return reply
-        masked = await self._masked_value(reply, masker, io)
-        if self.plan.reply == "restore" and not self.at_leaf and not self._only_watched():
-            return await self._restored(masked, io)
-        return masked
-
-    async def _masked_value(self, reply: object, masker: Masker, io: Any) -> object:
-        mode = self.plan.reply
-        if mode == "pass" or (mode == "auto" and not (isinstance(reply, str) and self._answers_a_model())):
-            return reply
-        if isinstance(reply, str) and reply == self.reply_masked:
-            return reply
-        monitored = self._only_watched()
-        walk = Walk(self.plan.caps)
-        walk.read("reply", reply, ())
-        changes: list[tuple[Place, str]] = []
-        findings: dict[str, Sequence[Finding]] = {}
-        for path, text in walk.texts.items():
-            masked, found = await self.mask_text(masker, text, self.reply_atoms, io)
-            if found:
-                findings[path] = found
-                self.reply_atoms |= seal.atoms_in(masked, found)
-                changes.append((walk.places[path][1], masked))
-        if findings:
-            self.note("mask", findings=findings, detail={"reply": True}, by=self._mask_hop())
-        self.reply_masked = put(reply, changes) if changes and not monitored else reply
-        return self.reply_masked
-
-    async def _restored(self, reply: object, io: Any) -> object:
-        """The reply with the tokens of the message's subject turned back; strings in containers too."""
-        walk = Walk(self.plan.caps)
-        walk.read("reply", reply, ())
-        ways = [(place, text) for path, text in walk.texts.items() for place in (walk.places[path][1],)]
-
-        def restore() -> list[tuple[Place, str]]:
-            news = [
-                (place, self.bound.restore(text, [getattr(step, "key", getattr(step, "name", None)) for step in place]))
-                for place, text in ways
-            ]
-            return [new for new, (_, text) in zip(news, ways, strict=True) if new[1] != text]
-
-        blocks = self.io.awaits and getattr(self.bound, "inline_characters", 1) == 0
-        changes = await io.ask(blocking=restore) if blocks else restore()
-        return put(reply, changes) if changes else reply
-
-    def _only_watched(self) -> bool:
-        slot = self.plan.stack.mask
-        return slot is not None and slot.monitored
-
-    def _only_the_mask(self, method: str) -> None:
-        # Whoever could call this could declare raw text masked, and pass the seal with it.
-        hop = self.turn
-        if hop is None or hop.slot is not self.plan.stack.mask:
-            raise ControlError(f'Call.{method} is for the control of kind "mask"')
-
-    def _answers_a_model(self) -> bool:
-        return self.reading is not None and self.reading.message.channel == "llm"
-
-    def _filter_stream(self, stream: Stream, masker: Masker) -> None:
-        slot = self.plan.stack.mask
-        if self.plan.reply == "pass" or (slot is not None and slot.monitored):
-            return
-        filters = stream._filters  # noqa: SLF001 - core's own
-        # Once next to the send, and again outside whatever the controls in between added.
-        if not filters or filters[-1][1] != _MASK_FILTER:
-            filters.append((masker.filter(), _MASK_FILTER))
-        if not self.at_leaf:
-            if self.plan.reply == "restore":
-                filters.append((self.bound.restoring(), _MASK_FILTER))
-            stream._closed_to_team = True  # noqa: SLF001 - core's own
-
-    def reply_filters(self, way: Sequence[str]) -> list[Filter]:
-        """Fresh filters for one text, at the end of *way*, of a reply that only the send itself can read."""
-        masker, mode = self.plan.stack.masker, self.plan.reply
-        if masker is None or mode == "pass" or self._only_watched() or self.plan.stack.mask in self.skipped:
-            return []
-        filters: list[Filter] = [getattr(self.bound, "replies", masker).filter()]
-        if mode == "restore" and self.bound.restores_at(way):
-            filters.append(self.bound.restoring())
-        return filters
-
-    def _mask_hop(self) -> Any:
+    def mask_hop(self) -> Any:
+        """The mask control as it was entered; who is asked now, where it was not."""
         slot = self.plan.stack.mask
         return next((hop for hop in self.hops() if hop.slot is slot), self.turn)
 
@@ -492,9 +343,6 @@ class Journey:
         self.findings = NO_FINDINGS
         self.atoms = self.reply_atoms = frozenset()
         self.mask_findings = None
-
-
-_MASK_FILTER: Final = "mask"
 
 
 def _noted(

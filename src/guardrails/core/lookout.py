@@ -58,7 +58,7 @@ async def look(journey: Journey, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if not shown:
         return
     findings = {path: [Finding(one.type, 0, 0, 1.0) for one in found] for path, found in shown.items()}
-    journey.note("deny", findings=findings, detail={"seal": "independent"}, by=journey._mask_hop())  # noqa: SLF001 - core's own
+    journey.note("deny", findings=findings, detail={"seal": "independent"}, by=journey.mask_hop())
     if slot.monitored:
         return
     types = [one.type for found in shown.values() for one in found]

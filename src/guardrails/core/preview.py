@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core import drive
 from guardrails.core.call import make_call
-from guardrails.core.flow import raise_clean
+from guardrails.core.guarded import raise_clean
 from guardrails.core.journey import Journey
 from guardrails.core.message import Message
 from guardrails.core.onion import enter

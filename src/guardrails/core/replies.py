@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from guardrails.core.masking import reply_filters
 from guardrails.core.nesting import sending
 from guardrails.core.refusal import crashed, fate, rebuilt
 from guardrails.errors import ControlError, GuardrailsError
@@ -37,7 +38,7 @@ class OwnReply:
         Args:
             way: Names that lead to the text, or paths of names: nothing is restored into what a tool is called with.
         """
-        return ReplyFilter(self._journey.reply_filters(way), self._journey)
+        return ReplyFilter(reply_filters(self._journey, way), self._journey)
 
     def whole(self, text: str, *way: str) -> str:
         """A text that arrived in one piece; *way* as in `filter`."""

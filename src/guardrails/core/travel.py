@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from guardrails.core import drive
 from guardrails.core.call import make_call
 from guardrails.core.door import StopCarrier, undo_by_hand, undo_entered
-from guardrails.core.flow import close_source, guarded, raise_clean
+from guardrails.core.guarded import close_source, guarded, raise_clean
 from guardrails.core.journey import Journey
 from guardrails.core.nesting import sending
 from guardrails.core.onion import enter
