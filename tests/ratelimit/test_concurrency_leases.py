@@ -20,8 +20,9 @@ import trio
 
 from guardrails import AuditLog, Concurrency, Guard, RateLimit, RateLimited, Unavailable
 from guardrails.errors import ConfigError
-from guardrails.ratelimit import Limit
+from guardrails.ratelimit import Limit, scripts
 from guardrails.ratelimit.store import Store
+from guardrails.server.link import Link
 from tests.ratelimit.conftest import KEYS
 from tests.servers import Server, running, valkey_binary
 
@@ -383,3 +384,35 @@ def test_two_limits_that_would_share_a_counter_of_a_store_are_told_apart(server:
     second = RateLimit(Limit("9/minute", name="same"), storage=server.url, keys=KEYS, name="second")
     with pytest.raises(ConfigError, match="'same'"):
         Guard(first, second, channel="sms").wrap(sent)(ANN, "hello")
+
+
+def test_g6_a_lease_that_was_given_back_is_not_renewed_by_a_question_that_was_on_its_way(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = Concurrency(1, lease_seconds=1, storage=valkey.url, keys=KEYS, name="late renewal")
+    store, ended, renews, others = store_of(control), threading.Event(), threading.Event(), threading.Event()
+    script = Link.script
+
+    def slowly(self: Link, source: str, *rest: Any) -> Any:
+        if source is scripts.RENEW and not ended.is_set():
+            renews.set()
+            others.wait(PATIENCE_SECONDS)
+        return script(self, source, *rest)
+
+    monkeypatch.setattr(Link, "script", slowly)
+
+    @Guard(control, channel="sms")
+    def send(to: str, body: str) -> None:
+        assert renews.wait(PATIENCE_SECONDS)
+
+    @Guard(Concurrency(9, storage=valkey.url, keys=KEYS, name="other"), channel="sms")
+    def other(to: str, body: str) -> None:
+        """Its question tells what is owed."""
+
+    send(ANN, "hello")
+    other(ANN, "hello")
+    ended.set()
+    others.set()
+    eventually(lambda: not store._owed and not store._telling.locked())
+    with valkey.client() as client:
+        assert sum(client.zcard(key) for key in client.scan_iter("guardrails:limit:c:*")) == 0

@@ -55,6 +55,38 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 numbers = itertools.count()
 
 
+class Refusing(Exception):
+    """A provider that took nothing."""
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", ["memory", "store"])
+def test_g6_a_refund_of_what_was_taken_before_a_reset_gives_nothing_to_the_window_after_it(
+    kind: str, strategy: str, server: Server
+) -> None:
+    where: dict[str, Any] = {"storage": server.url, "keys": KEYS} if kind == "store" else {}
+    control = RateLimit(Limit("2/hour", per="recipient", strategy=strategy), refund_on=(Refusing,), **where)
+    message = Message({"body": "hello"}, channel="sms", recipients=ANN)
+    sent: list[str] = []
+
+    @Guard(control, channel="sms")
+    def send(to: str, body: str) -> None:
+        if body == "fails":  # everything happens while it is under way
+            assert control.reset(message) == 1
+            send(ANN, "one")
+            send(ANN, "two")
+            raise Refusing
+        sent.append(body)
+
+    with pytest.raises(Refusing):
+        send(ANN, "fails")
+    control.close()  # tells the store what is owed
+    assert [one.used for one in control.usage(message)] == [2]
+    with pytest.raises(RateLimited):
+        send(ANN, "three")
+    assert sent == ["one", "two"]
+
+
 def command(*arguments: str, said: str) -> Result:
     return CliRunner().invoke(app, ["limits", *arguments], input=said)
 

@@ -7,12 +7,12 @@ Rules of all:
 - What was taken is written under the id of the taking, for as long as it can be given back. Giving back is done once for
   each counter; giving back what was not taken yet forbids taking it later, so the order in which the two arrive does not
   matter.
-- A taking that is executed after its caller stopped waiting (a server that hung) takes nothing.
+- A taking or a renewal that is executed after its caller stopped waiting (a server that hung) does nothing.
 - Units of those who stand in a counter's line count as taken for whoever came later. A place lives as long as its owner
   says that it will look again, and a little more.
 
 Counters: a moving window is a sorted set of takings by time, with the negative total as the score of `n`; a fixed window and
-a sliding one are hashes of two and three whole numbers; leases are a sorted set of takings by the time at which they end.
+a sliding one are hashes of two and four whole numbers; leases are a sorted set of takings by the time at which they end.
 Times are microseconds, exact in a double until the year 2255.
 
 TAKE    KEYS check, grant, all who wait, counters...
@@ -27,7 +27,8 @@ TAKE    KEYS check, grant, all who wait, counters...
 RELEASE KEYS grant, all who wait, counters...
         ARGV grant's life in ms, then place in the grant, kind, units taken, units to give back and length for each counter;
         -1 as the first place gives back all of it, and forbids the taking where it has not happened yet
-RENEW   KEYS counters of leases...  ARGV lease in microseconds, then the taking for each
+RENEW   KEYS counters of leases...  ARGV lease in microseconds, not after, then the taking for each
+        returns code and server's time
 """
 
 from __future__ import annotations
@@ -102,8 +103,9 @@ for i = 1, #KEYS - 3 do
   elseif kind == 'c' then
     s.used = redis.call('ZCOUNT', key, '(' .. num(now), '+inf')
   else
-    local got = redis.call('HMGET', key, 'i', 'p', 'c')
+    local got = redis.call('HMGET', key, 'i', 'p', 'c', 'b')
     local index = tonumber(got[1] or -2)
+    s.began = got[4] or num(now)
     s.at = math.max(now, index * length)
     s.index = math.floor(s.at / length)
     s.p, s.c, s.same = 0, 0, s.index == index
@@ -185,9 +187,9 @@ for i = 1, #KEYS - 3 do
       redis.call('HINCRBY', key, 'c', units)
       lasts = false
     else
-      redis.call('HSET', key, 'i', num(s.index), 'p', num(s.p), 'c', num(units))
+      redis.call('HSET', key, 'i', num(s.index), 'p', num(s.p), 'c', num(units), 'b', s.began)
     end
-    marks[i] = num(s.index)
+    marks[i] = num(s.index) .. ':' .. s.began  -- what was taken before a reset is not in the counter that came after it
   end
   -- A key is told how long it lives when its window begins: what is added later does not make it live longer.
   if lasts then redis.call('PEXPIRE', key, num(math.ceil(length / 1000) * (kind == 's' and 2 or 1) + 1000)) end
@@ -220,6 +222,7 @@ for i = 1, #KEYS - 2 do
   local place, kind = whole and i or tonumber(ARGV[base + 1]), ARGV[base + 2]
   local taken, units, length = tonumber(ARGV[base + 3]), tonumber(ARGV[base + 4]), tonumber(ARGV[base + 5])
   local mark = marks[place]
+  if kind == 'c' then redis.call('ZREM', key, KEYS[1]) end
   if mark and mark ~= '-' then
     marks[place] = '-'
     if kind == 'm' then
@@ -233,12 +236,14 @@ for i = 1, #KEYS - 2 do
       end
     elseif kind == 'f' then
       if redis.call('HGET', key, 'e') == mark and now < tonumber(mark) then redis.call('HINCRBY', key, 'n', -units) end
-    elseif kind == 'c' then
-      redis.call('ZREM', key, KEYS[1])
-    else
-      local index = redis.call('HGET', key, 'i')
-      if index == mark then redis.call('HINCRBY', key, 'c', -units)
-      elseif index and tonumber(index) == tonumber(mark) + 1 then redis.call('HINCRBY', key, 'p', -units) end
+    elseif kind == 's' then
+      local index, began = string.match(mark, '^(%d+):(%d+)$')
+      local got = redis.call('HMGET', key, 'i', 'b')
+      if got[1] and got[2] == began then
+        local later = tonumber(got[1]) - tonumber(index)
+        if later == 0 then redis.call('HINCRBY', key, 'c', -units)
+        elseif later == 1 then redis.call('HINCRBY', key, 'p', -units) end
+      end
     end
   end
 end
@@ -248,10 +253,12 @@ return 1
 
 RENEW: Final = """
 local t = redis.call('TIME')
-local ends = string.format('%.0f', t[1] * 1000000 + t[2] + tonumber(ARGV[1]))
+local now = t[1] * 1000000 + t[2]
+if now > tonumber(ARGV[2]) then return '2 ' .. string.format('%.0f', now) end
+local ends = string.format('%.0f', now + tonumber(ARGV[1]))
 for i, key in ipairs(KEYS) do
-  redis.call('ZADD', key, ends, ARGV[i + 1])
+  redis.call('ZADD', key, ends, ARGV[i + 2])
   redis.call('PEXPIRE', key, math.ceil(tonumber(ARGV[1]) / 1000) + 1000)
 end
-return #KEYS
+return '1 ' .. string.format('%.0f', now)
 """

@@ -3,7 +3,8 @@ A store that several processes share: Redis or Valkey, asked by script, once for
 
 - Questions are bounded: see `link`.
 - An answer that was lost leaves something to give back: it is remembered, and given back when the store answers again.
-- What a send's end gives back or adds is told by a thread of the store's, so that no send waits for it.
+- What a send's end gives back or adds is told by a thread of the store's, so that no send waits for it. One thread tells
+  at a time: a lease that was given back is not renewed by a question which was on its way.
 - Asynchronous sends ask from worker threads, so one client serves threads, asyncio and trio.
 """
 
@@ -31,6 +32,7 @@ WAITING: Final = PREFIX + "waiting"
 _CHECK: Final = PREFIX + "key"
 _GRANT_MS: Final = 600_000  # how long what was taken can be given back
 _FLUSHED: Final = 16  # things told at a time
+_TRIES: Final = 3  # where the server's clock stepped
 _RENEWED: Final = 500  # leases renewed in one question
 _PLACE_SECONDS: Final = 4.0  # that a place in the line outlives the pause that its owner announced
 _OTHER_KEY: Final = (
@@ -73,7 +75,7 @@ class Store:
         max_connections: Connections at once.
     """
 
-    __slots__ = ("__weakref__", "_check", "_keeper", "_leases", "_offset", "_older", "_owed", "link")
+    __slots__ = ("__weakref__", "_check", "_keeper", "_leases", "_offset", "_older", "_owed", "_telling", "link")
 
     def __init__(self, where: Endpoint, digester: Digester, *, timeout_seconds: float, max_connections: int) -> None:
         self._check = digester.label("limit store")
@@ -90,6 +92,7 @@ class Store:
         self._owed = Debts()
         self._leases = Leases()
         self._keeper = Keeper(self)
+        self._telling = threading.Lock()
 
     @property
     def is_down(self) -> bool:
@@ -127,10 +130,7 @@ class Store:
     def give_back(self, taken: Taking) -> None:
         """Undo a taking by its id, whether it happened or not; later, if the store does not answer now."""
         self._owed.add(Owed(taken))
-        try:
-            self._flush()
-        except StoreDown:
-            self._keeper.wake()
+        self._tell_some(wait_seconds=self.link.timeout_seconds)
 
     def owe(self, taken: Taking) -> None:
         """Remember to undo a taking; waits for nothing."""
@@ -152,13 +152,28 @@ class Store:
 
     def tell(self) -> float | None:
         """Tell the store what was promised and what still runs; the keeper calls it."""
-        try:
-            self._renew()
-            while self._owed:
+        with self._telling:
+            try:
+                self._renew()
+                while self._owed:
+                    self._flush()
+            except (StoreDown, Unavailable):
+                return 0.0
+            return self._leases.pause()
+
+    def _tell_some(self, *, wait_seconds: float = 0.0) -> None:
+        """Tell what is owed, unless another thread does, or has to do it later."""
+        told = False
+        if self._telling.acquire(timeout=wait_seconds):
+            try:
                 self._flush()
-        except (StoreDown, Unavailable):
-            return 0.0
-        return self._leases.pause()
+                told = True
+            except StoreDown:
+                pass
+            finally:
+                self._telling.release()
+        if not told:
+            self._keeper.wake()
 
     def _renew(self) -> None:
         due = self._leases.due()
@@ -169,8 +184,13 @@ class Store:
             for seconds in by_length:
                 chosen = [(key, one[0]) for key, one in zip(keys, some, strict=True) if one[1].rule.seconds == seconds]
                 names, grants = [key for key, _ in chosen], [grant for _, grant in chosen]
-                arguments = [seconds * 1_000_000, *grants]
-                self.link.script(scripts.RENEW, _RENEW_SHA, names, arguments)
+                for _ in range(_TRIES):
+                    arguments = [seconds * 1_000_000, self._not_after(), *grants]
+                    answer = self.link.script(scripts.RENEW, _RENEW_SHA, names, arguments)
+                    code, now = map(int, answer.split())
+                    self._offset = now - time.monotonic_ns() // 1_000
+                    if code != scripts.LATE:
+                        break
 
     def clear(self, charges: Sequence[Charge]) -> int:
         """Forget counters; how many there were."""
@@ -179,11 +199,12 @@ class Store:
     def close(self) -> None:
         """Tell the store what is promised if it answers, and close the idle connections; a later question opens new ones."""
         if self.link.is_ours:
-            try:
-                while self._owed:
-                    self._flush()
-            except (StoreDown, Unavailable):
-                self._owed.clear()
+            with self._telling:
+                try:
+                    while self._owed:
+                        self._flush()
+                except (StoreDown, Unavailable):
+                    self._owed.clear()
             self.link.close()
 
     def at_exit(self) -> None:
@@ -208,12 +229,12 @@ class Store:
     def _answer(
         self, wanted: Taking, mode: str, place: tuple[float, float] = (0.0, 0.0), *, coded: bool = False
     ) -> list[int]:
-        for _ in range(3):
+        for _ in range(_TRIES):
             code, *answer = self.link.ask(lambda client: self._run_take(client, wanted, mode, place))
             if code != scripts.LATE:
                 break
         if self._owed and mode != "force":
-            self._flush()
+            self._tell_some()
         if code == scripts.OTHER_KEY:
             raise Unavailable(_OTHER_KEY)
         if code not in (scripts.TAKEN, scripts.REFUSED):
@@ -221,12 +242,10 @@ class Store:
         return [code, *answer] if coded else answer
 
     def _run_take(self, client: Any, wanted: Taking, mode: str, place: tuple[float, float]) -> tuple[int, ...]:
-        offset = self._offset
-        if offset is None:
+        if self._offset is None:
             seconds, micros = client.time()
-            offset = seconds * 1_000_000 + micros - time.monotonic_ns() // 1_000
-        # The server's time at which we stop waiting, never later: the offset was read after the server had read its clock.
-        not_after = time.monotonic_ns() // 1_000 + offset + int(self.link.timeout_seconds * 1_000_000)
+            self._offset = seconds * 1_000_000 + micros - time.monotonic_ns() // 1_000
+        not_after = self._not_after()
         keys = (_CHECK, wanted.grant, WAITING, *wanted.names)
         asked = " ".join([f"{rule.kind} {units} {rule.bounds}" for rule, _, units, _ in wanted.charges])
         pause, left = place
@@ -235,6 +254,13 @@ class Store:
         code, now, *rest = map(int, run(client, scripts.TAKE, _TAKE_SHA, keys, (text, self._older)).split())
         self._offset = now - time.monotonic_ns() // 1_000
         return (code, *rest)
+
+    def _not_after(self) -> int:
+        """The server's time at which we stop waiting, never later: the offset was read after the server had read its clock."""
+        offset = self._offset
+        if offset is None:  # nothing was asked yet: leases follow a taking
+            return 0
+        return time.monotonic_ns() // 1_000 + offset + int(self.link.timeout_seconds * 1_000_000)
 
     def _flush(self) -> None:
         for _ in range(min(_FLUSHED, len(self._owed))):

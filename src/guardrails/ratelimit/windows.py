@@ -135,13 +135,14 @@ class SlidingWindow:
     Windows lie on multiples of the length. The share is rounded down, as `limits` does.
     """
 
-    __slots__ = ("_current", "_index", "_length", "_previous")
+    __slots__ = ("_began", "_current", "_index", "_length", "_previous")
 
     def __init__(self, length: int, /) -> None:
         self._length = length
         self._index = 0
         self._previous = 0
         self._current = 0
+        self._began: int | None = None  # with its first unit: what was taken before a reset is not in it
 
     def _at(self, now: int) -> tuple[int, int, int]:
         """Index of the window at *now*, units of the one before, units of this one."""
@@ -159,9 +160,13 @@ class SlidingWindow:
         """Take units."""
         self._index, self._previous, current = self._at(now)
         self._current = current + units
+        if self._began is None:
+            self._began = now
 
     def take_back(self, at: int, units: int, now: int) -> None:
         """Give back units of this window, or of the last one, whose share shrinks."""
+        if self._began is None or at < self._began:
+            return
         self._index, self._previous, self._current = self._at(now)
         if at // self._length == self._index:
             self._current = max(0, self._current - units)

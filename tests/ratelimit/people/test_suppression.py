@@ -183,6 +183,21 @@ def test_g10_a_file_that_was_taken_away_lets_nothing_pass(tmp_path: Path) -> Non
         send(ANN, "hello")
 
 
+def test_g10_a_file_that_was_replaced_is_asked_and_not_the_one_that_was_there(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/o.db"
+    suppression = made(Suppression(storage, keys=KEYS))
+    send = sender(suppression)
+    assert send(ANN, "hello") == "sent"
+    for left in tmp_path.glob("o.db*"):
+        left.rename(tmp_path / f"old-{left.name}")
+    elsewhere = made(Suppression(storage, keys=KEYS))  # another process, after a restore
+    elsewhere.heard("STOP", sender=ANN, channel="sms")
+
+    with pytest.raises(Blocked):
+        send(ANN, "hello")
+    elsewhere.close()
+
+
 def test_an_async_send_asks_from_a_worker_thread(storage: Storage) -> None:
     suppression = made(Suppression(storage, keys=KEYS))
     suppression.add(BOB)

@@ -37,6 +37,7 @@ class SqliteFile:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
+        self._inode = (0, 0)
         _files.add(self)
         if not self._path.parent.is_dir():
             raise ConfigError(f"{rule}: the folder of the SQLite file does not exist; create it")
@@ -93,22 +94,31 @@ class SqliteFile:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None and self._pid == os.getpid():
-            # A file that was taken away goes on to answer from nowhere: look whether it is still the same.
-            if self._path.exists():
+            # A file that was taken away or replaced goes on to answer from nowhere: look whether it is still the same.
+            if _inode_of(self._path) == self._inode:
                 return self._connection
             self._connection.close()
         if not self._path.exists():
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        inode = _inode_of(self._path)  # before it is opened: what is put there in between is found by the next question
         made = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         made.execute("PRAGMA journal_mode=WAL")
         made.execute("PRAGMA secure_delete=ON")
         for statement in self._schema:
             made.execute(statement)
-        self._connection, self._pid = made, os.getpid()  # a connection does not survive a fork
+        self._connection, self._pid, self._inode = made, os.getpid(), inode  # a connection does not survive a fork
         return made
 
     def _forget_lock(self) -> None:
         self._lock = threading.Lock()
+
+
+def _inode_of(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 _files: Final[weakref.WeakSet[SqliteFile]] = weakref.WeakSet()

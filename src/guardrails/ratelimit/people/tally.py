@@ -4,12 +4,16 @@ Who was sent something, and when: rows that caps and counts of people ask.
 A row is one message to one person, under the keyed digest of a counter. A rule asks for the rows since some instant, or within a
 length of time; for all of them, or for how many different people there are. All rows of a message are taken together, or none;
 what was taken is given back by its id. Times are microseconds of the store's clock since 1970.
+
+Of a person who is counted, only the newest row matters, and those that may still be given back: the others are dropped, so that
+a counter of people holds as many rows as people, and those of the last minutes.
 """
 
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias, final
 
@@ -18,6 +22,7 @@ from guardrails.errors import Unavailable
 from guardrails.ratelimit import forks
 
 SECOND: Final = 1_000_000  # microseconds
+SETTLED: Final = 600 * SECOND  # rows that are older are not given back any more
 _SWEPT: Final = 2  # counters looked at for each one that is made
 
 
@@ -90,7 +95,7 @@ class Tally(Protocol):
         """Take all rows under the id *grant*, or none."""
 
     def give_back(self, grant: str, ask: Ask, now: int, /) -> None:
-        """Undo a taking, whether it happened or not; once."""
+        """Undo a taking, whether it happened or not; once, and within `SETTLED`."""
 
     def stand(self, ask: Ask, now: int, /) -> list[Stand]:
         """How the counter of each want stands; nothing is taken."""
@@ -115,12 +120,14 @@ def keep_of(want: Want) -> int:
 class _Rows:
     """One counter in memory."""
 
-    __slots__ = ("gone_at", "members", "rows")
+    __slots__ = ("_fresh", "_settled", "gone_at", "members", "rows")
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, str, str]] = []  # time, member, grant; oldest first
         self.members: dict[str, int] = {}
         self.gone_at = 0
+        self._fresh: deque[tuple[int, str, str]] = deque()  # rows of people that may still be given back
+        self._settled: dict[str, tuple[int, str, str]] = {}  # of each person the newest of the others
 
     def forget(self, before: int) -> None:
         old = bisect_right(self.rows, (before, "\uffff", ""))
@@ -129,9 +136,28 @@ class _Rows:
         del self.rows[:old]
 
     def add(self, now: int, member: str, grant: str, keep: int) -> None:
-        insort(self.rows, (now, member, grant))
+        row = (now, member, grant)
+        insort(self.rows, row)
         self.members[member] = self.members.get(member, 0) + 1
         self.gone_at = max(self.gone_at, now + keep)
+        if member:
+            self._fresh.append(row)
+            while self._fresh[0][0] <= now - SETTLED:
+                self._settle(self._fresh.popleft())
+
+    def _settle(self, row: tuple[int, str, str]) -> None:
+        """It is not given back any more: of this person's rows it takes the place of the last one that was settled."""
+        if not self._holds(row):
+            return
+        older = self._settled.get(row[1])
+        if older is not None and self._holds(older):
+            del self.rows[bisect_left(self.rows, older)]
+            self._less(row[1])
+        self._settled[row[1]] = row
+
+    def _holds(self, row: tuple[int, str, str]) -> bool:
+        at = bisect_left(self.rows, row)
+        return at < len(self.rows) and self.rows[at] == row
 
     def remove(self, *, grant: str = "", member: str = "") -> bool:
         gone = [row for row in self.rows if row[2] == grant or (member and row[1] == member)]
@@ -146,6 +172,7 @@ class _Rows:
             self.members[member] = left
         else:
             del self.members[member]
+            self._settled.pop(member, None)
 
     def newest(self) -> int:
         return self.rows[-1][0] if self.rows else 0

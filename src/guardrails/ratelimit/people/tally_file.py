@@ -9,7 +9,7 @@ from typing import Final, final
 from guardrails.errors import Unavailable
 from guardrails.keys import Digester
 from guardrails.ratelimit.people.file import SqliteFile
-from guardrails.ratelimit.people.tally import Ask, Full, Stand, Want, begin_of, keep_of
+from guardrails.ratelimit.people.tally import SETTLED, Ask, Full, Stand, Want, begin_of, keep_of
 
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS tally (counter TEXT, member TEXT, at INTEGER NOT NULL, taken TEXT, gone INTEGER NOT NULL)",
@@ -25,7 +25,13 @@ OTHER_KEY: Final = (
     "the store was filled under another master key, and everybody would be counted anew; use that key, "
     "or list it as an older one"
 )
+GIVEN_BACK: Final = "people: given back before it was taken; nothing was sent"
 _SWEPT: Final = 64  # rows that are over, deleted with each taking
+_REMEMBERED: Final = 10_000  # takings that were given back, for those that come later than their undoing
+_MERGE: Final = (  # of a person's rows that are not given back any more, all but the newest
+    "DELETE FROM tally WHERE counter = :counter AND member = :member AND at < "
+    "(SELECT MAX(at) FROM tally WHERE counter = :counter AND member = :member AND at <= :settled)"
+)
 
 
 @final
@@ -45,7 +51,10 @@ class SqliteTally:
         self._file = SqliteFile(path, _SCHEMA, rule="people")
         self._path = path
         self._labels = digester.all_labels("tally")
-        self._owed: list[str] = []
+        self._owed: dict[str, None] = {}  # to be given back when the file answers
+        self._returned: dict[
+            str, None
+        ] = {}  # whoever was cancelled gives back while its taking may still wait for the file
 
     @property
     def place(self) -> Hashable:
@@ -64,27 +73,35 @@ class SqliteTally:
         with self._file.asked(writes=True) as table:
             self._check_key(table)
             table.execute("INSERT OR IGNORE INTO tally_keys VALUES (?)", (self._labels[0],))
-            for owed in self._owed:
-                table.execute("DELETE FROM tally WHERE taken = ?", (owed,))
+            if grant in self._returned:
+                raise Unavailable(GIVEN_BACK)
+            owed = list(self._owed)
+            table.executemany("DELETE FROM tally WHERE taken = ?", [(one,) for one in owed])
             full = _judged(table, wants, now)
             if full is None:
                 for want in wants:
                     at = max(now, _newest(table, want.counter))
                     row = (want.counter, want.member, at, grant, at + keep_of(want))
                     table.execute("INSERT INTO tally VALUES (?, ?, ?, ?, ?)", row)
+                    if want.member:
+                        table.execute(_MERGE, {"counter": want.counter, "member": want.member, "settled": at - SETTLED})
             table.execute(
                 "DELETE FROM tally WHERE rowid IN (SELECT rowid FROM tally WHERE gone <= ? LIMIT ?)", (now, _SWEPT)
             )
-        self._owed.clear()
+        for one in owed:
+            self._owed.pop(one, None)
         return full
 
     def give_back(self, grant: str, ask: Ask, now: int, /) -> None:  # noqa: ARG002 - the grant is enough
-        """Undo a taking; where the file does not answer, with the next one."""
+        """Undo a taking, also one that is still to come; where the file does not answer, with the next one."""
+        self._returned[grant] = None
+        if len(self._returned) > _REMEMBERED:
+            self._returned.pop(next(iter(self._returned)), None)
         try:
             with self._file.asked(writes=True) as table:
                 table.execute("DELETE FROM tally WHERE taken = ?", (grant,))
         except Unavailable:
-            self._owed.append(grant)
+            self._owed[grant] = None
 
     def stand(self, ask: Ask, now: int, /) -> list[Stand]:
         """How each counter stands."""

@@ -9,7 +9,8 @@ TALLY   KEYS key check, grant, then one counter for each want
 GIVE    KEYS grant, then counters  ARGV grant's life in ms, then a member for each want
 FORGET  KEYS key check, then counters  ARGV key label, older labels, then a member for each want
         returns how many had rows, or -1: another key
-A counter of messages is a sorted set of takings by time; one of people has a hash beside it, of how many rows each has.
+A counter of messages is a sorted set of takings by time; one of people has a hash beside it, of how many rows each has, and a
+list of rows in the order of their taking: those that are not given back any more become one row for each person.
 """
 
 from __future__ import annotations
@@ -52,6 +53,20 @@ end
 local function num(x) return string.format('%.0f', x) end
 local function forget(key, member)
   if redis.call('HINCRBY', key .. ':n', member, -1) <= 0 then redis.call('HDEL', key .. ':n', member) end
+end
+local function settle(key)
+  for _ = 1, 4 do
+    local first = redis.call('LINDEX', key .. ':q', 0)
+    local when, row = string.match(first or '', '^(%d+) (.*)$')
+    if not when or tonumber(when) > now - tonumber(ARGV[4]) * 1000 then return end
+    redis.call('LPOP', key .. ':q')
+    if redis.call('ZREM', key, row) == 1 then
+      local who = string.match(row, '^(%S+) ')
+      local last = redis.call('ZSCORE', key, who .. ' s')
+      if last then forget(key, who) end
+      redis.call('ZADD', key, num(math.max(tonumber(when), last and tonumber(last) or 0)), who .. ' s')
+    end
+  end
 end
 local mine, owns, worst, free, at, stands = {}, {}, 0, 0, {}, {}
 for i = 1, #KEYS - 2 do
@@ -133,7 +148,10 @@ for i = 1, #KEYS - 2 do
   redis.call('ZADD', key, num(at[i]), (member == '' and '-' or member) .. ' ' .. KEYS[2] .. ' ' .. i)
   if member ~= '' then
     redis.call('HINCRBY', key .. ':n', member, 1)
+    redis.call('RPUSH', key .. ':q', num(at[i]) .. ' ' .. member .. ' ' .. KEYS[2] .. ' ' .. i)
     redis.call('PEXPIRE', key .. ':n', keep)
+    redis.call('PEXPIRE', key .. ':q', keep)
+    settle(key)
   else
     redis.call('ZREMRANGEBYSCORE', key, 0, num(now - keep * 1000))
   end
@@ -167,7 +185,7 @@ for i = 2, #KEYS do
   local key, member = KEYS[i], ARGV[i + 1]
   if member == '' then
     found = found + redis.call('DEL', key)
-    redis.call('DEL', key .. ':n')
+    redis.call('DEL', key .. ':n', key .. ':q')
   elseif redis.call('HDEL', key .. ':n', member) == 1 then
     found = found + 1
     for _, row in ipairs(redis.call('ZRANGE', key, 0, -1)) do
