@@ -416,3 +416,8 @@ def test_g6_a_lease_that_was_given_back_is_not_renewed_by_a_question_that_was_on
     eventually(lambda: not store._owed and not store._telling.locked())
     with valkey.client() as client:
         assert sum(client.zcard(key) for key in client.scan_iter("guardrails:limit:c:*")) == 0
+
+
+def test_sends_one_after_the_other_are_never_more_than_one_at_once(storage: dict[str, Any]) -> None:
+    send = Guard(Concurrency(1, **storage), channel="sms").wrap(sent)
+    assert [send(ANN, "hello") for _ in range(100)] == ["sent"] * 100

@@ -116,6 +116,9 @@ class Store:
             StoreDown: The store cannot be asked; whether it took something is unknown, and `give_back` settles it.
             Unavailable: It was filled under another key.
         """
+        if (self._owed or self._telling.locked()) and any(charge.rule.is_lease for charge in wanted.charges):
+            # The lease of the send before is still to be given back: whoever sends one after the other is never over.
+            self._tell_some(wait_seconds=self.link.timeout_seconds / 2)
         return self._ask(wanted, "wait" if place_seconds else "take", (place_seconds, left_seconds))
 
     def used(self, charges: Sequence[Charge]) -> list[tuple[int, float | None]]:
