@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from weakref import WeakSet
 
-from guardrails.core.binding import Binder, Binding, CustomBinding, SelectorBinding
+from guardrails.core.binding import Binder, Binding, CustomBinding
 from guardrails.core.caps import Caps
 from guardrails.core.edition import Edition, Turn, Versioned
 from guardrails.core.health import Pulse
 from guardrails.core.plan import Plan
 from guardrails.core.profiles import NOTHING, PROFILES
 from guardrails.core.roles import CONVENTIONAL, Convention, Roles, roles_of, signature_of
+from guardrails.core.selector_binding import SelectorBinding
 from guardrails.core.shapes import shape_of
 from guardrails.core.stack import Stack
 from guardrails.core.wrapping import Live, wrapper_for

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.core.binding import SelectorBinding
 from guardrails.core.exposure import Exposure, exposures
 from guardrails.core.payload import field_names
 from guardrails.core.seal import INLINE_CHARACTERS
+from guardrails.core.selector_binding import SelectorBinding
 from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, Denied
 

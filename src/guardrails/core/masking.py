@@ -4,7 +4,8 @@ What the control of kind "mask" does to one call: the message on its way in, the
 Rules:
 1. Only the mask control may ask for it: whoever could declare raw text masked could pass the seal with it.
 2. What an outer guard replaced is an atom, and left alone.
-3. A mask control that only watches changes nothing of a reply.
+3. What changed after the mask control is masked again by the seal.
+4. A mask control that only watches changes nothing that goes out or comes back.
 """
 
 from __future__ import annotations
@@ -89,6 +90,39 @@ async def mask_text(
     if journey.io.awaits and seal.takes_long(masker, text):
         return await io.ask(blocking=lambda: seal.mask_with_atoms(masker, text, atoms))  # type: ignore[no-any-return]
     return seal.mask_with_atoms(masker, text, atoms)
+
+
+async def seal_message(journey: Journey, final: Message) -> None:
+    """Mask what changed after the mask control; decide what the payload is."""
+    masker, slot = journey.plan.stack.masker, journey.plan.stack.mask
+    before = journey.masked_parts
+    masker = getattr(journey.bound, "sealing", masker)
+    assert masker is not None and slot is not None and before is not None  # noqa: S101, PT018 - the caller looked
+    sealed = dict(final.parts)
+    found: dict[str, Sequence[Any]] = {}
+    for path in seal.changed(final.parts, before):
+        sealed[path], findings = await mask_text(journey, masker, sealed[path], journey.atoms, journey.io)
+        if findings:
+            found[path] = findings
+            journey.atoms |= seal.atoms_in(sealed[path], findings)
+    if found:
+        journey.note("mask", findings=found, detail={"seal": True}, by=journey.mask_hop())
+        journey.mask_findings = journey.findings
+        journey.findings = {
+            path: (*journey.findings.get(path, ()), *found.get(path, ())) for path in {**journey.findings, **found}
+        }
+    journey.sealed_message = final if sealed == final.parts else with_parts(final, sealed)
+    journey.payload = journey.sealed_message
+    if slot.monitored:
+        journey.payload = _unmasked(journey, final)
+
+
+def _unmasked(journey: Journey, final: Message) -> Message:
+    """Under `monitor` the payload is the original, but for parts that a later control rewrote."""
+    before, raw = journey.masked_parts or {}, journey.raw_parts or {}
+    return with_parts(
+        final, {path: raw.get(path, text) if before.get(path) == text else text for path, text in final.parts.items()}
+    )
 
 
 async def mask_reply(journey: Journey, reply: object, masker: Masker, io: Any) -> object:

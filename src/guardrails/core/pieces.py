@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from guardrails.core.binding import Reading, SelectorBinding
+from guardrails.core.binding import Reading
 from guardrails.core.message import Message, with_parts
 from guardrails.core.refusal import crashed, fate, rebuilt
+from guardrails.core.selector_binding import SelectorBinding
 from guardrails.errors import ControlError, Denied, GuardrailsError
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, assert_never
 
-from guardrails.core.binding import MessageBinding, SelectorBinding
+from guardrails.core.binding import MessageBinding
 from guardrails.core.context import context
 from guardrails.core.journey import Journey
 from guardrails.core.message import Message
+from guardrails.core.selector_binding import SelectorBinding
 from guardrails.core.selectors import Decode, Every, Index, Key, Selector, Step
 from guardrails.core.shapes import Shape
 from guardrails.core.stack import Slot

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from guardrails.core import drive
 from guardrails.core.call import make_call
-from guardrails.core.door import StopCarrier, undo_by_hand, undo_entered
+from guardrails.core.commit import undo_by_hand, undo_entered
+from guardrails.core.door import StopCarrier
 from guardrails.core.guarded import close_source, guarded, raise_clean
 from guardrails.core.journey import Journey
 from guardrails.core.nesting import sending

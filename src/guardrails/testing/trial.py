@@ -1,0 +1,125 @@
+"""One control tried by itself, under the same contract that a guard holds it to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from guardrails.core.guard import Guard
+from guardrails.core.message import Message
+from guardrails.errors import ConfigError, GuardrailsError
+from guardrails.testing.io import FakeIo
+
+if TYPE_CHECKING:
+    from guardrails.core.call import Call
+    from guardrails.core.control import Control, Forward, Io
+    from guardrails.core.verdict import Note
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """
+    What a control did with one message.
+
+    Args:
+        forwarded: The message as it forwarded it; None when it did not.
+        reply: What came back; None after an error.
+        error: What a guarded send would have raised; None when nothing.
+        verdicts: What the control noted.
+    """
+
+    forwarded: Message | None
+    reply: object
+    error: GuardrailsError | None
+    verdicts: Sequence[Note]
+
+    def __repr__(self) -> str:
+        error = None if self.error is None else type(self.error).__name__
+        return f"Trial(forwarded={self.forwarded!r}, reply={type(self.reply).__name__}, error={error})"
+
+
+def try_control(control: Control, message: str | Message, /, *, io: Io | None = None, reply: object = "sent") -> Trial:
+    """
+    Try one control by itself, around a sync send that records.
+
+    Args:
+        control: The control.
+        message: What is to be sent; a str is a message on the channel "test".
+        io: What the control may wait for; a fresh `FakeIo` unless given.
+        reply: What the send replies.
+
+    Raises:
+        ConfigError: The control needs an event loop: use `atry_control`.
+
+    >>> from guardrails import Deny, check
+    >>> @check
+    ... def no_discounts(message):
+    ...     return Deny("promises a discount") if "discount" in message.text else None
+    >>> try_control(no_discounts, "10% discount").error
+    Denied('promises a discount')
+    >>> try_control(no_discounts, "hello").forwarded.text
+    'hello'
+    """
+    bench = _Bench(control, FakeIo() if io is None else io, reply)
+    given = _message(message)
+    try:
+        bench.reply = Guard(bench, channel=given.channel).run(given, bench.send)
+    except ConfigError:  # the set-up is wrong: nothing was tried
+        raise
+    except GuardrailsError as error:
+        return bench.trial(error)
+    return bench.trial()
+
+
+async def atry_control(
+    control: Control, message: str | Message, /, *, io: Io | None = None, reply: object = "sent"
+) -> Trial:
+    """As `try_control`, around an async send: for controls that need an event loop."""
+    bench = _Bench(control, FakeIo() if io is None else io, reply)
+    given = _message(message)
+    try:
+        bench.reply = await Guard(bench, channel=given.channel).arun(given, bench.asend)
+    except ConfigError:  # the set-up is wrong: nothing was tried
+        raise
+    except GuardrailsError as error:
+        return bench.trial(error)
+    return bench.trial()
+
+
+def _message(message: str | Message) -> Message:
+    return Message(message, channel="test") if isinstance(message, str) else message
+
+
+class _Bench:
+    """Stands in a guard for the control that is tried, and hands it another `io`."""
+
+    def __init__(self, control: Control, io: Io, reply: object) -> None:
+        self.control = control
+        self.io = io
+        self.gives = reply
+        self.reply: object = None
+        self.forwarded: Message | None = None
+        self.calls: list[Call] = []
+        self.verdicts: Sequence[Note] = ()
+        self.name = getattr(control, "name", None) or type(control).__name__
+        self.function = getattr(control, "function", control.guard)  # errors say where the control is, not this
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.control, name)
+
+    async def guard(self, call: Call, forward: Forward, io: Io, /) -> object:  # noqa: ARG002 - another one is handed on
+        try:
+            return await self.control.guard(call, forward, self.io)
+        finally:
+            self.verdicts = [note for note in call.so_far().verdicts if note.control == self.name]
+
+    def send(self, message: Message) -> object:
+        self.forwarded = message
+        return self.gives
+
+    async def asend(self, message: Message) -> object:
+        return self.send(message)
+
+    def trial(self, error: GuardrailsError | None = None) -> Trial:
+        return Trial(self.forwarded, None if error is not None else self.reply, error, tuple(self.verdicts))
