@@ -31,17 +31,17 @@ RECHECK_SECONDS: Final = 1.0  # after which steps of phase "recheck" are asked o
 class StepTurn:
     """A door step's own time."""
 
-    used = 0.0
-    spent = 0.0
-    timed_out = False
-    cancels = 0
-    cancelled_before = 0
+    used: float = 0.0
+    spent: float = 0.0
+    timed_out: bool = False
+    cancels: int = 0
+    cancelled_before: int = 0
     scope: Any = None
 
     def __init__(self, hop: Any, step: Step) -> None:
-        self.slot = hop.slot
+        self.slot: Any = hop.slot
         self.deadline_seconds: float = getattr(step, "deadline_seconds", DEADLINE_SECONDS)
-        self.since = _monotonic()
+        self.since: float = _monotonic()
 
     @property
     def name(self) -> str:
