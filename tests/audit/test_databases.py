@@ -110,6 +110,31 @@ send("+12125550173", "after")
     assert (report.exit_code, len(report.streams), dict(report.outcomes)) == (0, 2, {"sent": 3}), report.lines()
 
 
+def test_g1_what_a_child_writes_stays_when_its_parent_closes_first(place: Place, tmp_path: Path) -> None:
+    code = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+send("+12125550173", "before")
+reading, writing = os.pipe()
+child = os.fork()
+if not child:
+    send("+12125550173", "in the child")
+    os.read(reading, 1)
+    send("+12125550173", "in the child, alone")
+    log.close()
+    os._exit(0)
+import time; time.sleep(0.5)
+send("+12125550173", "after")
+log.close()
+os.write(writing, b"x")
+assert os.waitpid(child, 0)[1] == 0
+"""
+    assert place.run(code).wait(60) == 0
+
+    report = verified(place, tmp_path / "out")
+    assert (report.exit_code, dict(report.outcomes)) == (0, {"sent": 4}), report.lines()
+
+
 def test_a_stream_that_was_removed_is_missed_by_the_next(place: Place, tmp_path: Path) -> None:
     for _ in range(2):
         log = AuditLog(place.sink(), keys=KEYS)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from guardrails.audit.folder import make_folder
 from guardrails.audit.found import NOTHING, Found
+from guardrails.core import forks
 
 _NEWEST: Final = 32
 _BUSY_SECONDS: Final = 1.0  # another process writes; the log's own deadline is longer
-_inherited: Final[list[sqlite3.Connection]] = []  # in a forked child
 # Append-only for whoever goes through SQL; the chain shows what whoever goes around it did.
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS guardrails_audit (
@@ -39,18 +40,24 @@ class SqliteSink:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
         self._database: sqlite3.Connection | None = None
-        self._pid = 0
+        self._lock = threading.RLock()  # around the file; a process that forks stands still
         self._stream = ""
         self._seq = 0
         self._durable: bool | None = None
         self._found = NOTHING
+        forks.watch(self)
 
     def open(self, stream: str, /) -> None:
         """Connect, and be ready for *stream*."""
-        if self._database is not None and self._pid != os.getpid():
-            _inherited.append(self._database)  # the parent's: closing it here could take its journal away
-            self._database = None
-        self.close()
+        with self._lock:
+            self.close()
+            self._database = database = self._connected()
+            query = "SELECT stream FROM guardrails_streams ORDER BY number DESC LIMIT ?"
+            newest = [str(one) for (one,) in database.execute(query, (_NEWEST,))]
+            self._stream, self._seq = stream, 0
+            self._found = Found(streams=tuple(reversed(newest)))
+
+    def _connected(self) -> sqlite3.Connection:
         path = self.path.absolute()
         make_folder(path.parent)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
@@ -59,13 +66,11 @@ class SqliteSink:
         try:
             database.execute("PRAGMA journal_mode=WAL")
             database.executescript(_SCHEMA)
-            query = "SELECT stream FROM guardrails_streams ORDER BY number DESC LIMIT ?"
-            newest = [str(one) for (one,) in database.execute(query, (_NEWEST,))]
         except BaseException:
             database.close()
             raise
-        self._database, self._pid, self._stream, self._seq, self._durable = database, os.getpid(), stream, 0, None
-        self._found = Found(streams=tuple(reversed(newest)))
+        self._durable = None
+        return database
 
     def found(self) -> Found:
         """The streams that were there before the open one."""
@@ -78,9 +83,14 @@ class SqliteSink:
         Raises:
             sqlite3.Error: The database is locked, full, gone, ...
         """
-        database = self._database
-        if database is None:
-            raise OSError("no stream is open")
+        with self._lock:
+            if not self._stream:
+                raise OSError("no stream is open")
+            if self._database is None:  # it was closed for a fork
+                self._database = self._connected()
+            self._write(self._database, lines, durable=durable)
+
+    def _write(self, database: sqlite3.Connection, lines: Sequence[bytes], *, durable: bool) -> None:
         if durable is not self._durable:
             database.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._durable = durable
@@ -99,9 +109,28 @@ class SqliteSink:
 
     def close(self) -> None:
         """Let the connection go."""
+        with self._lock:
+            self._stream = ""
+            self._disconnect()
+
+    def _disconnect(self) -> None:
         database, self._database = self._database, None
         if database is not None:
             database.close()
+
+    def before_fork(self) -> None:
+        """Close the file, and let nobody open it."""
+        self._lock.acquire()
+        self._disconnect()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on with the same stream; the next write opens the file again."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """The stream is its parent's: nothing is written until another one is opened."""
+        self._lock = threading.RLock()
+        self._stream = ""
 
     def streams(self) -> Iterator[tuple[str, Iterator[bytes]]]:
         """

@@ -22,8 +22,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from guardrails.core import forks
 from guardrails.errors import Unavailable
-from guardrails.ratelimit import forks
 from guardrails.ratelimit.charge import LEASE_RETRY_SECONDS, Charge, Refusal, Rule
 from guardrails.ratelimit.line import Line
 from guardrails.ratelimit.storage import SECOND, WindowStorage

@@ -116,7 +116,8 @@ class Store:
             StoreDown: The store cannot be asked; whether it took something is unknown, and `give_back` settles it.
             Unavailable: It was filled under another key.
         """
-        if (self._owed or self._telling.locked()) and any(charge.rule.is_lease for charge in wanted.charges):
+        busy = self._owed or self._telling.locked()
+        if busy and self.link.is_ours and any(charge.rule.is_lease for charge in wanted.charges):
             # The lease of the send before is still to be given back: whoever sends one after the other is never over.
             self._tell_some(wait_seconds=self.link.timeout_seconds / 2)
         return self._ask(wanted, "wait" if place_seconds else "take", (place_seconds, left_seconds))
@@ -166,15 +167,15 @@ class Store:
 
     def _tell_some(self, *, wait_seconds: float = 0.0) -> None:
         """Tell what is owed, unless another thread does, or has to do it later."""
-        told = False
-        if self._telling.acquire(timeout=wait_seconds):
+        told, telling = False, self._telling  # a child after a fork gets another one with its first question
+        if telling.acquire(timeout=wait_seconds):
             try:
                 self._flush()
                 told = True
             except StoreDown:
                 pass
             finally:
-                self._telling.release()
+                telling.release()
         if not told:
             self._keeper.wake()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ from guardrails.keys import Keys
 from guardrails.pii.vault import Pseudonym, Vault
 from guardrails.pii.vault.links import Address
 from guardrails.pii.vault.session import Restorer
+from guardrails.pii.vault.sqlite import SqliteStore
 from guardrails.pii.vault.tokens import ALPHABET, codes_in, label_of, token_of
 from tests.servers import Server, binaries, running
 
@@ -352,3 +355,30 @@ def test_g5_what_was_forgotten_cannot_be_read_in_a_backup_of_the_values(tmp_path
     assert backup.restore(token, subject="ann") == token
     assert vault.session("ann").token("PERSON", "Ann") != token
     assert backup.restore(token, subject="ann") == token
+
+
+_FORKS = """
+import os, sys, time
+from guardrails.keys import Keys
+from guardrails.pii.vault.sqlite import SqliteStore
+
+store = SqliteStore(sys.argv[1])
+for number in range(3):
+    if not os.fork():
+        for late in (0, 1):
+            time.sleep(0.3 * (number + 1) * late)
+            store.put("group", f"{number}{late}", b"value", until=9e9, now=0.0)
+        os._exit(0)
+time.sleep(0.1)
+store.close()
+for _ in range(3):
+    assert os.wait()[1] == 0
+"""
+
+
+def test_g5_no_token_that_a_forked_worker_stored_is_lost(tmp_path: Path) -> None:
+    """As of a server that builds its guards, forks its workers, and ends before they do."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKS, str(tmp_path / "v.db")], check=True, timeout=20)
+    store = SqliteStore(tmp_path / "v.db")
+    assert sorted(store.keys("group", now=0.0)) == ["00", "01", "10", "11", "20", "21"]
+    store.close()

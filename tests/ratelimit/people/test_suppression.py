@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -196,6 +198,36 @@ def test_g10_a_file_that_was_replaced_is_asked_and_not_the_one_that_was_there(tm
     with pytest.raises(Blocked):
         send(ANN, "hello")
     elsewhere.close()
+
+
+_FORKS = """
+import os, sys, time
+from guardrails.keys import Keys
+from guardrails.ratelimit import Suppression
+
+list_of_them = Suppression(sys.argv[1], keys=Keys(b"k" * 32))
+list_of_them.create()
+for number in range(3):
+    if not os.fork():
+        for late in (False, True):
+            if late:
+                time.sleep(0.3 * (number + 1))
+            list_of_them.heard("STOP", sender=f"+1212555017{2 * number + late}", channel="sms")
+        os._exit(0)
+time.sleep(0.1)
+list_of_them.close()
+for _ in range(3):
+    assert os.wait()[1] == 0
+"""
+
+
+def test_g10_no_opt_out_that_a_forked_worker_heard_is_lost(tmp_path: Path) -> None:
+    """As of a server that builds its guards, forks its workers, and ends before they do."""
+    storage = f"sqlite:///{tmp_path}/o.db"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKS, storage], check=True, timeout=20)
+    suppression = Suppression(storage, keys=KEYS)
+    assert [suppression.has(f"+1212555017{number}", channel="sms") for number in range(6)] == [True] * 6
+    suppression.close()
 
 
 def test_an_async_send_asks_from_a_worker_thread(storage: Storage) -> None:

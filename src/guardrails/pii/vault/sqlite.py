@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, final
 
+from guardrails.core import forks
 from guardrails.errors import ConfigError
 from guardrails.pii.vault.store import FullError, Row, failed
 
@@ -42,8 +42,7 @@ class SqliteStore:
         self._path = Path(path)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._pid = 0
-        _stores.add(self)
+        forks.watch(self)
         if not self._path.parent.is_dir():
             raise ConfigError("Vault(storage='sqlite:///...'): the folder of the file does not exist; create it")
         try:
@@ -105,9 +104,25 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
-            self._connection = None
+            self._close()
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def before_fork(self) -> None:
+        """Close the file, and let nobody open it."""
+        self._lock.acquire()
+        self._close()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; the next question opens the file again."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Go on, with a file of its own."""
+        self._lock = threading.Lock()
 
     @contextmanager
     def _asked(self) -> Iterator[sqlite3.Connection]:
@@ -131,7 +146,7 @@ class SqliteStore:
                     rows.execute("ROLLBACK")
 
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None and self._pid == os.getpid():
+        if self._connection is not None:
             return self._connection
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600) if not self._path.exists() else None
         if descriptor is not None:
@@ -141,16 +156,5 @@ class SqliteStore:
         made.execute("PRAGMA secure_delete=ON")
         for statement in _SCHEMA:
             made.execute(statement)
-        self._connection, self._pid = made, os.getpid()  # a connection does not survive a fork
+        self._connection = made
         return made
-
-
-_stores: Final[weakref.WeakSet[SqliteStore]] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for store in list(_stores):
-        store._lock = threading.Lock()  # noqa: SLF001 - same module; another thread may have held it
-
-
-os.register_at_fork(after_in_child=_after_fork)

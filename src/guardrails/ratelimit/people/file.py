@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, final
 
+from guardrails.core import forks
 from guardrails.errors import ConfigError, Unavailable
 
 _WAIT_SECONDS: Final = 1.0  # for another writer, so that a send is refused within 2 s
@@ -36,9 +36,8 @@ class SqliteFile:
         self._rule = rule
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._pid = 0
         self._inode = (0, 0)
-        _files.add(self)
+        forks.watch(self)
         if not self._path.parent.is_dir():
             raise ConfigError(f"{rule}: the folder of the SQLite file does not exist; create it")
         try:
@@ -74,9 +73,12 @@ class SqliteFile:
     def close(self) -> None:
         """Close the file; a later question opens it again."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
-            self._connection = None
+            self._close()
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -93,23 +95,37 @@ class SqliteFile:
             self._lock.release()
 
     def _connected(self) -> sqlite3.Connection:
-        if self._connection is not None and self._pid == os.getpid():
+        if self._connection is not None:
             # A file that was taken away or replaced goes on to answer from nowhere: look whether it is still the same.
             if _inode_of(self._path) == self._inode:
                 return self._connection
-            self._connection.close()
+            self._close()
         if not self._path.exists():
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         inode = _inode_of(self._path)  # before it is opened: what is put there in between is found by the next question
         made = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        made.execute("PRAGMA journal_mode=WAL")
-        made.execute("PRAGMA secure_delete=ON")
-        for statement in self._schema:
-            made.execute(statement)
-        self._connection, self._pid, self._inode = made, os.getpid(), inode  # a connection does not survive a fork
+        try:
+            made.execute("PRAGMA journal_mode=WAL")
+            made.execute("PRAGMA secure_delete=ON")
+            for statement in self._schema:
+                made.execute(statement)
+        except BaseException:
+            made.close()
+            raise
+        self._connection, self._inode = made, inode
         return made
 
-    def _forget_lock(self) -> None:
+    def before_fork(self) -> None:
+        """Close the file, and let nobody open it."""
+        self._lock.acquire()
+        self._close()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; the next question opens the file again."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Go on, with a file of its own."""
         self._lock = threading.Lock()
 
 
@@ -119,15 +135,3 @@ def _inode_of(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         return 0, 0
     return found.st_dev, found.st_ino
-
-
-_files: Final[weakref.WeakSet[SqliteFile]] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for one in list(_files):
-        one._forget_lock()  # noqa: SLF001 - same module; another thread may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -17,9 +17,9 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias, final
 
+from guardrails.core import forks
 from guardrails.core.trial import MOMENT_SECONDS
 from guardrails.errors import Unavailable
-from guardrails.ratelimit import forks
 
 SECOND: Final = 1_000_000  # microseconds
 SETTLED: Final = 600 * SECOND  # rows that are older are not given back any more

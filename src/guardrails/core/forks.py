@@ -1,4 +1,10 @@
-"""Ledgers around a fork: each stands still while the process forks, so that no child sees half an operation."""
+"""
+What stands still while the process forks, so that no child sees half an operation.
+
+A SQLite file has to be closed meanwhile: a child that was forked with an open one takes the locks that its parent held for its
+own, so that it holds none, and whoever closes the file last throws away what the child has written.
+Source: https://www.sqlite.org/howtocorrupt.html §2.6 ("Carrying an open database connection across a fork").
+"""
 
 from __future__ import annotations
 
