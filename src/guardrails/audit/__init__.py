@@ -16,7 +16,7 @@ from guardrails.audit.note import Ed25519Signer, Signer, verifier_key
 from guardrails.audit.postgres_sink import PostgresSink
 from guardrails.audit.reading import intents, read_records
 from guardrails.audit.report import Report, StreamReport
-from guardrails.audit.sink import Retaining, Rotating, Sink, Telling
+from guardrails.audit.sink import Readable, Retaining, Rotating, Sink, Telling
 from guardrails.audit.sqlite_sink import SqliteSink
 from guardrails.audit.stream_sink import StreamSink
 from guardrails.audit.streams_out import write_streams
@@ -36,6 +36,7 @@ __all__ = [
     "ObjectAnchor",
     "ObjectStore",
     "PostgresSink",
+    "Readable",
     "Report",
     "Retaining",
     "Rotating",

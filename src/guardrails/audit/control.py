@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from guardrails.audit.anchors import Anchor
     from guardrails.audit.note import Signer
     from guardrails.audit.setup import Place
+    from guardrails.audit.sink import Sink
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
     from guardrails.keys import Keys
@@ -269,8 +270,8 @@ class AuditLog:
         return self._folders[0] if self._folders else None
 
     @property
-    def holders(self) -> tuple[tuple[Path, ...], int]:
-        """Folders of the log, and in how many of them a record that was accepted is at least."""
+    def holders(self) -> tuple[tuple[Sink, ...], int]:
+        """Sinks that hold the log, and in how many of them a record that was accepted is at least."""
         return self._holders
 
     def health(self) -> dict[str, str | int | bool | None]:

@@ -20,10 +20,11 @@ from guardrails.audit.folder import SUFFIX, make_folder, sync_folder
 from guardrails.audit.found import NOTHING, Expired, Found
 from guardrails.audit.housekeeping import Housekeeping
 from guardrails.audit.locks import lock
-from guardrails.audit.tails import newest_streams, unclosed_streams
+from guardrails.audit.tails import last_lines, last_written, newest_streams, unclosed_streams
 from guardrails.errors import ConfigError
 
 _LOOK_EVERY_SECONDS: Final = 0.25  # without `durable`, a look at the name costs as much as a write
+_TAILS: Final = 16  # files whose ends are read back: other processes may write to the same folder
 _FLAGS: Final = (
     os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 )
@@ -131,6 +132,15 @@ class JsonlDirectory:
     def is_full(self) -> bool:
         """Whether the open stream has reached its size or its age."""
         return self._size >= self.rotate_bytes or time.monotonic() - self._opened >= self.rotate_seconds
+
+    def tails(self, most: int, /) -> Iterable[Sequence[bytes]]:
+        """
+        The ends of the files that were written to last.
+
+        Raises:
+            OSError: The folder or a file cannot be read.
+        """
+        return (last_lines(path, most) for path in last_written(self.folder.absolute(), _TAILS))
 
     def expired(self) -> Sequence[Expired]:
         """Streams whose time is over."""

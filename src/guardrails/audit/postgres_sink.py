@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _NEWEST: Final = 32
+_TAILS: Final = 16  # streams whose ends are read back: other processes may write to the same tables
 _TABLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,40}(?:\.[a-z_][a-z0-9_]{0,40})?")
 _FETCHED: Final = 2_000  # rows at a time, when a stream is read
 
@@ -112,6 +113,21 @@ class PostgresSink:
             query = f"SELECT stream FROM {self.table}_streams ORDER BY number"  # noqa: S608 - checked
             for (stream,) in connection.execute(query.encode()).fetchall():
                 yield str(stream), self._lines(connection, str(stream))
+
+    def tails(self, most: int, /) -> Iterator[Sequence[bytes]]:
+        """
+        The ends of the open stream and of the streams that began last, through a connection of its own.
+
+        Raises:
+            psycopg.Error: The server cannot be read from.
+        """
+        with contextlib.closing(self._connect()) as connection:
+            query = f"SELECT stream FROM {self.table}_streams ORDER BY number DESC LIMIT {_TAILS}"  # noqa: S608 - checked
+            newest = [str(one) for (one,) in connection.execute(query.encode()).fetchall()]
+            query = f"SELECT line FROM {self.table} WHERE stream = %s ORDER BY seq DESC LIMIT %s"  # noqa: S608 - checked
+            for stream in dict.fromkeys([self._stream, *newest]):
+                rows = connection.execute(query.encode(), (stream, most)).fetchall()
+                yield [bytes(line).removesuffix(b"\n") for (line,) in reversed(rows)]
 
     def _lines(self, connection: psycopg.Connection[Any], stream: str) -> Iterator[bytes]:
         query = f"SELECT line FROM {self.table} WHERE stream = %s AND seq >= %s ORDER BY seq LIMIT {_FETCHED}"  # noqa: S608 - checked

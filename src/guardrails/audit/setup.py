@@ -81,15 +81,13 @@ def folders_of(sinks: Sequence[Sink]) -> tuple[Path, ...]:
     return tuple(one.folder.absolute() for one in sinks if isinstance(one, JsonlDirectory))
 
 
-def holders_of(sink: Sink) -> tuple[tuple[Path, ...], int]:
-    """Folders of the log, and in how many of them a record that was accepted is at least."""
+def holders_of(sink: Sink) -> tuple[tuple[Sink, ...], int]:
+    """Sinks of which a canary must find its record, and in how many of them a record that was accepted is at least."""
     if not isinstance(sink, SeveralSinks):
-        folders = folders_of([sink])
-        return folders, len(folders)
-    if needed := folders_of([one for one, required in sink.given if required]):
+        return (sink,), 1
+    if needed := tuple(one for one, required in sink.given if required):
         return needed, len(needed)
-    folders = folders_of([one for one, _ in sink.given])
-    return folders, max(0, sink.min_success - (len(sink.given) - len(folders)))
+    return tuple(one for one, _ in sink.given), sink.min_success
 
 
 def check(

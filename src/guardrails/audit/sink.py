@@ -67,6 +67,31 @@ class Telling(Protocol):
 
 
 @runtime_checkable
+class Readable(Protocol):
+    """
+    A sink that can be read back: canaries then look whether a record is really there, and chained to the one before.
+
+    Of a sink that cannot, a canary's report says "not read back".
+    """
+
+    def tails(self, most: int, /) -> Iterable[Sequence[bytes]]:
+        """
+        The ends of the streams that were written to last, that of the open stream first; read from where they are stored.
+
+        Called from another thread than the writer's, also while `write` runs.
+
+        Args:
+            most: Lines of each stream; of a stream that has not more, all.
+
+        Returns:
+            For each stream its last complete lines, oldest first, without their newlines.
+
+        Raises:
+            Exception: Anything: the records cannot be read.
+        """
+
+
+@runtime_checkable
 class Retaining(Protocol):
     """A sink that removes streams whose time is over. Each gets a record first, and a checkpoint, if there are any."""
 

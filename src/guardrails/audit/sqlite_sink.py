@@ -15,6 +15,7 @@ from guardrails.audit.found import NOTHING, Found
 from guardrails.core import forks
 
 _NEWEST: Final = 32
+_TAILS: Final = 16  # streams whose ends are read back: other processes may write to the same database
 _BUSY_SECONDS: Final = 1.0  # another process writes; the log's own deadline is longer
 # Append-only for whoever goes through SQL; the chain shows what whoever goes around it did.
 _SCHEMA: Final = """
@@ -139,10 +140,28 @@ class SqliteSink:
         Raises:
             sqlite3.Error: The database cannot be read.
         """
-        with contextlib.closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        with contextlib.closing(self._reader()) as database:
             for (stream,) in database.execute("SELECT stream FROM guardrails_streams ORDER BY number").fetchall():
                 rows = database.execute("SELECT line FROM guardrails_audit WHERE stream = ? ORDER BY seq", (stream,))
                 yield str(stream), (_stored(line) for (line,) in rows)
+
+    def tails(self, most: int, /) -> Iterator[Sequence[bytes]]:
+        """
+        The ends of the open stream and of the streams that began last, through a connection of its own.
+
+        Raises:
+            sqlite3.Error: The database cannot be read.
+        """
+        with contextlib.closing(self._reader()) as database:
+            query = "SELECT stream FROM guardrails_streams ORDER BY number DESC LIMIT ?"
+            newest = [str(one) for (one,) in database.execute(query, (_TAILS,))]
+            for stream in dict.fromkeys([self._stream, *newest]):
+                query = "SELECT line FROM guardrails_audit WHERE stream = ? ORDER BY seq DESC LIMIT ?"
+                rows = database.execute(query, (stream, most)).fetchall()
+                yield [_stored(line).removesuffix(b"\n") for (line,) in reversed(rows)]
+
+    def _reader(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
 
     def __repr__(self) -> str:
         return f"SqliteSink({str(self.path)!r})"

@@ -1,4 +1,4 @@
-"""What earlier writers left in a folder, by the names and the ends of their files."""
+"""What lies in a folder, by the names and the ends of its files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,55 @@ from guardrails.audit.found import Unclosed
 from guardrails.audit.locks import lock
 
 _NEWEST: Final = 32
+_STEP_BYTES: Final = 65_536
+_MOST_BYTES: Final = 4 * 1_048_576  # of one file that are looked at
 _TAIL_BYTES: Final = 20_480  # longer than a line of the usual bounds; of a longer one, the number is not known
 _STREAM: Final = re.compile(r"[0-9a-f]{32}")
 _SEQ: Final = re.compile(rb',"seq":([0-9]{1,16}),"stage":"([a-z]+)",')
+
+
+def last_written(folder: Path, most: int) -> list[Path]:
+    """
+    The plain log files that were written to last, the newest first.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    plain = [path for path in log_files(folder) if path.name.endswith(SUFFIX)]
+    return sorted(plain, key=_written, reverse=True)[:most]
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # compressed or removed meanwhile
+        return 0.0
+
+
+def last_lines(path: Path, most: int | None = None) -> list[bytes]:
+    """
+    The last complete lines, oldest first, without newlines; as many as lie in the last 4 MiB.
+
+    Read from the end, and no more than that takes: what is looked at every few seconds should not grow with the log.
+
+    Args:
+        path: A log file.
+        most: How many; None for all.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        size = begin = file.seek(0, os.SEEK_END)
+        blocks: list[bytes] = []
+        newlines = 0
+        while begin > 0 and size - begin < _MOST_BYTES and (most is None or newlines <= most):
+            step = min(begin, _STEP_BYTES)
+            begin = file.seek(begin - step)
+            blocks.append(file.read(step))
+            newlines += blocks[-1].count(b"\n")
+    lines = b"".join(reversed(blocks)).split(b"\n")[1 if begin else 0 : -1]
+    return lines if most is None else lines[-most:]
 
 
 def newest_streams(folder: Path) -> tuple[str, ...]:

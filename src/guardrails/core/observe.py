@@ -121,6 +121,30 @@ class Ending:
         notes = self.notes
         return [] if notes is None else [Said(getattr(one[0], "slot", None), one[1], one[2], one[4]) for one in notes]
 
+    def gist(self) -> list[Any]:
+        """
+        What takes least to keep, in one flat list: objects that a garbage collector has to look at cost more than their content.
+
+        Returns:
+            plan, result, `why()` or None, send id or None, when the send was entered (0.0 if it was not) and when it ended, both
+            by `time.monotonic`; then of each control its slot and its seconds.
+        """
+        journey = self._journey
+        found: list[Any] = [
+            self.plan,
+            self.result,
+            None if self.error is None else self.why(),
+            journey._send_id,  # noqa: SLF001 - core's own; asking for it would make one
+            journey.started,
+            time.monotonic(),
+        ]
+        hop = journey.innermost
+        while hop is not None:
+            found.append(hop.slot)
+            found.append(hop.used + hop.spent + hop.door)
+            hop = hop.parent
+        return found
+
     def whole(self) -> Ended:
         """All of it, to be kept."""
         journey = self._journey
@@ -131,7 +155,7 @@ class Ending:
             self.controls(),
             self.said(),
             self.unscanned,
-            journey._send_id,  # noqa: SLF001 - core's own; asking for it would make one
+            journey._send_id,  # noqa: SLF001 - as above
             time.monotonic() - journey.started if journey.started else 0.0,
         )
 

@@ -1,98 +1,101 @@
 """
 Is a record really there?
 
-Read back from the files, by other means than the writer's: found by its id, in canonical form, and chained to the record
-before it.
+Read back from where the sinks store it, by other means than the writer's: found by its id, in canonical form, and chained to
+the record before it. What cannot be read back is said, never taken for granted.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final
 
-from guardrails.audit.folder import SUFFIX
-from guardrails.audit.reading import Malformed, files, parse
+from guardrails.audit.files import JsonlDirectory
+from guardrails.audit.reading import Malformed, parse
+from guardrails.audit.sink import Readable, Sink
 
-_TAIL_BYTES: Final = 4 * 1_048_576
+_WINDOWS: Final = (64, 8_192)  # lines from the end of a stream; the second only where the first does not hold it
 _MISSING: Final = "there is no record of it"
-_NEWEST: Final = 16  # files; other processes may write to the same folder
 
 
-def evidence(record_control: Any, send_id: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Evidence:
     """
-    What is wrong with the record of *send_id*.
+    What became of looking for a record.
 
-    Returns:
-        Empty when the record is there and chained; None when the log does not lie in files that can be read here.
+    Args:
+        problem: What is wrong; empty where nothing is.
+        read: Sinks in which it was found.
+        unread: Sinks that cannot be read back, though they should hold it.
     """
-    folders, least = _holders(record_control)
-    if not folders:
-        return None
-    found = [_in_folder(folder, send_id) for folder in folders]
-    wrong = next((one for one in found if one not in ("", _MISSING)), None)
-    if wrong is not None:
-        return wrong
-    there = found.count("")
-    if there < least:
-        return _MISSING
-    return "" if there else None  # another sink has it
+
+    problem: str
+    read: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """In words."""
+        if self.problem or not self.unread:
+            return self.problem
+        found = f"read back from {', '.join(self.read)}; " if self.read else ""
+        return f"{found}not read back from {', '.join(self.unread)}: a sink has to be Readable for that"
 
 
-def _holders(record_control: Any) -> tuple[Sequence[Path], int]:
-    """Folders of a log, and in how many of them a record has to be."""
-    holders: tuple[Sequence[Path], int] | None = getattr(record_control, "holders", None)
+def evidence(record_control: Any, send_id: str) -> Evidence:
+    """Look for the record of *send_id* in the sinks of *record_control*."""
+    holders, least = _holders(record_control)
+    there, unread, missing = [], [], []
+    for sink in holders:
+        name = type(sink).__name__
+        if not isinstance(sink, Readable):
+            unread.append(name)
+            continue
+        try:
+            problem = _in_sink(sink, send_id)
+        except Exception as error:  # noqa: BLE001 - a sink of somebody's; its text may hold anything
+            missing.append(f"the records of {name} cannot be read ({type(error).__name__})")
+            continue
+        if problem is None:
+            missing.append(_MISSING)
+        elif problem:
+            return Evidence(problem)
+        else:
+            there.append(name)
+    if len(there) + len(unread) < least:
+        return Evidence(max(missing))
+    # Where enough have it, one that cannot be read is not needed.
+    return Evidence("", tuple(there), () if there and len(there) >= least else tuple(unread) or ("its log",))
+
+
+def _holders(record_control: Any) -> tuple[Sequence[Sink], int]:
+    """Sinks of a log, and in how many of them a record has to be."""
+    holders: tuple[Sequence[Sink], int] | None = getattr(record_control, "holders", None)
     if holders is not None:
         return holders
     folder = getattr(record_control, "folder", None)
-    return ((), 0) if folder is None else ((folder,), 1)
+    return ((), 0) if folder is None else ((JsonlDirectory(folder),), 1)
 
 
-def _in_folder(folder: Path, send_id: str) -> str:
+def _in_sink(sink: Readable, send_id: str) -> str | None:
+    """What is wrong with the record; None where it is not there."""
     wanted = f'"{send_id}"'.encode()
-    try:
-        for path in newest(folder):
-            lines = tail(path)
-            for number, line in enumerate(lines):
-                if wanted in line:
-                    return _chained(lines[number - 1] if number else None, line)
-    except OSError as error:
-        return f"its files cannot be read ({type(error).__name__})"
-    return _MISSING
+    for most in _WINDOWS:
+        for lines in sink.tails(most):
+            found = _in_lines(lines, wanted, is_cut=len(lines) >= most)
+            if found is not None:
+                return found
+    return None
 
 
-def newest(folder: Path) -> list[Path]:
-    """
-    The plain log files of *folder* that were written to last, the newest first.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    plain = [path for path in files(folder) if path.name.endswith(SUFFIX)]
-    return sorted(plain, key=_written, reverse=True)[:_NEWEST]
-
-
-def _written(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # compressed or removed meanwhile
-        return 0.0
-
-
-def tail(path: Path) -> list[bytes]:
-    """
-    The last complete lines, without newlines.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL_BYTES))
-        lines = file.read(_TAIL_BYTES).split(b"\n")
-    return lines[1:-1] if size > _TAIL_BYTES else lines[:-1]
+def _in_lines(lines: Sequence[bytes], wanted: bytes, *, is_cut: bool) -> str | None:
+    """What is wrong with the record; None where it is not among *lines*, or the one before it is not."""
+    for number, line in enumerate(lines):
+        if wanted in line:
+            return None if is_cut and not number else _chained(lines[number - 1] if number else None, line)
+    return None
 
 
 def _chained(before: bytes | None, line: bytes) -> str:

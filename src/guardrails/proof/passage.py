@@ -97,9 +97,9 @@ def _judge(
             )
     record = next((slot for slot in slots if slot.kind == "record"), None)
     if record is not None:
-        problem = evidence(record.control, done.send_id)
-        result = UNTRIED if problem is None else HELD if not problem else FAILED
-        this.add(record, plan, "record", result, "its sink cannot be read from here" if problem is None else problem)
+        found = evidence(record.control, done.send_id)
+        result = FAILED if found.problem else HELD if found.read else UNTRIED
+        this.add(record, plan, "record", result, found.why)
     for slot in slots:
         if slot.kind not in ("mask", "record") and id(slot.control) not in this.tried:
             this.add(slot, plan, "decides", HELD)

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from guardrails.audit.notes import NOTE_SUFFIX
 from guardrails.audit.reading import Malformed, parse
+from guardrails.audit.tails import last_lines, last_written
 from guardrails.core.health import LATE
-from guardrails.proof.evidence import newest, tail
 
+_STREAMS: Final = 16  # files; several processes may write to one folder
 _FUTURE_SECONDS: Final = 5.0  # clocks of two hosts
 
 
@@ -100,10 +101,10 @@ def _failed(seen: _Seen) -> Iterator[Alarm]:
 
 def _read(folder: Path) -> _Seen:
     seen = _Seen()
-    for path in newest(folder):
+    for path in last_written(folder, _STREAMS):
         seen.streams += 1
         closed = False
-        for line in reversed(tail(path)):
+        for line in reversed(last_lines(path)):
             try:
                 record = parse(line)
             except Malformed:

@@ -202,8 +202,24 @@ SERIES_LEFT_OUT: Final = Family(
     (),
     "guardrails.series.left_out",
 )
+SPANS_WAITING: Final = Family(
+    "guardrails_spans_waiting",
+    "gauge",
+    "Sends that are over and wait to become spans.",
+    (),
+    "guardrails.spans.waiting",
+    "{span}",
+)
+SPANS_LEFT_OUT: Final = Family(
+    "guardrails_spans_left_out_total",
+    "counter",
+    "Spans that were not made: too many waited, making them failed, or the process ended first.",
+    (),
+    "guardrails.spans.left_out",
+    "{span}",
+)
 FAMILIES: Final = (
     *(SENDS, REFUSALS, FINDINGS, UNSCANNED, SHADOWS, CONTROL_SECONDS, CONTROL_UP, CONTROL_ERROR_RATE, LIMIT_REMAINING),
     *(LIMIT_COUNTERS, LIMIT_COUNTERS_MAX, AUDIT_QUEUED, AUDIT_IN_FLIGHT, AUDIT_LAG, AUDIT_LOST, CANARY_AGE, CANARY_PASSED),
-    *(POLICY_CHANGES, POLICY_CURRENT, SERIES_LEFT_OUT),
+    *(POLICY_CHANGES, POLICY_CURRENT, SERIES_LEFT_OUT, SPANS_WAITING, SPANS_LEFT_OUT),
 )

@@ -19,6 +19,7 @@ from guardrails.core import registry
 from guardrails.core.observe import Ending, observe, stop_observing
 from guardrails.core.verdict import VERDICTS
 from guardrails.telemetry import families
+from guardrails.telemetry.backlog import all_left_out, all_waiting
 from guardrails.telemetry.families import Sample
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ class Metrics:
                 Sample(families.SERIES_LEFT_OUT, {(): self._left_out}),
             ]
         yield from counted
+        yield Sample(families.SPANS_WAITING, {(): all_waiting()})
+        yield Sample(families.SPANS_LEFT_OUT, {(): all_left_out()})
         yield from _of_guards()
 
     def _durations(self) -> Sample:

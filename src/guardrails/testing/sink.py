@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -80,6 +80,12 @@ class CapturingSink:
             raise self._error
         self.lines += lines
         self.durable.append(durable)
+
+    def tails(self, most: int, /) -> Iterator[Sequence[bytes]]:
+        """The ends of its streams, the newest first."""
+        for stream in reversed(self.streams):
+            own = [line.removesuffix(b"\n") for line in self.lines if f'"stream":"{stream}"'.encode() in line]
+            yield own[-most:]
 
     def close(self) -> None:
         """Count it."""
