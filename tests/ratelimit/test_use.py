@@ -282,6 +282,9 @@ def test_the_command_shows_and_resets_rules_for_people(server: Server, shop: Any
         "platform cap [##########..........] 1 of 2 on a day, room now".split(),  # noqa: SIM905
         "platform unique_recipients [##..................] 1 of 10 people in 86400 s, room now".split(),  # noqa: SIM905
     ]
+    for more in ([], ["--yes"]):
+        mistaken = command("reset", f"{name}:people", "--limit", "cup", *more, said=ANN)
+        assert (mistaken.exit_code, "there are cap, unique_recipients" in mistaken.stderr) == (2, True)
     assert command("reset", f"{name}:people", said=ANN).stdout == "2 counters would be reset; add --yes to do it\n"
     assert command("reset", f"{name}:people", "--yes", said=ANN).stdout == "2 counters reset\n"
     assert cap.usage(message())[0].used == 0

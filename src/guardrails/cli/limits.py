@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from guardrails.core.guard import Guard
     from guardrails.core.message import Message
     from guardrails.core.stack import Slot
+    from guardrails.ratelimit.use import Use
 
 app: typer.Typer = typer.Typer(
     name="limits",
@@ -51,7 +52,7 @@ def show(
     counts of unique recipients are shown.
     Exit code 0: shown. 1: the store does not answer. 2: wrong usage, or nothing that counts in a store.
     """
-    rows = _each(target, lambda control, message, layer: control.usage(message, layer=layer))
+    rows = _each(target, _read(), _usage)
     for layer, control, found in rows:
         for one in found:
             if as_json:
@@ -81,8 +82,6 @@ def reset(
     """
 
     def forget(control: Any, message: Message, layer: str) -> int:
-        if not yes:
-            return sum(one.used > 0 for one in control.usage(message, layer=layer) if limit in (None, one.limit))
         forgotten: int = control.reset(message, layer=layer, limit=limit)
         return forgotten
 
@@ -90,8 +89,26 @@ def reset(
         if not _put_on_record(guards, said, limit):
             typer.echo("guardrails: these guards have no audit log: the reset is not on record", err=True)
 
-    total = sum(found for _, _, found in _each(target, forget, first=on_record if yes else None))
-    typer.echo(f"{total} counters {'reset' if yes else 'would be reset; add --yes to do it'}")
+    who = _read()
+    uses = [one for _, _, found in _each(target, who, _usage) for one in found]
+    names = sorted({one.limit for one in uses})
+    if limit is not None and limit not in names:
+        with one_line_errors():
+            raise UsageError(f"--limit: no limit of that name counts for them; there are {', '.join(names)}")
+    if not yes:
+        total = sum(one.used > 0 for one in uses if limit in (None, one.limit))
+        typer.echo(f"{total} counters would be reset; add --yes to do it")
+        return
+    typer.echo(f"{sum(found for _, _, found in _each(target, who, forget, first=on_record))} counters reset")
+
+
+def _read() -> str:
+    return sys.stdin.read(_MOST)
+
+
+def _usage(control: Any, message: Message, layer: str) -> Sequence[Use]:
+    found: Sequence[Use] = control.usage(message, layer=layer)
+    return found
 
 
 def _put_on_record(guards: Sequence[Guard], said: Mapping[str, str], limit: str | None) -> bool:
@@ -120,18 +137,19 @@ def _user() -> str:
 
 def _each(
     target: str,
+    who: str,
     ask: Callable[[Any, Message, str], Any],
     *,
     first: Callable[[Sequence[Guard], Mapping[str, str]], None] | None = None,
 ) -> list[tuple[str, Any, Any]]:
-    """What each limit in a store or file answers: its layer, the control, the answer. *first* comes before any of them."""
+    """What each limit in a store or file answers about *who*: its layer, the control, the answer. *first* comes before."""
     from guardrails.core.message import Message  # noqa: PLC0415 - `--help` does not need it
     from guardrails.errors import ConfigError, Denied, Unavailable  # noqa: PLC0415
     from guardrails.proof.target import load  # noqa: PLC0415 - `--help` does not need it
 
     problem = ""
     with one_line_errors():
-        said = _said(sys.stdin.read(_MOST))
+        said = _said(who)
         try:
             guards = load(target)
             controls = list(_controls(guards))
