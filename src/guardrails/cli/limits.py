@@ -137,19 +137,19 @@ def _user() -> str:
 
 def _each(
     target: str,
-    who: str,
+    asked: str,
     ask: Callable[[Any, Message, str], Any],
     *,
     first: Callable[[Sequence[Guard], Mapping[str, str]], None] | None = None,
 ) -> list[tuple[str, Any, Any]]:
-    """What each limit in a store or file answers about *who*: its layer, the control, the answer. *first* comes before."""
+    """What each limit in a store or file answers about *asked*: its layer, the control, the answer. *first* comes before."""
     from guardrails.core.message import Message  # noqa: PLC0415 - `--help` does not need it
     from guardrails.errors import ConfigError, Denied, Unavailable  # noqa: PLC0415
     from guardrails.proof.target import load  # noqa: PLC0415 - `--help` does not need it
 
     problem = ""
     with one_line_errors():
-        said = _said(who)
+        said = _said(asked)
         try:
             guards = load(target)
             controls = list(_controls(guards))
