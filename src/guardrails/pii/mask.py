@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 from guardrails import address
 from guardrails.core.exposure import CERTAIN, exposures
@@ -16,7 +16,7 @@ from guardrails.pii.budget import Budget, check_budget
 from guardrails.pii.channels import grown_sms, in_time_for_speech
 from guardrails.pii.choice import detector
 from guardrails.pii.detector import WARM_UP, Detector, on_time
-from guardrails.pii.disguise import disguises
+from guardrails.pii.disguise import Look, disguises
 from guardrails.pii.effort import takes_long
 from guardrails.pii.failures import what_failed
 from guardrails.pii.lists import Allowed, AllowList, DenyList
@@ -26,6 +26,7 @@ from guardrails.pii.operators import DEFAULT, Block, Keep, Operator, OperatorLik
 from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.operators_scoped import ScopedMask, ScopedOperators
 from guardrails.pii.operators_synthetic import Synthetic
+from guardrails.pii.precedence import heeding
 from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import check_names
 from guardrails.pii.stream import MaskFilter, Masking, exact, masked_whole
@@ -164,33 +165,54 @@ class MaskPII:
         self._left_out = frozenset() if entities is None else CERTAIN - self._detector.entities
         self._allowed = frozenset((one.type, one.value) for word in self._allow.words for one in exposures(word))
         self._languages = tuple(languages)
+        self._is_engine = analyzer is not None
+        self._cache = _checked_cache(cache)
         look, again = on_time(self._detector.spans), on_time(self._detector.again)
+        self._reads: tuple[Look, Look] = (
+            (look, again) if self._is_engine else (disguises(look, again), disguises(again, again))
+        )
+        self._examine()
+        self._warm = False
+        self.open()
+
+    def beneath(self, above: MaskPII, tightness: Callable[[str], Any]) -> MaskPII:
+        """
+        This control, in whose findings nothing hides what *above* alone would find: for a layer that looks for more.
+
+        Args:
+            above: Of the layer that comes first.
+            tightness: Of the operator of an entity; larger leaves less of a value.
+        """
+        read, again = zip(self._reads, above._reads, strict=True)
+        self._reads = heeding(*read, tightness), heeding(*again, tightness)
+        self._examine()
+        return self
+
+    def _examine(self) -> None:
+        """Make what looks at texts."""
+        read, again = self._reads
         self._fresh = self._examiner = Examiner(
-            look if analyzer is not None else disguises(look, again),
-            again if analyzer is not None else disguises(again, again),
+            read,
+            again,
             self._detector.entities,
             looks_again=self._detector.looks_again,
             allow=self._allow,
             shortest=SHORTEST_WITH_NAMES if self._detector.has_names else 0,
         )
         # Speech is looked at word by word, with patterns only: a listener does not wait for the end of a sentence.
-        self._of_speech = self._examiner.by_words(
-            in_time_for_speech(look if analyzer is not None else disguises(again, again))
-        )
+        self._of_speech = self._examiner.by_words(in_time_for_speech(read if self._is_engine else again))
         self._of_ids = self._examiner
-        self._memory = Memory(cache) if _checked_cache(cache) and self._detector.has_names else None
+        self._memory = Memory(self._cache) if self._cache and self._detector.has_names else None
         if self._memory is not None:
             self._examiner = self._fresh.remembering(self._memory, None)
         if self._detector.has_names:
             self._of_ids = Examiner(
-                disguises(again, again),
-                disguises(again, again),
+                again,
+                again,
                 self._detector.entities,
                 looks_again=False,
                 allow=self._allow,
             )
-        self._warm = False
-        self.open()
 
     def open(self) -> None:
         """Load now what would be loaded under the first message, and make sure again that nothing is fetched."""

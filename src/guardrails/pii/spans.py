@@ -157,12 +157,12 @@ class View:
                     part = Span(begin + shift, end + shift, span.type, span.score)
                     if end - begin == span.end - span.start:
                         found.append((piece, part))
-                    elif trimmed := _trimmed(part, self._source):
-                        found.append((piece, trimmed))
+                    elif trimmed_part := trimmed(part, self._source):
+                        found.append((piece, trimmed_part))
         return found
 
 
-def _trimmed(span: Span, text: str) -> Span | None:
+def trimmed(span: Span, text: str) -> Span | None:
     """*span* without the whitespace at its ends; None if it holds no letter and no digit."""
     value = text[span.start : span.end]
     if not speaks(value):

@@ -32,7 +32,7 @@ from guardrails.policy.making.limits import (
     quiet_hours,
     unique_recipients,
 )
-from guardrails.policy.making.mask import MASK, mask_of
+from guardrails.policy.making.mask import MASK, looks_for_more, mask_of, tightness_of
 from guardrails.policy.objects import function_or_text
 from guardrails.policy.secret import Secret
 from guardrails.ratelimit import Concurrency, Limit, RateLimit, Suppression
@@ -41,6 +41,7 @@ from guardrails.ratelimit.people.storage import MOST_SECONDS
 
 if TYPE_CHECKING:
     from guardrails.audit import AuditLog
+    from guardrails.pii import MaskPII
     from guardrails.policy.setting import Settings
 
 __all__ = ["AUDIT", "LIMITS", "MASK", "SUPPRESSION", "Controls", "fingerprint", "own_name"]
@@ -276,12 +277,20 @@ class Controls:
 
     def mask(self, settings: model.Mask) -> Control | Monitored:
         """The control that masks."""
-        vault = self.vault()
-        made = self._once(
-            ("mask", fingerprint(settings.model_copy(update={"mode": None})), id(vault), self._key()),
-            lambda: mask_of(settings, vault=vault, keys=self.keys, path=self.path),
-        )
+        made = self._mask(settings.model_copy(update={"mode": None}))
         return monitor(made) if settings.mode == "monitor" else made
+
+    def _mask(self, settings: model.Mask) -> MaskPII:
+        vault = self.vault()
+        above = self._platform.mask
+
+        def make() -> MaskPII:
+            made = mask_of(settings, vault=vault, keys=self.keys, path=self.path)
+            if above is None or not looks_for_more(above, settings):
+                return made
+            return made.beneath(self._mask(above.model_copy(update={"mode": None})), tightness_of(settings))
+
+        return self._once(("mask", fingerprint(settings), id(vault), self._key(), fingerprint(above)), make)
 
     def check(self, name: str, settings: model.Check) -> Control | Monitored:
         """A control of somebody's own."""

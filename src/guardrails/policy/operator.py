@@ -34,6 +34,11 @@ class Operator:
         """Characters that `partial` keeps; 0 for all others."""
         return int(dict(self.parameters).get("keep_last", _KEEP_LAST)) if self.name == "partial" else 0
 
+    @property
+    def tightness(self) -> tuple[int, int]:
+        """Larger where less of a value is left."""
+        return OPERATORS.index(self.name), -self.keep_last
+
     def __str__(self) -> str:
         if not self.parameters:
             return self.name

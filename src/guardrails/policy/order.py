@@ -244,11 +244,8 @@ class Operators(_Ordered):
     says: str = f"{' < '.join(OPERATORS)} (the last is tightest); a smaller keep_last is tighter"
 
     def compare(self, base: Operator, other: Operator, /) -> Relation:
-        one, two = OPERATORS.index(base.name), OPERATORS.index(other.name)
-        if one != two:
-            return TIGHTER if two > one else LOOSER
-        kept, keeps = base.keep_last, other.keep_last
-        return EQUAL if kept == keeps else TIGHTER if keeps < kept else LOOSER
+        one, two = base.tightness, other.tightness
+        return EQUAL if one == two else TIGHTER if two > one else LOOSER
 
 
 class PerEntity:

@@ -41,6 +41,7 @@ def loosened(document: Document, file: PolicyFile, platform: Platform) -> Iterat
             if difference.relation in (LOOSER, UNRELATED):
                 yield _problem(document, (PLATFORM, *difference.at), (*at, *difference.at), difference)
         yield from _out_of_place(document, at, layer)
+        yield from _cut_short(document, platform, at, layer)
         yield from _additions(document, platform, at, layer, added)
 
 
@@ -86,6 +87,21 @@ def _out_of_place(document: Document, at: At, layer: Layer) -> Iterator[Problem]
         if check.before_mask:
             here = (*at, "checks", name, "before_mask")
             yield Problem(document.place(here), spelled(here), "only the platform's checks may see raw text")
+
+
+def _cut_short(document: Document, platform: Platform, at: At, layer: Layer) -> Iterator[Problem]:
+    """Less time is tighter where a message that takes longer is refused; elsewhere it is looked at with less."""
+    above, mask = platform.mask, layer.mask
+    if above is None or mask is None or mask.budget is None or above.budget is None:
+        return
+    if mask.budget < above.budget and (mask.over_budget or above.over_budget) == "patterns":
+        here = (*at, "mask", "budget")
+        yield Problem(
+            document.place(here),
+            spelled(here),
+            "less time has more messages looked at with patterns only "
+            f"({_stands(document, (PLATFORM, 'mask', 'over_budget'))}); say over_budget: deny, too",
+        )
 
 
 def _additions(

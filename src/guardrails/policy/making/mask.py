@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from guardrails.keys import Keys
 from guardrails.pii import MaskPII
-from guardrails.pii.operators import Block, Keep, OperatorLike, Partial, Redact, Replace
+from guardrails.pii.operators import DEFAULT, Block, Keep, OperatorLike, Partial, Redact, Replace
 from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.operators_synthetic import Synthetic
 from guardrails.pii.registry import DEFAULT_ENTITIES
@@ -18,6 +18,19 @@ from guardrails.policy import model
 from guardrails.policy.operator import Operator
 
 MASK: Final = "mask_pii"
+_USUAL: Final = Operator("replace")
+_FINDING: Final = (
+    "names",
+    "entities",
+    "more_entities",
+    "countries",
+    "recognizers",
+    "analyzer",
+    "thresholds",
+    "deny",
+    "languages",
+    "language",
+)
 _AS_THEY_ARE: Final = (
     "thresholds",
     "deny",
@@ -65,6 +78,21 @@ def mask_of(
     if settings.budget is not None:
         options["budget_ms"] = settings.budget * 1_000
     return MaskPII(vault=vault, **options)
+
+
+def looks_for_more(above: model.Mask, settings: model.Mask) -> bool:
+    """Whether *settings* find what *above* does not, and could so hide what it finds behind a looser operator."""
+    operators = settings.operators or {}
+    several = {DEFAULT: _USUAL, **operators}.values()
+    return len({one.tightness for one in several}) > 1 and any(
+        getattr(above, name) != getattr(settings, name) for name in _FINDING
+    )
+
+
+def tightness_of(settings: model.Mask) -> Callable[[str], tuple[int, int]]:
+    """How little the operator of an entity leaves of a value."""
+    operators = {DEFAULT: _USUAL, **(settings.operators or {})}
+    return lambda entity: operators.get(entity, operators[DEFAULT]).tightness
 
 
 def operator_of(settings: Operator, keys: Keys | None) -> OperatorLike:
