@@ -10,7 +10,7 @@ from celery import Celery
 
 from guardrails import Guard, MaskPII, RateLimit, context
 from guardrails.core.context import current
-from guardrails.errors import ConfigError, Denied, RateLimited
+from guardrails.errors import Blocked, ConfigError, Denied, RateLimited
 from guardrails.integrations.celery import guard_send_task, guarded_task
 
 PHONE = "+12125550173"
@@ -106,6 +106,15 @@ def test_names_of_others_may_pass_when_that_is_said(shop: Shop) -> None:
 def test_a_task_that_is_no_message_is_published_as_it_is(shop: Shop) -> None:
     shop.clean.delay(TEXT)
     assert TEXT in str(shop.published()[0].payload)
+
+
+@pytest.mark.parametrize("option", [{"headers": {"of": TEXT}}, {"argsrepr": TEXT}, {"shadow": TEXT}])
+def test_g3_what_is_published_beside_the_arguments_shows_nobodys_address(shop: Shop, option: dict[str, Any]) -> None:
+    shop.sms.apply_async((PHONE, TEXT), headers={"of": "order-1"}, shadow="sms", countdown=0)
+    with pytest.raises(Blocked, match="EMAIL_ADDRESS"):
+        shop.sms.apply_async((PHONE, TEXT), **option)
+    (message,) = shop.published()
+    assert message.headers["of"] == "order-1"
 
 
 def test_a_task_whose_text_cannot_be_told_says_what_to_write(shop: Shop) -> None:

@@ -46,7 +46,9 @@ def test_g3_every_text_of_an_email_is_masked_and_no_address(outbox: list[Any]) -
     email.attach("people.csv", f"name,mail\nAnn,{ANN}\n", "text/csv")
     email.attach("people.txt", f"Ann,{ANN}\n".encode(), "text/plain")
     email.attach("a.bin", b"\x00\x01", "application/octet-stream")
-    email.extra_headers = {"X-Note": f"for {ANN}", "Reply-To": BOB}
+    email.attach(f"{ANN} invoice.pdf", b"%PDF", "application/pdf")
+    unsubscribe = {"Reply-To": BOB, "List-Unsubscribe": "<mailto:leave@example.com>"}
+    email.extra_headers = {"X-Note": f"for {ANN}", **unsubscribe}
     before = (email.subject, email.body, list(email.alternatives), list(email.attachments), dict(email.extra_headers))
     with mailing():
         assert email.send() == 1
@@ -56,7 +58,8 @@ def test_g3_every_text_of_an_email_is_masked_and_no_address(outbox: list[Any]) -
     assert sent.subject.strip() == f"For {HIDDEN}"
     assert sent.recipients() == [f"Bob <{BOB}>", "carol@example.com"]
     assert sent.attachments[2][1] == b"\x00\x01"
-    assert sent.extra_headers == {"X-Note": f"for {HIDDEN}", "Reply-To": BOB}
+    assert sent.attachments[3][0] == f"{HIDDEN} invoice.pdf"
+    assert sent.extra_headers == {"X-Note": f"for {HIDDEN}", **unsubscribe}
     after = (email.subject, email.body, list(email.alternatives), list(email.attachments), dict(email.extra_headers))
     assert before == after
 

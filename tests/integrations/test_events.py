@@ -60,6 +60,20 @@ def test_g3_a_text_that_is_repeated_token_by_token_is_left_out() -> None:
         assert "hello" in answer
 
 
+def test_events_that_are_numbered_stay_so_where_several_texts_are_held_back() -> None:
+    events: list[dict[str, Any]] = [{"type": "response.created", "response": {}}]
+    for place in range(3):
+        named = {"item_id": f"i{place}", "output_index": place, "content_index": 0}
+        events += [
+            {"type": "response.output_text.delta", "delta": piece, **named} for piece in ("mail ann@exa", "mple.com")
+        ]
+        events.append({"type": "response.output_text.done", "text": f"mail {EMAIL}", **named})
+    stream = "".join(f"data: {json.dumps({**one, 'sequence_number': at})}\n\n" for at, one in enumerate(events))
+    told = [json.loads(line[6:]) for line in asked(stream.encode()).splitlines() if line.startswith("data: ")]
+    assert [one["sequence_number"] for one in told] == list(range(len(told)))
+    assert "".join(one.get("delta", "") for one in told) == "mail <EMAIL_ADDRESS>" * 3
+
+
 def test_g3_places_in_html_are_counted_as_its_parser_counts() -> None:
     for source in ("a\x0bb\n<p>{}</p>", "a\rb\n<p>{}</p>", "\u2028\n<p>{}</p>", "\x1c\n\x1d\n<p>{}</p>"):
         assert EMAIL in [span.text for span in spans(source.format(EMAIL))]

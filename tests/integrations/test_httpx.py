@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails import AuditLog, Guard, Limit, MaskPII, RateLimit
-from guardrails.errors import ConfigError, ControlError, Denied, RateLimited
+from guardrails.errors import Blocked, ConfigError, ControlError, Denied, RateLimited
 from guardrails.integrations import httpx as over_httpx
 from guardrails.integrations import httpx2 as over_httpx2
 from tests.conftest import on_asyncio, on_trio
@@ -243,6 +243,68 @@ def test_a_body_that_is_no_json_is_refused(module: Any, ours: Any) -> None:
 
 
 @BOTH
+def test_g3_what_an_application_names_itself_is_text_whatever_it_is_called(module: Any, ours: Any) -> None:
+    own = {"name": EMAIL, "id": "4111 1111 1111 1111", "type": EMAIL}
+    answer = {**chat("hello"), "metadata": own, "content": [{"type": "tool_use", "name": "look", "input": own}]}
+    provider = Provider(module, lambda body: (200, answer))
+    tools = [{"type": "tool_use", "id": "t-1", "name": "look", "input": own}]
+    body = {"messages": [{"role": "assistant", "content": tools}], "metadata": own, "prompt": {"id": "p", "variables": own}}
+    with module.Client(transport=ours.GuardTransport(Guard(mask()), provider.transport(), routes="openai")) as client:
+        told = client.post("https://llm.example.com/v1/chat/completions", json=body).text
+    hidden = {"name": HIDDEN, "id": "<CREDIT_CARD>", "type": HIDDEN}
+    assert provider.bodies == [
+        {
+            "messages": [{"role": "assistant", "content": [{**tools[0], "input": hidden}]}],
+            "metadata": hidden,
+            "prompt": {"id": "p", "variables": hidden},
+        }
+    ]
+    assert json.loads(told)["metadata"] == hidden
+    assert json.loads(told)["content"][0]["input"] == hidden
+
+
+@BOTH
+def test_g3_an_id_that_shows_somebodys_address_is_refused(module: Any, ours: Any) -> None:
+    provider = Provider(module)
+    with module.Client(transport=ours.GuardTransport(Guard(mask()), provider.transport(), routes="openai")) as client:
+        for name in ("shopper-7", EMAIL):
+            message = {"role": "user", "name": name, "content": "hello"}
+            with pytest.raises(Blocked) if name == EMAIL else contextlib.nullcontext():
+                client.post("https://llm.example.com/v1/chat/completions", json={"messages": [message]})
+    assert [body["messages"][0]["name"] for body in provider.bodies] == ["shopper-7"]
+
+
+@BOTH
+def test_g3_what_the_address_asks_is_masked_too(module: Any, ours: Any) -> None:
+    provider = Provider(module)
+    address = (
+        "https://llm.example.com/v1/chat/completions?api-version=2026-01-01&note=Call%20%2B1%20212%20555%200173&note=b"
+    )
+    with module.Client(transport=ours.GuardTransport(Guard(mask()), provider.transport(), routes="openai")) as client:
+        client.post(address, json={"messages": [{"role": "user", "content": "hello"}]})
+    [request] = provider.requests
+    assert request.url.params.multi_items() == [
+        ("api-version", "2026-01-01"),
+        ("note", "Call <PHONE_NUMBER>"),
+        ("note", "b"),
+    ]
+    assert request.url.path == "/v1/chat/completions"
+    assert provider.bodies[0]["messages"][0]["content"] == "hello"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "kind", [None, "application/json; charset=utf-8", "application/xml", "image/svg+xml", "text/plain"]
+)
+def test_g3_an_answer_is_masked_whatever_it_says_that_it_is(module: Any, ours: Any, kind: str | None) -> None:
+    headers = {} if kind is None else {"content-type": kind}
+    inner = module.MockTransport(lambda request: module.Response(200, headers=headers, content=f'"{EMAIL}"'.encode()))
+    with module.Client(transport=ours.GuardTransport(Guard(mask()), inner, routes="openai")) as client:
+        answer = client.post("https://llm.example.com/v1/chat/completions", json={"messages": []})
+    assert answer.text == f'"{HIDDEN}"'
+
+
+@BOTH
 def test_routes_of_ones_own_name_recipient_and_conversation(module: Any, ours: Any, tmp_path: Path) -> None:
     provider = Provider(module, lambda body: (201, {"id": "b1"}))
     route = ours.Route(
@@ -255,10 +317,15 @@ def test_routes_of_ones_own_name_recipient_and_conversation(module: Any, ours: A
     )
     guard = Guard(AuditLog(tmp_path, durability="os"), RateLimit("1/hour", per="recipient"), mask())
     with module.Client(transport=ours.GuardTransport(guard, provider.transport(), routes=[route])) as client:
-        body = {"to": ["+12125550173"], "from": "shop", "body": FULL, "thread": "t-1", "client_reference": EMAIL}
+        body = {"to": ["+12125550173"], "from": "shop", "body": FULL, "thread": "t-1", "client_reference": "example.com"}
         assert client.post("https://sms.example.com/xms/v1/plan/batches", json=body).json() == {"id": "b1"}
         with pytest.raises(RateLimited):
             client.post("https://sms.example.com/xms/v1/plan/batches", json=body)
+        with pytest.raises(Blocked, match="EMAIL_ADDRESS"):
+            client.post(
+                "https://sms.example.com/xms/v1/plan/batches",
+                json={**body, "to": ["+12125550174"], "client_reference": EMAIL},
+            )
     guard.close()
     assert provider.bodies == [{**body, "body": MASKED}]
     intent = next(record for record in records(tmp_path) if record["stage"] == "intent")

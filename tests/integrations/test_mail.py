@@ -113,6 +113,29 @@ def test_g3_sendmail_of_bytes_and_of_older_kinds_of_mail(inbox: tuple[Inbox, int
         assert str(part.get_content()).strip() == f"Grüße an {HIDDEN}"
 
 
+def test_g3_headers_of_ones_own_and_attached_mails_are_masked(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+    inner = mail()
+    inner["X-Order"] = f"of {ANN}"
+    outer = EmailMessage()
+    outer["From"], outer["To"], outer["Subject"] = "shop@example.com", BOB, "Forwarded"
+    outer["X-Customer"], outer["Campaign"], outer["List-Unsubscribe"] = f"a {ANN}", ANN, "<mailto:leave@example.com>"
+    outer["X-Customer"] = f"b {ANN}"
+    outer.set_content("See below")
+    outer.add_attachment(inner)
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        guard_smtp(client, Guard(mask(), channel="email")).send_message(outer)
+    (sent,) = kept.mails
+    assert sent.get_all("X-Customer") == [f"a {HIDDEN}", f"b {HIDDEN}"]
+    assert (sent["Campaign"], sent["List-Unsubscribe"], sent["To"]) == (HIDDEN, "<mailto:leave@example.com>", BOB)
+    (attached,) = sent.iter_attachments()
+    forwarded: Any = attached.get_payload(0)
+    assert forwarded["Subject"] == f"For {HIDDEN}"
+    assert forwarded["X-Order"] == f"of {HIDDEN}"
+    assert "@" not in str(forwarded["To"]) + str(forwarded["From"]) + forwarded.get_body().get_content()
+    assert outer["X-Customer"] == f"a {ANN}"
+
+
 def test_g3_aiosmtplib_masks_the_same(inbox: tuple[Inbox, int]) -> None:
     kept, port = inbox
 

@@ -20,7 +20,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
-from guardrails.errors import Denied, RateLimited
+from guardrails.errors import Blocked, Denied, RateLimited
 from guardrails.integrations.sinch import guard_client
 from guardrails.integrations.twilio import guard_http_client
 from tests.conftest import on_asyncio
@@ -81,6 +81,17 @@ def test_g1_twilio_refusals_send_nothing_and_calls_need_masked_words(tmp_path: P
     written = "".join(path.read_text() for path in tmp_path.rglob("*.jsonl"))
     assert "5550173" not in written
     assert '"channel":"sms"' in written
+
+
+def test_g3_an_address_of_a_file_that_shows_somebodys_is_refused() -> None:
+    wire = Wire()
+    client = Client("AC1", "token", http_client=guard_http_client(wire, guard()))
+    client.messages.create(to=PHONE, from_="+12125550100", body="hello", media_url=["https://files.example.com/a.png"])
+    with pytest.raises(Blocked, match="EMAIL_ADDRESS"):
+        client.messages.create(
+            to=PHONE, from_="+12125550100", body="hello", media_url=["https://files.example.com/?of=ann%40example.com"]
+        )
+    assert [form["MediaUrl"] for form in wire.forms] == [["https://files.example.com/a.png"]]
 
 
 def test_g3_twilio_awaited() -> None:
@@ -174,6 +185,18 @@ def test_g3_sinch_batches_and_conversations_are_masked(api: Api, caplog: pytest.
     assert message["message"]["text_message"]["text"] == MASKED
     assert message["recipient"]["identified_by"]["channel_identities"][0]["identity"] == PHONE
     assert "ann@example.com" not in caplog.text
+
+
+def test_g3_sinch_media_arrives_and_a_conversations_own_metadata_is_text(api: Api) -> None:
+    client = sinch(api, guard())
+    picture = {"url": "https://files.example.com/a.png", "message": TEXT}
+    client.sms.batches.send_mms(to=[PHONE], from_="shop", body=picture)
+    client.conversation.messages.send_text_message(
+        app_id="a", text="hello", contact_id="c", conversation_metadata={"id": TEXT, "type": TEXT, "order": "o-1"}
+    )
+    (_, batch), (_, message) = api.bodies
+    assert batch["body"] == {**picture, "message": MASKED}
+    assert message["conversation_metadata"] == {"id": MASKED, "type": MASKED, "order": "o-1"}
 
 
 def test_g6_sinch_retries_are_charged_once_and_refusals_send_nothing(api: Api) -> None:

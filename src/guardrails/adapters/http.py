@@ -190,17 +190,22 @@ class _Exchange:
         self._response: Any = None
         self._replied: Texts | None = None
         self._is_shortened = False
+        self._is_json = False
         data = decode(body, route.codec)
         people, taken = _strings(data, roles.recipient)
         senders, their = _strings(data, roles.sender)
         threads, ids = _strings(data, roles.conversation)
         self._texts = texts_of(data, skip=route.skip, places=[*taken, *their, *ids])
+        # What the address says besides goes out too; a route's path is the provider's.
+        self._query: list[tuple[str, str]] = list(request.url.params.multi_items())
+        asked = {f"query[{number}].{name}": value for number, (name, value) in enumerate(self._query)}
         self.message = Message(
-            self._texts.parts,
+            {**self._texts.parts, **asked},
             channel=route.channel,
             recipients=people,
             sender=senders[0] if senders else None,
             conversation=threads[0] if threads else None,
+            metadata=self._texts.metadata,
         )
         self._digest = hashlib.blake2b(body, digest_size=16, key=_PROCESS_KEY).digest()
         self.attempt = gate.attempts(request, self._digest, self.message)
@@ -240,31 +245,26 @@ class _Exchange:
         return http_request
 
     def _sealed(self, sealed: Message) -> Any:
-        data = self._texts.put(sealed.parts)
-        if data is self._texts.value:
-            return self._request
-        content: Any = encode(data, self._route.codec, like=self._body)
-        headers = [(name, value) for name, value in self._request.headers.multi_items() if name not in _LENGTHS]
-        return self._module.Request(
-            self._request.method, self._request.url, headers=headers, content=content, extensions=self._request.extensions
-        )
+        request, data, parts = self._request, self._texts.put(sealed.parts), sealed.parts
+        asked = [(name, parts.get(f"query[{number}].{name}", value)) for number, (name, value) in enumerate(self._query)]
+        if data is self._texts.value and asked == self._query:
+            return request
+        url = request.url if asked == self._query else request.url.copy_with(params=asked)
+        content: Any = self._body if data is self._texts.value else encode(data, self._route.codec, like=self._body)
+        headers = [(name, value) for name, value in request.headers.multi_items() if name not in _LENGTHS]
+        return self._module.Request(request.method, url, headers=headers, content=content, extensions=request.extensions)
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
     def _read(self, own: OwnReply, response: Any) -> Any:
         """The texts of an answer, for the guard to mask; an error's are masked here, and the error goes on the record."""
         self._response = response
-        kind = response.headers.get("content-type", "")
-        data: object
-        if "json" in kind:
-            try:
-                data = json.loads(response.content)
-            except ValueError:
-                data = response.text
-        elif kind.startswith("text/"):
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        data: object = None
+        if not kind or "json" in kind:  # where nothing is said, it may be anything
+            data, self._is_json = _json(response)
+        elif _TEXT.search(kind):
             data = response.text
-        else:
-            data = None
         kept = without_tokens(data) if self._gate.masks else data
         self._is_shortened = kept is not data
         self._replied = texts_of(kept, skip=self._route.reply_skip)
@@ -295,7 +295,7 @@ class _Exchange:
         if data is self._replied.value and not self._is_shortened:
             content = response.content
         else:
-            content = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+            content = json.dumps(data, ensure_ascii=False) if self._is_json else str(data)
         return self._module.Response(response.status_code, headers=headers, content=content, extensions=extensions)
 
     def _events(self, own: OwnReply, response: Any) -> Iterator[bytes]:
@@ -327,8 +327,17 @@ class _Exchange:
             await response.aclose()
 
 
+_TEXT: Final = re.compile(r"^text/|\b(?:xml|yaml|javascript|graphql|x-www-form-urlencoded)$")
 _LENGTHS: Final = frozenset({"content-length", "content-encoding", "transfer-encoding"})
 _PROCESS_KEY: Final = secrets.token_bytes(32)
+
+
+def _json(response: Any) -> tuple[object, bool]:
+    """What a response says in JSON, or its text; and whether it was JSON."""
+    try:
+        return json.loads(response.content), True
+    except (ValueError, RecursionError):
+        return response.text, False
 
 
 def _is_events(response: Any) -> bool:

@@ -7,16 +7,20 @@ Unknown fields are texts: a field that a provider adds tomorrow is masked, and n
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import is_
 from typing import Any, Final
+from urllib.parse import unquote
 
 from guardrails.core.payload import Item, Place, put
 from guardrails.core.selectors import Index
 from guardrails.errors import Denied
 
 DEPTH: Final = 64
+# Mappings whose keys are an application's own words: a "name" in them is somebody's name, and an "id" anybody's number.
+FREE: Final = frozenset({"arguments", "conversation_metadata", "input", "metadata", "parameters", "variables"})
+_LONGEST: Final = 1_024  # characters of what is no text and looked at
 _FIELD_NAME: Final = re.compile(r"[A-Za-z_]\w{0,63}")
 
 
@@ -29,11 +33,18 @@ class Texts:
         value: The payload as it was parsed.
         parts: Path to text, such as `messages[0].content`.
         places: Path to the way there.
+        beside: Strings that are no texts: ids, enumerations, addresses of files.
     """
 
     value: object
     parts: dict[str, str] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
+    beside: list[str] = field(default_factory=list)
+
+    @property
+    def metadata(self) -> dict[str, tuple[str, ...]]:
+        """For the message: the door looks at what is no text, too, and refuses what shows somebody's data."""
+        return {"beside": tuple(self.beside)} if self.beside else {}
 
     def put(self, news: Mapping[str, str]) -> object:
         """
@@ -51,7 +62,7 @@ def texts_of(value: object, *, skip: Collection[str] = (), places: Collection[Pl
 
     Args:
         value: What JSON gives: dict, list, str, numbers, None.
-        skip: Keys below which nothing is a text: types, ids of objects, encoded files.
+        skip: Keys below which nothing is a text: types, ids of objects, encoded files; not in mappings under `FREE`.
         places: Places that play another role, such as the recipient's.
 
     Raises:
@@ -60,6 +71,15 @@ def texts_of(value: object, *, skip: Collection[str] = (), places: Collection[Pl
     found = Texts(value)
     _below(found, value, "", (), frozenset(skip), frozenset(places))
     return found
+
+
+def _short(value: object) -> Iterator[str]:
+    """The strings of what is no text, addresses also as they read; what is longer is an encoded file."""
+    for one in value if isinstance(value, list) else (value,):
+        if isinstance(one, str) and one and len(one) <= _LONGEST and not one.startswith("data:"):
+            yield one
+            if "%" in one:
+                yield unquote(one)
 
 
 def without_tokens(value: Any, depth: int = 0) -> Any:
@@ -99,9 +119,11 @@ def _below(found: Texts, value: Any, path: str, place: Place, skip: frozenset[st
         encoded = value.get("type") == "base64"
         for number, (key, child) in enumerate(value.items()):
             if key in skip or (encoded and key == "data"):
+                found.beside.extend(_short(child))
                 continue
             shown = f".{key}" if _FIELD_NAME.fullmatch(key) else f"[#{number}]"
-            _below(found, child, (path + shown).removeprefix("."), (*place, Item(key)), skip, places)
+            below = frozenset[str]() if key in FREE and isinstance(child, dict) else skip
+            _below(found, child, (path + shown).removeprefix("."), (*place, Item(key)), below, places)
     elif isinstance(value, list):
         for number, child in enumerate(value):
             _below(found, child, f"{path}[{number}]", (*place, Index(number)), skip, places)

@@ -20,7 +20,7 @@ class Route:
     Args:
         path: Regular expression, searched in the URL's path.
         channel: What is sent there.
-        skip: Keys of the request below which nothing is text.
+        skip: Keys of the request below which nothing is text, such as ids. One that shows somebody's data is refused.
         reply_skip: The same for the reply.
         recipient: Selectors into the body, such as `"body.to"`; the root is always `body`.
         sender: Selector of the sender.
@@ -45,14 +45,12 @@ OPENAI: Final = (
         path=r"/chat/completions$",
         skip=llm.REQUEST_SKIP,
         reply_skip=llm.REPLY_SKIP,
-        events=llm.chat_events,
     ),
     Route(
         path=r"/responses$",
         skip=llm.REQUEST_SKIP,
         reply_skip=llm.REPLY_SKIP,
         conversation="body.conversation",
-        events=llm.response_events,
     ),
     Route(path=r"/(embeddings|moderations|completions)$", skip=llm.REQUEST_SKIP, reply_skip=llm.REPLY_SKIP),
 )
@@ -61,10 +59,11 @@ ANTHROPIC: Final = (
         path=r"/v1/messages$",
         skip=llm.REQUEST_SKIP,
         reply_skip=llm.REPLY_SKIP,
-        events=llm.message_events,
     ),
 )
-_SINCH_SKIP: Final = words("delivery_report type callback_url send_at expire_at client_reference udh app_id")
+_SINCH_SKIP: Final = words(
+    "delivery_report type callback_url send_at expire_at client_reference udh app_id url thumbnail_url"
+)
 SINCH: Final = (
     Route(
         path=r"/xms/v1/[^/]+/batches$",

@@ -86,6 +86,7 @@ class Events:
         self._kept: dict[Hashable, _Kept] = {}
         self.is_done: bool = False  # the provider said that nothing follows
         self._more = 0  # events of ours so far, in streams that number theirs
+        self._number = 0  # of the last event that left
 
     def feed(self, data: bytes) -> bytes:
         """What may leave now."""
@@ -171,18 +172,24 @@ class Events:
             kept = self._kept.pop(key)
             if left:
                 data = kept.data
-                if isinstance(data, dict) and isinstance(data.get("sequence_number"), int):
+                if _is_numbered(data):
                     self._more += 1
-                    data = {**data, "sequence_number": data["sequence_number"] + self._more}
+                    self._number += 1
+                    data = {**data, "sequence_number": self._number}
                 yield self._framed(kept.head, _put(data, [(kept.place, left)]))
 
     def _framed(self, head: list[str], data: Any) -> str:
         return _event(head, str(data) if isinstance(data, _Plain) else _json(data))
 
     def _numbered(self, data: Any) -> Any:
-        if self._more and isinstance(data, dict) and isinstance(data.get("sequence_number"), int):
-            return {**data, "sequence_number": data["sequence_number"] + self._more}
-        return data
+        if not _is_numbered(data):
+            return data
+        self._number = data["sequence_number"] + self._more
+        return {**data, "sequence_number": self._number} if self._more else data
+
+
+def _is_numbered(data: Any) -> bool:
+    return isinstance(data, dict) and isinstance(data.get("sequence_number"), int)
 
 
 def _event(head: list[str], data: str | None) -> str:

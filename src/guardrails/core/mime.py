@@ -1,7 +1,8 @@
 """
 An e-mail as its texts and addresses, and a new e-mail with other texts; the one that was given is never touched.
 
-Texts are the subject and a few other headers, the text parts (an HTML part text by text), and the names of attachments.
+Texts are the subject and every other header that is not known to hold addresses, dates or ids; the text parts (an HTML part text
+by text), and the names of attachments; of an e-mail that is attached, also whom it was from and to.
 
 Sources: RFC 5322 (headers), RFC 2045 and 2046 (parts), RFC 2183 (names of attachments).
 """
@@ -9,7 +10,7 @@ Sources: RFC 5322 (headers), RFC 2045 and 2046 (parts), RFC 2183 (names of attac
 from __future__ import annotations
 
 import email
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.message import EmailMessage
 from email.message import Message as AnyMail
 from email.policy import SMTP
@@ -20,8 +21,32 @@ from guardrails.core.codecs import Texts
 from guardrails.core.markup import blocks, with_blocks
 from guardrails.errors import Denied
 
-HEADERS: Final = ("Subject", "Comments", "Keywords", "Thread-Topic")
 ROUTES: Final = {"to": "To", "cc": "Cc", "bcc": "Bcc", "sender": "From", "reply_to": "Reply-To"}
+# Headers that say where an e-mail goes, when, and how. Every other one holds words, also one that somebody invented.
+_NO_TEXTS: Final = frozenset(
+    [
+        *(
+            "from",
+            "to",
+            "cc",
+            "bcc",
+            "reply-to",
+            "sender",
+            "return-path",
+            "date",
+            "message-id",
+            "in-reply-to",
+            "references",
+        ),
+        *("mime-version", "received", "delivered-to", "errors-to", "disposition-notification-to", "return-receipt-to"),
+        *("auto-submitted", "precedence", "priority", "importance", "sensitivity", "encoding", "user-agent", "feedback-id"),
+        *("authentication-results", "dkim-signature", "x-smtpapi", "x-mailgun-recipient-variables", "x-original-to"),
+        *("x-envelope-to", "x-forwarded-to", "x-sender", "x-receiver", "x-mailer", "x-priority", "x-msmail-priority"),
+        "x-guardrails-conversation",
+    ]
+)
+_NO_TEXTS_ABOUT: Final = ("content-", "list-", "resent-", "arc-", "received-")
+_PEOPLE: Final = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender"})
 _SIGNED: Final = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 _KEPT: Final = ("Content-Disposition", "Content-ID", "Content-Language")
 
@@ -35,7 +60,7 @@ class Mime:
 
     Attributes:
         copy: A copy, into which new texts are written.
-        headers: Lower-case name to text.
+        headers: Lower-case name to text; of a second header of that name, and of an attached e-mail, with a number.
         bodies: Number of a text part to its text, or to the texts of its HTML.
         names: Number of a part to the name of its attachment.
         others: How many parts are no text.
@@ -50,13 +75,33 @@ class Mime:
         if self.copy.get_content_type() in _SIGNED or "DKIM-Signature" in self.copy:
             raise Denied("a signed or encrypted e-mail cannot be read; guard it before it is signed", control="binding")
         self._parts: dict[int, EmailMessage] = {}
-        self.headers: dict[str, str] = {name.lower(): str(self.copy[name]) for name in HEADERS if name in self.copy}
+        self.headers: dict[str, str] = {}
+        self._stands: dict[tuple[AnyMail, str], list[str]] = {}  # e-mail and header to the paths of its values
+        for mail, prefix in self._mails():
+            self._read_headers(mail, prefix)
         self.bodies: dict[int, str | list[str]] = {}
         self.names: dict[int, str] = {}
         self.others: int = 0
         for number, part in enumerate(one for one in self.copy.walk() if not one.is_multipart()):
             if isinstance(part, EmailMessage):
                 self._read(number, part)
+
+    def _mails(self) -> Iterator[tuple[AnyMail, str]]:
+        """This e-mail, and those that are attached to it."""
+        yield self.copy, ""
+        attached = [part for part in self.copy.walk() if part.get_content_type() == "message/rfc822"]
+        for number, part in enumerate(attached):
+            for inner in part.get_payload() if part.is_multipart() else ():
+                if isinstance(inner, AnyMail):
+                    yield inner, f"attached[{number}]."
+
+    def _read_headers(self, mail: AnyMail, prefix: str) -> None:
+        for name in dict.fromkeys(one.lower() for one in mail):
+            if is_text(name) or (prefix and name in _PEOPLE):
+                for number, value in enumerate(mail.get_all(name, [])):
+                    path = f"{prefix}{name}.{number + 1}" if number else f"{prefix}{name}"
+                    self.headers[path] = str(value)
+                    self._stands.setdefault((mail, name), []).append(path)
 
     def _read(self, number: int, part: EmailMessage) -> None:
         self._parts[number] = part
@@ -87,11 +132,9 @@ class Mime:
         self, headers: Mapping[str, str], bodies: Mapping[int, str | list[str]], names: Mapping[int, str]
     ) -> EmailMessage:
         """The copy with other texts; what did not change stays as it was written."""
-        for name in HEADERS:
-            path = name.lower()
-            if path in self.headers and headers[path] != self.headers[path]:
-                del self.copy[name]
-                self.copy[name] = " ".join(headers[path].splitlines())
+        for (mail, name), paths in self._stands.items():
+            if any(headers[path] != self.headers[path] for path in paths):
+                _put_headers(mail, name, [" ".join(headers[path].splitlines()) for path in paths])
         for number, body in bodies.items():
             self._write(number, body)
         for number, name in names.items():
@@ -110,6 +153,22 @@ class Mime:
         for name, value in kept.items():
             del part[name]
             part[name] = value
+
+
+def is_text(header: str) -> bool:
+    """Whether a header (its name in lower case) holds words, and no addresses, dates or ids."""
+    return header not in _NO_TEXTS and not header.startswith(_NO_TEXTS_ABOUT)
+
+
+def _put_headers(mail: AnyMail, name: str, values: Sequence[str]) -> None:
+    """Other values for all headers of a name."""
+    if len(values) == 1:
+        mail.replace_header(name, values[0])
+        return
+    written = next(one for one in mail if one.lower() == name)
+    del mail[name]
+    for value in values:
+        mail.add_header(written, value)
 
 
 def opened(source: object) -> Texts:

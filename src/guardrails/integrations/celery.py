@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from guardrails.adapters.hosts import host
@@ -26,14 +27,15 @@ import celery  # noqa: E402 - said first what to install
 __all__ = ["guard_send_task", "guarded_task"]
 
 _HIDDEN: Final = ("link", "link_error", "chain", "chord")  # their tasks' arguments travel inside this message
+_FREE: Final = ("key", "id", "cls")
 
 
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class _Publication:
-    """One call of `apply_async`: everything but the arguments that the guard rewrites."""
+    """One call of `apply_async`: everything but the arguments that the guard rewrites; the door looks at it as at any other."""
 
-    def __init__(self, task: _GuardedTask, options: dict[str, Any]) -> None:
-        self.task = task
-        self.options = options
+    task: _GuardedTask
+    options: dict[str, Any]
 
     def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return super(_GuardedTask, self.task).apply_async(args, kwargs, **self.options)
@@ -89,11 +91,14 @@ class _GuardedTask(celery.Task):  # type: ignore[misc]  # celery has no types
             assert guard is not None  # noqa: S101 - looked at by the caller
             options = self.guard_options if isinstance(self.guard_options, Mapping) else {}
 
-            def publish(cls: _Publication, /, *args: Any, **kwargs: Any) -> Any:
-                return cls.send(args, kwargs)
+            def publish(publication: _Publication, /, *args: Any, **kwargs: Any) -> Any:
+                return publication.send(args, kwargs)
 
-            first = inspect.Parameter("cls", inspect.Parameter.POSITIONAL_ONLY)
             known = inspect.signature(self.run)
+            # Known to hold no text, and yet looked at by the door: a name that no parameter of the task has.
+            first = inspect.Parameter(
+                next(name for name in _FREE if name not in known.parameters), inspect.Parameter.POSITIONAL_ONLY
+            )
             publish.__signature__ = known.replace(parameters=[first, *known.parameters.values()])  # type: ignore[attr-defined]
             publish.__qualname__ = publish.__name__ = str(self.name)
             type(self)._guarded = staticmethod(guard.wrap(publish, **{"reply": "pass", **options}))  # noqa: SLF001 - our own

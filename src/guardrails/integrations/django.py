@@ -22,6 +22,7 @@ from guardrails.core.context import current
 from guardrails.core.guard import Guard
 from guardrails.core.markup import blocks, with_blocks
 from guardrails.core.message import Message
+from guardrails.core.mime import is_text
 from guardrails.errors import ConfigError, Denied
 
 host("django", extra="django", distribution="django", least=(5, 2), below=(7,))
@@ -32,7 +33,6 @@ from django.utils.module_loading import import_string  # noqa: E402 - as above
 __all__ = ["EmailBackend"]
 
 SMTP: Final = "django.core.mail.backends.smtp.EmailBackend"
-_ADDRESSES: Final = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender", "return-path", "message-id", "in-reply-to"})
 
 
 class EmailBackend:
@@ -141,13 +141,15 @@ class _Draft:
             if isinstance(one[0], str):
                 self._add(f"alternatives[{number}]", one[0], is_html=one[1] == "text/html")
         for number, one in enumerate(email.attachments):
+            if isinstance(one, tuple) and isinstance(one[0], str):
+                self._add(f"attachments[{number}].name", one[0])
             text = _text_of(one)
             if text is not None:
                 self._add(f"attachments[{number}]", text, is_html=one[2] == "text/html")
             elif attachments == "refuse":
                 raise Denied("an attachment that is not text", control="binding")
         for number, (name, value) in enumerate((email.extra_headers or {}).items()):
-            if name.lower() not in _ADDRESSES:
+            if is_text(name.lower()):
                 self._add(f"headers[{number}]", str(value))
         self.message: Message = Message(
             self._parts,
@@ -170,6 +172,12 @@ class _Draft:
             return sealed.parts[path]
         return with_blocks(old, [sealed.parts[f"{path}.html[{number}]"] for number in range(self._html[path])])
 
+    def _attachment(self, number: int, one: Any, sealed: Message) -> Any:
+        name, text = f"attachments[{number}].name", _text_of(one)
+        if name in sealed.parts:
+            one = _again(one, " ".join(sealed.parts[name].splitlines()), 0)
+        return one if text is None else _again(one, self._new(f"attachments[{number}]", text, sealed), 1)
+
     def sealed(self, sealed: Message, *, carries: bool) -> Any:
         """A copy with the sealed texts; the original is not touched."""
         old, twin = self._email, copy.copy(self._email)
@@ -181,14 +189,9 @@ class _Draft:
                 _again(one, self._new(f"alternatives[{number}]", one[0], sealed), 0) if isinstance(one[0], str) else one
                 for number, one in enumerate(old.alternatives)
             ]
-        twin.attachments = [
-            one if (text := _text_of(one)) is None else _again(one, self._new(f"attachments[{number}]", text, sealed), 1)
-            for number, one in enumerate(old.attachments)
-        ]
+        twin.attachments = [self._attachment(number, one, sealed) for number, one in enumerate(old.attachments)]
         headers = {
-            name: value
-            if name.lower() in _ADDRESSES
-            else " ".join(self._new(f"headers[{number}]", "", sealed).splitlines())
+            name: " ".join(self._new(f"headers[{number}]", "", sealed).splitlines()) if is_text(name.lower()) else value
             for number, (name, value) in enumerate((old.extra_headers or {}).items())
         }
         if carries and sealed.conversation is not None and is_opaque(sealed.conversation):

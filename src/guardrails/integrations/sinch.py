@@ -58,7 +58,7 @@ class _GuardedTransport(HTTPTransport):  # type: ignore[misc]  # sinch has no ty
         body: str | bytes = request_data.request_body
         data: Any = decode(body, "json")
         people, places = _people(data, route)
-        texts = texts_of(data, skip=route.skip | {"from", METADATA}, places=places)
+        texts = texts_of(data, skip=route.skip | {"from"}, places=places)
         sender = data.get("from") if isinstance(data, dict) else None
         message = Message(
             texts.parts,
@@ -66,6 +66,7 @@ class _GuardedTransport(HTTPTransport):  # type: ignore[misc]  # sinch has no ty
             recipients=tuple(people),
             sender=sender if isinstance(sender, str) else None,
             conversation=current.get().conversation,
+            metadata=texts.metadata,
         )
         answer = Answer(route.reply_skip, masks=self._guard.masks)
 

@@ -54,6 +54,7 @@ class _Sent:
             recipients=to if isinstance(to, str) else (),
             sender=data.get("From") if isinstance(data.get("From"), str) else None,
             conversation=conversation,
+            metadata=self.texts.metadata,
         )
 
     def form(self, sealed: Message) -> Any:
