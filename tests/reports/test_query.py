@@ -13,9 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from guardrails.audit import AuditLog, Bounds, read_records, verify_directory
+from guardrails.audit.scribe import decided
+from guardrails.audit.stages import DECISIONS
 from guardrails.cli.app import app
 from guardrails.core.guard import Guard
-from guardrails.errors import ConfigError, Denied
+from guardrails.errors import ConfigError, Deferred, Denied, Unavailable
 from guardrails.keys import Keys
 from guardrails.reports import Filters, select, source, tail
 from guardrails.reports.query import in_frame, matches
@@ -251,6 +253,17 @@ def test_times_are_read_in_any_zone_and_a_wrong_one_is_named(folder: Path) -> No
     assert len(list(select(folder, Filters(since="2020-01-01T00:00:00+02:00")))) == len(list(read_records(folder)))
     with pytest.raises(ConfigError, match="since must be a date"):
         Filters(since="yesterday")
+
+
+def test_a_question_that_no_record_can_answer_is_a_mistake_and_no_empty_answer() -> None:
+    for wrong, named in (({"decision": "denied"}, "deny, defer"), ({"stage": "intents"}, "intent, ")):
+        with pytest.raises(ConfigError, match=f"{next(iter(wrong))} must be one of .*{named}"):
+            Filters(**wrong)
+
+
+def test_every_decision_that_is_recorded_may_be_asked_for() -> None:
+    for error in (None, Deferred(), Denied(), Unavailable(), KeyboardInterrupt()):
+        assert Filters(decision=decided(error)).decision in DECISIONS
 
 
 @pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@x", "\t=1", " =1", "\x1b[31mred", "a\nb", "\u202eabc", '",=1'])

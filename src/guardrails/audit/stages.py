@@ -143,6 +143,7 @@ RULES: Final[dict[str, Fields]] = {
 # Which fields a stage can have, in the order of its lines.
 STAGE_FIELDS: Final = {stage: tuple(sorted({**rule.must, **rule.may})) for stage, rule in RULES.items()}
 STAGES: Final = tuple(RULES)
+DECISIONS: Final = ("deny", "defer", "error", "cancel", "reply", "counted")  # what a decision record may say
 
 
 def json_schema() -> dict[str, Any]:

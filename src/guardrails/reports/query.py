@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from guardrails.audit.stages import DECISIONS, STAGES
 from guardrails.errors import ConfigError
 
 
@@ -35,7 +36,7 @@ class Filters:
         policy: Digest of the policy that was in force, as in the record.
 
     Raises:
-        ConfigError: A time is none.
+        ConfigError: A time is none, or no record has such a stage or decision: an empty answer would say that nothing happened.
     """
 
     since: str | None = None
@@ -54,6 +55,9 @@ class Filters:
     def __post_init__(self) -> None:
         for name in ("since", "until"):
             object.__setattr__(self, name, moment(name, getattr(self, name)))
+        for name, known in (("stage", STAGES), ("decision", DECISIONS)):
+            if getattr(self, name) not in (None, *known):
+                raise ConfigError(f"{name} must be one of {', '.join(known)}")
 
     @property
     def recipients(self) -> frozenset[str] | None:
