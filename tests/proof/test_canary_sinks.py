@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -14,7 +16,7 @@ from guardrails import AuditLog, Guard, MaskPII, canary
 from guardrails.audit import PostgresSink, Readable, SqliteSink
 from guardrails.keys import Keys
 from guardrails.proof.canary import FAILED, HELD, UNTRIED, CanaryCheck
-from guardrails.proof.evidence import evidence
+from guardrails.proof.evidence import Evidence, evidence
 from guardrails.testing import CapturingSink
 from tests.audit.postgres import Server, server
 
@@ -163,10 +165,20 @@ def test_of_several_sinks_it_is_said_which_were_not_read_back(tmp_path: Path) ->
     assert found.why == "read back from JsonlDirectory; not read back from Shipper: a sink has to be Readable for that"
 
 
-def test_where_enough_sinks_have_it_one_that_cannot_be_read_is_not_needed(tmp_path: Path) -> None:
-    guard = guarded(tmp_path / "a", Unreachable(), Shipper(), required=[], min_success=1)
-    assert (record_check(guard).result, record_check(guard).why) == (HELD, "")
-    guard.close()
+def test_where_enough_sinks_have_it_one_that_cannot_be_read_is_not_needed() -> None:
+    has = Remembering()
+    guard = guarded(has)
+    canary(guard)
+    (send_id,) = {json.loads(line).get("send_id") for line in has.lines} - {None}
+
+    def looked(*holders: Any, least: int) -> Evidence:
+        return evidence(SimpleNamespace(holders=(holders, least)), send_id)
+
+    assert looked(has, Unreachable(), Shipper(), least=1) == Evidence("", ("Remembering",))
+    assert looked(has, Unreachable(), Shipper(), least=2) == Evidence("", ("Remembering",), ("Shipper",))
+    assert "cannot be read" in looked(has, Unreachable(), Shipper(), least=3).problem
+    assert looked(Remembering(), Shipper(), least=1) == Evidence("", (), ("Shipper",))
+    assert looked(Remembering(), Shipper(), least=2).problem == "there is no record of it"
 
 
 def test_a_record_far_from_the_end_of_a_long_stream_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
