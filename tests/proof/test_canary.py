@@ -33,7 +33,8 @@ from guardrails.keys import Keys
 from guardrails.pii.names.recognizer import NameRecognizer
 from guardrails.proof import planting, schedule
 from guardrails.proof.canary import FAILED, HELD, UNTRIED, WATCHED, CanaryReport
-from guardrails.proof.planting import SENTENCES, plant, sentence
+from guardrails.proof.planting import plant, sentence
+from guardrails.proof.plants import PLANTS
 from guardrails.ratelimit.ledger import Ledger
 from tests.servers import running, valkey_binary
 
@@ -198,7 +199,7 @@ def test_a_name_model_that_was_swapped_is_found(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(NameRecognizer, "analyze", lambda *_given, **_named: [])
     report = canary(guard)
     assert found(report, "mask_pii")
-    assert [one.why for one in report.failed] == ["let pass PERSON"]
+    assert [one.why for one in report.failed] == ["let pass PERSON, LOCATION, ID"]
 
 
 def test_a_mask_that_crashes_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,8 +386,8 @@ def test_a_monitored_control_is_said_to_watch(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_planted_is_refused() -> None:
-    with pytest.raises(ConfigError, match="US_SSN"):
-        canary(Guard(), types=["US_SSN"])
+    with pytest.raises(ConfigError, match="UK_NINO"):
+        canary(Guard(), types=["UK_NINO"])
 
 
 # -- no way around ----------------------------------------------------------------------------------------------------
@@ -506,18 +507,56 @@ def test_a_canary_that_cannot_be_recorded_is_said(caplog: pytest.LogCaptureFixtu
     assert "could not be recorded" in caplog.text
 
 
-def test_planted_values_are_what_they_say() -> None:
-    mask = MaskPII()
+def planted_values() -> Any:
+    return PLANTS
+
+
+def test_every_type_that_a_mask_finds_by_default_is_planted() -> None:
+    assert MaskPII().entities - PLANTS.keys() == set()
+
+
+def test_what_cannot_be_planted_is_named() -> None:
+    guard = Guard(MaskPII(names="off", countries=["uk", "us"]), channel="sms")
+    guard(provider)
+    guard(provider, channel="chat")
+    (told,) = [one for one in canary(guard).checks if one.tried == "plants"]
+    assert told.result == UNTRIED
+    assert told.why.startswith("not planted: ABA_ROUTING_NUMBER, MEDICAL_LICENSE, UK_DRIVING_LICENCE, UK_NINO, UK_PASSPORT")
+    assert "UK_NHS" not in told.why
+    assert "US_MBI" not in told.why
+    assert [one for one in canary(guard, types=["UK_NHS"]).checks if one.tried == "plants"] == []
+
+
+def test_what_a_mask_keeps_is_not_said_to_be_missing() -> None:
+    mask = MaskPII(names="off", entities=["EMAIL_ADDRESS", "UK_NINO"], operators={"UK_NINO": "keep"})
+    assert [one for one in canary(Guard(mask)).checks if one.tried == "plants"] == []
+
+
+@pytest.mark.parametrize("entity", PLANTS)
+def test_a_mask_that_does_not_find_what_it_says_is_found(entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = "MAC_ADDRESS" if entity == "EMAIL_ADDRESS" else "EMAIL_ADDRESS"
+    guard = Guard(MaskPII(names="off", entities=[other]), channel="sms")
+    assert canary(guard).passed
+    monkeypatch.setattr(MaskPII, "entities", frozenset({other, entity}))
+    report = canary(guard)
+    assert found(report, "mask_pii")
+    assert entity in " ".join(one.why for one in report.failed)
+
+
+@pytest.mark.parametrize(
+    "mask", [MaskPII(), MaskPII(names="off", entities=[*(PLANTS.keys() - {"PERSON", "LOCATION", "ID"})])]
+)
+def test_planted_values_are_what_they_say(mask: MaskPII) -> None:
     for _ in range(20):
-        planted = plant(list(SENTENCES))
+        planted = plant(mask.entities)
         text = sentence(planted)
         assert all(one.is_in(text) for one in planted)
-        assert {finding.type for finding in mask.find(text)} >= set(SENTENCES)
+        assert [one for one in planted if one.is_in(mask.mask(text)[0])] == []
 
 
 def test_a_name_model_that_died_does_not_live_on_in_what_the_mask_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
     """There are 90 names: a sentence that was seen before would be masked from memory."""
-    monkeypatch.setitem(planting._MAKERS, "PERSON", lambda: "Laura Bennett")
+    monkeypatch.setitem(planted_values(), "PERSON", ("My name is {}.", lambda: "Laura Bennett"))
     guard = Guard(MaskPII(), channel="sms")
     assert canary(guard).passed
     monkeypatch.setattr(NameRecognizer, "analyze", lambda *_given, **_named: [])
@@ -527,8 +566,8 @@ def test_a_name_model_that_died_does_not_live_on_in_what_the_mask_remembers(monk
 def test_whom_a_canary_is_for_is_never_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """There are 1,200 numbers, and who receives a message is not masked: the same one twice would be a false alarm."""
     numbers = iter(["+1 212 555 0101", "+1 212 555 0101", "+1 212 555 0101", "+1 212 555 0102", "+1 212 555 0103"])
-    monkeypatch.setitem(planting._MAKERS, "PHONE_NUMBER", lambda: next(numbers))
-    monkeypatch.setattr(planting, "_phone", lambda: next(numbers))
+    monkeypatch.setitem(planted_values(), "PHONE_NUMBER", ("Please call {} today.", lambda: next(numbers)))
+    monkeypatch.setattr(planting, "phone", lambda: next(numbers))
     planted = plant(["PHONE_NUMBER"])
     assert planting.recipient("sms", planted) == "+12125550102"
 

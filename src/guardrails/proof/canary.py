@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from guardrails.core.shapes import Shape
 from guardrails.errors import ConfigError, GuardrailsError
 from guardrails.proof.passage import try_send
-from guardrails.proof.planting import SENTENCES
+from guardrails.proof.plants import PLANTS
 from guardrails.proof.round import FAILED, HELD, UNTRIED, WATCHED, CanaryCheck, CanaryReport, Round, said
 from guardrails.proof.trials import try_alone
 
@@ -45,17 +45,18 @@ def canary(
 
     Args:
         guard: Whose controls and sends. Without a decorated send, a message of its own is tried.
-        types: Entity types to plant; None for those that the mask control says it can find.
+        types: Entity types to plant; None for all that the mask control says it can find. Those that cannot be planted,
+            because no value of them is nobody's, are named in the report as not tried.
         tenant: Tenant of the planted messages; where controls depend on the tenant, one of yours.
 
     Raises:
         ConfigError: *types* names what cannot be planted.
     """
-    unknown = sorted(set(types or ()) - SENTENCES.keys())
+    unknown = sorted(set(types or ()) - PLANTS.keys())
     if unknown:
-        raise ConfigError(f"canary(types=...): {unknown[0]!r} cannot be planted; there are {', '.join(SENTENCES)}")
+        raise ConfigError(f"canary(types=...): {unknown[0]!r} cannot be planted; there are {', '.join(PLANTS)}")
     at, began = datetime.now(UTC), time.monotonic()
-    this = Round(f"canary-{secrets.token_hex(8)}", SENTENCES if types is None else types, tenant, _broken or {})
+    this = Round(f"canary-{secrets.token_hex(8)}", PLANTS if types is None else types, tenant, _broken or {})
     plans = [plan for one in guard.family for plan in one.plans] or [_message_plan(guard)]
     for plan in plans:
         try:

@@ -142,6 +142,7 @@ def _tried(label: str, guard: Guard) -> Iterator[Answer]:
 
 _TODO: Final[dict[str, str]] = {
     "mask": "see what changed it: its operators, its entities, its model; `guardrails models status`",
+    "plants": "no value of them is nobody's: try them on texts of yours, with `guardrails eval`",
     "reply": "see what changed its filter",
     "record": "see the sink: its disk, its folder, who else writes there",
     "limit": "see its storage: does it answer, does it count",

@@ -10,7 +10,8 @@ from guardrails.core.rehearsal import Rehearsed, rehearse, staged
 from guardrails.core.shapes import Shape
 from guardrails.errors import Blocked, Denied
 from guardrails.proof.evidence import evidence
-from guardrails.proof.planting import HARD, SENTENCES, Planted, plant, recipient, sentence, strings_in
+from guardrails.proof.planting import HARD, Planted, plant, recipient, sentence, strings_in
+from guardrails.proof.plants import PLANTS
 from guardrails.proof.round import FAILED, HELD, UNTRIED, Round, said
 from guardrails.proof.trials import chosen
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 def try_send(plan: Plan, this: Round) -> None:
     """All controls of *plan*, through its own binding and back."""
     slots = chosen(plan, this).stack.slots
+    _say_unplanted(plan, this, slots)
     planted, answered = (_findable(plant(this.types), slots, plan) for _ in range(2))
-    for number in range(len(slots) + len(SENTENCES) + 1):
+    for number in range(len(slots) + len(PLANTS) + 1):
         name = f"{this.name}-{number}-{secrets.token_hex(4)}"
         stage = staged(
             plan, sentence(planted), recipient=recipient(plan.channel, planted), tenant=this.tenant, conversation=name
@@ -59,6 +61,18 @@ def try_send(plan: Plan, this: Round) -> None:
         refused = isinstance(done.error, Denied)
         this.add(slot, plan, "refuses" if refused else "decides", HELD if refused else FAILED, said(done.error))
         slots = tuple(one for one in slots if one is not slot)
+
+
+def _say_unplanted(plan: Plan, this: Round, slots: Iterable[Slot]) -> None:
+    """What a mask control looks for, and no canary can plant; once a round, unless the types were chosen by name."""
+    for slot in slots:
+        entities = getattr(slot.control, "entities", None)
+        if slot.kind != "mask" or entities is None or this.types is not PLANTS or id(slot.control) in this.planted:
+            continue
+        this.planted.add(id(slot.control))
+        unplanted = set(entities) - PLANTS.keys() - _by_operator(slot, "keeps", plan, otherwise=())
+        if unplanted:
+            this.add(slot, plan, "plants", UNTRIED, f"not planted: {', '.join(sorted(unplanted))}")
 
 
 def _findable(planted: Iterable[Planted], slots: Iterable[Slot], plan: Plan) -> list[Planted]:

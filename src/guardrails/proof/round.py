@@ -29,7 +29,7 @@ class CanaryCheck:
         control: The control; "binding" and "core" for what is ours.
         layer: "platform" or "team".
         send: `module:qualname` of the send that it was tried with.
-        tried: What was tried, in a word: "mask", "reply", "record", "limit", "refuses" or "decides".
+        tried: What was tried, in a word: "plants", "mask", "reply", "record", "limit", "refuses" or "decides".
         result: "held", "failed", "watches" (it is monitored) or "not tried".
         why: What was found; types and classes, never a value.
         where: `file:line` of the control's code; empty for what is ours.
@@ -100,6 +100,7 @@ class Round:
     broken: Mapping[Slot, Slot] = field(default_factory=dict)
     checks: list[CanaryCheck] = field(default_factory=list)
     tried: set[int] = field(default_factory=set)  # controls that were tried by themselves
+    planted: set[int] = field(default_factory=set)  # mask controls of which it was said what cannot be planted
 
     def add(self, slot: Slot | None, plan: Plan, tried: str, result: str, why: str = "", *, named: str = "core") -> None:
         """Put on the report what came of one thing that was tried."""
