@@ -518,7 +518,7 @@ def test_every_type_that_a_mask_finds_by_default_is_planted() -> None:
 def test_what_cannot_be_planted_is_named() -> None:
     guard = Guard(MaskPII(names="off", countries=["uk", "us"]), channel="sms")
     guard(provider)
-    guard(provider, channel="chat")
+    guard(channel="chat")(provider)
     (told,) = [one for one in canary(guard).checks if one.tried == "plants"]
     assert told.result == UNTRIED
     assert told.why.startswith("not planted: ABA_ROUTING_NUMBER, MEDICAL_LICENSE, UK_DRIVING_LICENCE, UK_NINO, UK_PASSPORT")

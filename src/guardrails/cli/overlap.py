@@ -25,9 +25,9 @@ def overlap(
     """
     Say which controls matter: each is left out in turn, and what would then have got through is counted.
 
-    With a corpus, messages run through the guards in rehearsals; nothing is sent. Limits are judged where each message says
-    when ("at"). With an audit folder, the records are read: they hold no text, so that they say what fired and what it cost,
-    limits too, and not what would happen without it.
+    With a corpus, messages run through the guards in rehearsals; nothing is sent. Limits and caps are judged where each message
+    says when ("at"), leases where it also says for how long ("seconds"). With an audit folder, the records are read: they hold
+    no text, so that they say what fired and what it cost, limits too, and not what would happen without it.
     Exit code 0: done (with --fail: and every control is needed). 1: with --fail, one is not. 2: wrong usage.
     """
     from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it

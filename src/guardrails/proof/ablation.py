@@ -1,8 +1,8 @@
 """
 Which controls matter: each is left out in turn, and what would then have got through is counted.
 
-A corpus runs through a guard in rehearsals: nothing is sent. Limits are judged apart, by a replay, where the messages have times
-(`replay`). For each message and each control there are three runs: with everything, without the control, and the
+A corpus runs through a guard in rehearsals: nothing is sent. What counts is judged apart, by a replay, where the messages have
+times (`replay`). For each message and each control there are three runs: with everything, without the control, and the
 control alone, on the raw message. What only changes without the control, the control alone has caught.
 """
 
@@ -12,16 +12,17 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from guardrails.core.message import Message
 from guardrails.core.rehearsal import Rehearsed, Staged, rehearse
 from guardrails.core.shapes import Shape
 from guardrails.errors import Denied, GuardrailsError
-from guardrails.proof.corpus import Specimen
+from guardrails.proof.corpus import NOBODY, Specimen
 from guardrails.proof.judged import Judged, Overlap
 from guardrails.proof.place import place
-from guardrails.proof.replay import can_be_replayed, replayed
+from guardrails.proof.replay import Asked, replayed
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
     from guardrails.core.stack import Slot
 
 __all__ = ["Judged", "Overlap", "Specimen", "overlap"]
-
-_UNJUDGED: Final = {
-    "record": "it catches nothing, and without it nothing is known of anything",
-    "limit": 'it needs "at" on every message, and counts in a `RateLimit`; how often it refused says `guardrails overlap FOLDER`',
-}
 
 
 def overlap(guard: Guard, corpus: Iterable[Specimen]) -> Overlap:
@@ -47,29 +43,37 @@ def overlap(guard: Guard, corpus: Iterable[Specimen]) -> Overlap:
         corpus: Messages as they are before any control.
     """
     plan = guard._message_plan(_never, Shape.SYNC, "pass")  # noqa: SLF001 - what `guard.run` would do
-    specimens = list(corpus)
     judged: dict[int, Judged] = {}
     unjudged: dict[str, str] = {}
-    timed = plan.choice is None and all(one.at is not None for one in specimens)
-    for specimen in specimens:
+    owners: dict[int, str | None] = {}
+    asked: list[Asked] = []
+    for specimen in corpus:
         stage = _staged(plan, specimen)
         slots = stage.plan.stack.slots
-        whole = _run(stage, slots)
+        asked.append(Asked(specimen, stage.arguments[0][0], slots))
+        now = None if specimen.at is None else datetime.fromtimestamp(specimen.at, UTC)
+        whole = _run(stage, slots, now)
         types = _types(slots, specimen.text)
         for slot in slots:
-            if slot.kind in ("record", "limit"):
-                if not (timed and can_be_replayed(slot)):
-                    unjudged[slot.name] = _UNJUDGED[slot.kind]
-                continue
-            one = judged.setdefault(id(slot.control), _entry(guard, slot))
-            _judge(one, slot, stage, whole, types)
-    if timed and specimens:
-        slots = plan.stack.slots
-        owners = {id(slot.control): _entry(guard, slot).owner for slot in slots}
-        judged |= {
-            -number: one for number, one in enumerate(replayed(slots, specimens, channel=plan.channel, owners=owners), 1)
-        }
-    return Overlap(place(guard.where), guard.owner, len(specimens), tuple(judged.values()), unjudged)
+            if slot.kind == "record":
+                unjudged[slot.name] = "it catches nothing, and without it nothing is known of anything"
+            elif slot.kind == "limit":
+                if id(slot.control) not in owners:
+                    owners[id(slot.control)] = _entry(guard, slot).owner
+            else:
+                one = judged.setdefault(id(slot.control), _entry(guard, slot))
+                _judge(one, slot, stage, whole, types, now)
+    limits, unreplayed = replayed(asked, channel=plan.channel, owners=owners)
+    found = (*judged.items(), *limits.items())
+    for key, one in found:
+        one.tenants = _tenants(key, asked)
+    return Overlap(place(guard.where), guard.owner, len(asked), tuple(one for _, one in found), unjudged | unreplayed)
+
+
+def _tenants(control: int, asked: Sequence[Asked]) -> Sequence[str]:
+    """The tenants of those messages for which a control holds; none, if those are all."""
+    own = {one.specimen.tenant for one in asked if any(id(slot.control) == control for slot in one.slots)}
+    return () if own == {one.specimen.tenant for one in asked} else sorted(own)
 
 
 def _entry(guard: Guard, slot: Slot) -> Judged:
@@ -104,9 +108,9 @@ class _Run:
         return error.control if isinstance(error, GuardrailsError) and not isinstance(error, Denied) else None
 
 
-def _judge(one: Judged, slot: Slot, stage: Staged, whole: _Run, types: Iterable[str]) -> None:
+def _judge(one: Judged, slot: Slot, stage: Staged, whole: _Run, types: Iterable[str], now: datetime | None) -> None:
     slots = stage.plan.stack.slots
-    alone = _run(stage, [slot])
+    alone = _run(stage, [slot], now)
     text = stage.arguments[0][0].text
     fired = alone.outcome != text and alone.failed_in is None
     if slot.name in whole.seconds:
@@ -114,14 +118,14 @@ def _judge(one: Judged, slot: Slot, stage: Staged, whole: _Run, types: Iterable[
     if alone.failed_in is not None or whole.failed_in == slot.name:
         one.failed += 1
         return
-    without = _run(stage, [other for other in slots if other is not slot])
+    without = _run(stage, [other for other in slots if other is not slot], now)
     only = without.outcome != whole.outcome
     acted = isinstance(whole.error, Denied) and whole.error.control == slot.name
     one.fired += fired
     one.acted += acted or only
     one.only += only
     if fired and not only and slot.layer == "team":
-        platform = _run(stage, [other for other in slots if other.layer == "platform"])
+        platform = _run(stage, [other for other in slots if other.layer == "platform"], now)
         one.by_platform += platform.outcome == whole.outcome or platform.outcome != text
     elif fired and not only:
         one.by_platform += 1
@@ -136,15 +140,17 @@ def _staged(plan: Plan, specimen: Specimen) -> Staged:
         specimen.text,
         channel=plan.channel,
         direction=plan.direction,
-        recipients=specimen.recipient,
+        recipients=specimen.recipient or NOBODY,
         tenant=specimen.tenant,
-        conversation="canary",
+        conversation=specimen.conversation or "canary",
+        sender=specimen.sender,
+        actor=specimen.actor,
     )
     chosen = plan if plan.choice is None else plan.chosen(message)
     return Staged(chosen, ((message,), {}), is_bound=True)
 
 
-def _run(stage: Staged, slots: Sequence[Slot]) -> _Run:
+def _run(stage: Staged, slots: Sequence[Slot], now: datetime | None) -> _Run:
     seconds: dict[str, float] = {}
     # Limits and the log stay out: they are not judged, and their answers would hide the others'. A mask cannot be wrapped
     # (core knows it by its slot): its time is what is left over.
@@ -156,6 +162,7 @@ def _run(stage: Staged, slots: Sequence[Slot]) -> _Run:
         name=f"canary-overlap-{secrets.token_hex(6)}",
         route=route,
         ids={"actor": "canary"},
+        now=now,
     )
     took = time.perf_counter() - began
     for slot in kept:

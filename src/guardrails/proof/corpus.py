@@ -11,7 +11,7 @@ from typing import Final
 
 from guardrails.errors import ConfigError
 
-_NOBODY: Final = "+12025550100"
+NOBODY: Final = "+12025550100"
 _TEXTS: Final = ("text", "body", "message", "content")
 MOST_MESSAGES: Final = 100_000
 
@@ -25,13 +25,23 @@ class Specimen:
         text: Its text.
         recipient: Who receives it.
         tenant: Whose it is.
-        at: When, in seconds since 1970; None where the corpus does not say.
+        at: When, in seconds since 1970.
+        seconds: How long its send took.
+        conversation: Id of the conversation.
+        sender: Who sends it.
+        actor: Who acts.
+
+    What the corpus does not say is None; a message then goes to `NOBODY`, for the tenant "canary".
     """
 
     text: str
-    recipient: str = _NOBODY
+    recipient: str | None = None
     tenant: str = "canary"
     at: float | None = None
+    seconds: float | None = None
+    conversation: str | None = None
+    sender: str | None = None
+    actor: str | None = None
 
     def __repr__(self) -> str:
         return f"Specimen({len(self.text)} characters)"
@@ -41,7 +51,8 @@ def read_corpus(path: Path) -> list[Specimen]:
     """
     A corpus: JSON lines, each a text or an object with "text" (or "body", "message", "content").
 
-    Beside the text: "to" or "recipient", "tenant", and "at" (RFC 3339), by which limits are judged.
+    Beside the text: "to" or "recipient", "tenant", "conversation", "sender", "actor"; "at" (RFC 3339), by which limits are
+    judged, and "seconds" (how long the send took), by which leases are.
 
     Raises:
         ConfigError: It is something else; says which line.
@@ -69,18 +80,31 @@ def _specimen(said: object, where: str) -> Specimen:
     if isinstance(said, Mapping):
         text = next((said[name] for name in _TEXTS if isinstance(said.get(name), str)), None)
         if text is not None:
-            to = said.get("to", said.get("recipient"))
-            tenant = said.get("tenant")
+            named = {name: _named(said.get(name)) for name in ("conversation", "sender", "actor")}
             return Specimen(
                 text,
-                to if isinstance(to, str) and to else _NOBODY,
-                tenant if isinstance(tenant, str) else "canary",
-                _seconds(said.get("at"), where),
+                _named(said.get("to", said.get("recipient"))),
+                _named(said.get("tenant")) or "canary",
+                _moment(said.get("at"), where),
+                _seconds(said.get("seconds"), where),
+                **named,
             )
     raise ConfigError(f'{where}: neither a text nor an object with "text"')
 
 
+def _named(said: object) -> str | None:
+    return said if isinstance(said, str) and said else None
+
+
 def _seconds(said: object, where: str) -> float | None:
+    if said is None:
+        return None
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said < float("inf"):
+        raise ConfigError(f'{where}: "seconds" is how long the send took, such as 1.5')
+    return float(said)
+
+
+def _moment(said: object, where: str) -> float | None:
     if said is None:
         return None
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+_MOST_NAMED: Final = 3
 
 
 @dataclass(slots=True)
@@ -26,6 +28,7 @@ class Judged:
         failed: Messages on which it failed.
         types: Entity type to (messages with it on which it fires, those that only it caught).
         seconds: Its own time, of each message.
+        tenants: Those of the corpus that it holds for; empty for all.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Judged:
     failed: int = 0
     types: dict[str, tuple[int, int]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    tenants: Sequence[str] = ()
 
     @property
     def milliseconds(self) -> float:
@@ -51,26 +55,34 @@ class Judged:
         """In a word: "needed", "redundant", "dead" or "failing"."""
         if self.failed:
             return "failing"
-        if not self.fired and not self.acted:
+        if not self.fired and not self.acted and not self.only:
             return "dead"
         return "needed" if self.only else "redundant"
 
     def sentence(self, messages: int) -> str:
         """In plain words."""
         cost = f"it adds {self.milliseconds:.2g} ms" if self.seconds else "its cost was not measured"
+        name = f"`{self.name}`{self._whose}"
         match self.verdict:
             case "failing":
-                return f"`{self.name}` failed on {self.failed} of {messages} messages; {cost}"
+                return f"{name} failed on {self.failed} of {messages} messages; {cost}"
             case "dead":
-                return f"`{self.name}` never fired on {messages} messages; {cost}"
+                return f"{name} never fired on {messages} messages; {cost}"
             case "redundant":
                 others = "the platform catches" if self.layer == "team" else "others catch"
                 all_of = "all" if self.by_platform == self.fired else f"{self.by_platform} of"
-                return f"`{self.name}` caught {self.fired} messages, {others} {all_of} {self.fired} too; {cost}"
+                return f"{name} caught {self.fired} messages, {others} {all_of} {self.fired} too; {cost}"
             case _:
                 others = "the platform catches" if self.layer == "team" else "others catch"
                 shared = f", {others} {self.by_platform} of them too" if self.by_platform else ""
-                return f"`{self.name}` caught {self.fired} messages, {self.only} of them only it{shared}; {cost}"
+                return f"{name} caught {self.fired} messages, {self.only} of them only it{shared}; {cost}"
+
+    @property
+    def _whose(self) -> str:
+        if not self.tenants:
+            return ""
+        few = len(self.tenants) <= _MOST_NAMED
+        return f" of tenant {', '.join(self.tenants)}" if few else f" of {len(self.tenants)} tenants"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,7 @@ class Overlap:
                     "kind": one.kind,
                     "where": one.where,
                     "owner": one.owner,
+                    "tenants": list(one.tenants),
                     "verdict": one.verdict,
                     "sentence": one.sentence(self.messages),
                     "fired": one.fired,

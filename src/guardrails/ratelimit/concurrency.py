@@ -17,7 +17,7 @@ from guardrails.core.trial import Trial
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.charge import Charge, Refusal
-from guardrails.ratelimit.counters import MEMORY, Counters, Setup, counters_for, wait_of, with_limits
+from guardrails.ratelimit.counters import MEMORY, Counters, Setup, counters_for, replayed, wait_of, with_limits
 from guardrails.ratelimit.limit import MAX_AMOUNT, Limit, Per
 from guardrails.ratelimit.memory import Reserve
 from guardrails.ratelimit.refused import detail_of, refused
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
     from guardrails.core.message import Message
+    from guardrails.ratelimit.replay import Replay
 
 MAX_LEASE_SECONDS: Final = 86_400
 MAX_KEYS: Final = 200_000
@@ -114,6 +115,12 @@ class Concurrency:
         twin = copy.copy(self)
         seconds = wait_of("Concurrency", None, wait)
         twin._count_on(with_limits(self._counters, (limit,), self._setup, wait=seconds, lease=True), limit, name)  # noqa: SLF001
+        return twin
+
+    def replayed(self, replay: Replay, /) -> Concurrency:
+        """The same in a replay: nothing waits."""
+        twin = copy.copy(self)
+        twin._count_on(replayed(self._counters, (self.limit,), self._setup, replay, lease=True), self.limit, self.name)  # noqa: SLF001
         return twin
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:

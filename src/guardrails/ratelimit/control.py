@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from guardrails.core.control import DEADLINE_SECONDS
@@ -20,7 +21,7 @@ from guardrails.errors import ConfigError
 from guardrails.keys import Keys
 from guardrails.ratelimit.charge import Charge, Refusal
 from guardrails.ratelimit.cost import Heard, priced, roughly, settled
-from guardrails.ratelimit.counters import MEMORY, Counters, Setup, counters_for, wait_of, with_limits
+from guardrails.ratelimit.counters import MEMORY, Counters, Setup, counters_for, replayed, wait_of, with_limits
 from guardrails.ratelimit.limit import Limit, Per
 from guardrails.ratelimit.memory import Reserve, Spend
 from guardrails.ratelimit.refund import Refunds
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
     from guardrails.core.message import Message
+    from guardrails.ratelimit.replay import Replay
 
 MAX_KEYS: Final = 200_000
 
@@ -126,6 +128,13 @@ class RateLimit:
         twin._refunds = Refunds(refund_on)  # noqa: SLF001 - same class
         twin.limits = _read(limits, None)
         twin._count_on(with_limits(self._counters, twin.limits, self._setup, wait=self._wait))  # noqa: SLF001 - same class
+        return twin
+
+    def replayed(self, replay: Replay, /) -> RateLimit:
+        """The same limits in a replay: nothing waits."""
+        twin = copy.copy(self)
+        twin.limits = tuple(replace(limit, wait=None) for limit in self.limits)
+        twin._count_on(replayed(self._counters, twin.limits, self._setup, replay))  # noqa: SLF001 - same class
         return twin
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from guardrails.ratelimit.charge import Rule
     from guardrails.ratelimit.identity import Identity
     from guardrails.ratelimit.ledger import Ledger
+    from guardrails.ratelimit.replay import Replay
     from guardrails.ratelimit.shared import Shared
 
 MEMORY: Final = "memory://"
@@ -171,6 +172,15 @@ def with_limits(counters: Counters, limits: Sequence[Limit], setup: Setup, *, wa
     rules = [Rule(limit, storage, replicas=setup.replicas or 1, wait=wait, lease=lease) for limit in limits]
     identity = counters.identity.with_rules(rules, storage)
     return counters._replace(identity=identity, patience=_patience(rules), needs=_needs(limits))
+
+
+def replayed(counters: Counters, limits: Sequence[Limit], setup: Setup, replay: Replay, *, lease: bool = False) -> Counters:
+    """Counters in memory for a replay; those of controls that count together are counted together."""
+    own = setup._replace(storage=MEMORY, keys=None, clock=replay.clock, replicas=None)
+    # Limits in memory are together where they share a ledger, those in a storage where they share that.
+    place = counters.ledger if counters.shared is None else counters.shared.store
+    base = replay.shared(place, lambda: counters_for(limits, own, name="replay", lease=lease))
+    return with_limits(base, limits, own, wait=0.0, lease=lease)
 
 
 def _patience(rules: Sequence[Rule]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
+    from guardrails.ratelimit.replay import Replay
 
 _RATE: Final = re.compile(r"\s*([0-9]{1,6})\s*(?:/|\sper\s)\s*(day|week|month)\s*", re.ASCII)
 # Where the zone is not known: no calendar day, week or month is longer, with an hour for a clock that goes back.
@@ -110,6 +112,14 @@ class Cap:
         self._counting = Counting(self.kept, held, self._asked, f"cap {self._amount}/{self._unit}")
         self.per_process: bool = self._counting.per_process
         self.uses_network: bool = self._counting.uses_network
+
+    def replayed(self, replay: Replay, /) -> Cap:
+        """The same in a replay."""
+        twin = copy.copy(self)
+        twin._counting = self._counting.replayed(replay, twin._asked)  # noqa: SLF001 - same class
+        twin.kept = twin._counting.kept  # noqa: SLF001 - same class
+        twin.per_process, twin.uses_network = True, False
+        return twin
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Defer what is over the cap; count at the door."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Outcome, Reply, Sealed
     from guardrails.core.message import Message
+    from guardrails.ratelimit.replay import Replay
 
 MAX_KEYS: Final = 200_000
 _REFUSED: Final = 4_096
@@ -129,9 +130,17 @@ class Counting:
         classes: For which messages it holds.
         wants: The rows that a message of a layer asks for, at a time.
         says: What a refusal is called, such as "cap 3/day".
+        replay: Whose clock counts; without it core's.
     """
 
-    def __init__(self, kept: Kept, classes: Classes, wants: Callable[[Message, str], Ask], says: str) -> None:
+    def __init__(
+        self,
+        kept: Kept,
+        classes: Classes,
+        wants: Callable[[Message, str], Ask],
+        says: str,
+        replay: Replay | None = None,
+    ) -> None:
         self.kept: Kept = kept
         self.tally: Tally = kept.tally
         self.says: str = says
@@ -139,7 +148,17 @@ class Counting:
         self.uses_network: bool = kept.tally.is_remote
         self._classes = classes
         self._wants = wants
+        self._replay = replay
         self._refused: dict[str, float] = {}  # counters that refused just now, and until when they will
+
+    def replayed(self, replay: Replay, wants: Callable[[Message, str], Ask]) -> Counting:
+        """The same rule, with rows of a replay."""
+        kept = replay.shared(self.tally, lambda: Kept(MemoryTally(MAX_KEYS), self.kept.digester))
+        return Counting(kept, self._classes, wants, self.says, replay)
+
+    def now(self, io: Io) -> int:
+        """Microseconds since 1970."""
+        return micros(io.now() if self._replay is None else self._replay.now())
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Refuse early where that costs nothing; take at the door."""
@@ -149,7 +168,7 @@ class Counting:
             ask = self._wants(call.message, call.layer)
         else:  # counted by itself, one in a minute
             ask = _for_rehearsals(self._wants(call.message, f"canary:{call.canary}:{call.layer}"))
-        now = micros(io.now())
+        now = self.now(io)
         if not self.tally.blocks:
             self.refuse(self.tally.look(ask, now), ask, now, call.message, self.says)
         elif call.dry_run or self._refused_just_now(ask(now)):
@@ -266,7 +285,7 @@ class Count:
         def ask(now: int) -> Sequence[Want]:
             return [want for one in asks for want in one(now)]
 
-        tally, now, grant = self._rule.tally, micros(io.now()), secrets.token_hex(12)
+        tally, now, grant = self._rule.tally, self._rule.now(io), secrets.token_hex(12)
         self._taken = (grant, ask, now)
         full = await io.ask(blocking=lambda: tally.take(grant, ask, now)) if tally.blocks else tally.take(grant, ask, now)
         if full is None:

@@ -7,6 +7,7 @@ be tried again. Where no time would do (the zone is unknown, and it is night som
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Outcome, Reply, Sealed
+    from guardrails.ratelimit.replay import Replay
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ROUNDS: Final = 64  # each goes to the end of quiet hours in one more zone
@@ -60,6 +62,7 @@ class QuietHours:
 
     kind: Final = "limit"
     needs: Final = ("recipient",)
+    _replay: Replay | None = None
 
     def __init__(
         self,
@@ -85,12 +88,22 @@ class QuietHours:
         self._zones = Zones(zone, unknown, region)
         self._classes = Classes("QuietHours", classes=classes, exempt=exempt, asked=message_class)
 
+    def replayed(self, replay: Replay, /) -> QuietHours:
+        """The same in a replay."""
+        twin = copy.copy(self)
+        twin._replay = replay  # noqa: SLF001 - same class
+        return twin
+
+    def now(self, io: Io) -> datetime:
+        """Core's time, or that of a replay."""
+        return io.now() if self._replay is None else self._replay.now()
+
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Defer what would arrive in quiet hours; look again at the door."""
         message = call.message
         if not self._classes.hold(call):
             return await forward(call)
-        self.check(message, io.now())
+        self.check(message, self.now(io))
         call.note("allow")
         if not call.dry_run:
             call.at_door(LookAgain(self, message))
@@ -173,7 +186,7 @@ class LookAgain:
             Deferred: It is quiet by now.
         """
         for step in (self, *peers):
-            step._rule.check(step._message, io.now())  # noqa: SLF001 - same class
+            step._rule.check(step._message, step._rule.now(io))  # noqa: SLF001 - same class
 
     async def undo(self, io: Io, /) -> None:
         """Nothing was taken."""

@@ -6,6 +6,7 @@ Messaging platforms limit this, and not messages: 250 or 2,000 people in a movin
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ from guardrails.ratelimit.use import Use
 if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Reply
+    from guardrails.ratelimit.replay import Replay
 
 MAX_AMOUNT: Final = 1_000_000
 MAX_DAYS: Final = 31
@@ -101,6 +103,14 @@ class UniqueRecipients:
         self._counting = Counting(self.kept, held, self._asked, f"{amount} people in {self._said}")
         self.per_process: bool = self._counting.per_process
         self.uses_network: bool = self._counting.uses_network
+
+    def replayed(self, replay: Replay, /) -> UniqueRecipients:
+        """The same in a replay."""
+        twin = copy.copy(self)
+        twin._counting = self._counting.replayed(replay, twin._asked)  # noqa: SLF001 - same class
+        twin.kept = twin._counting.kept  # noqa: SLF001 - same class
+        twin.per_process, twin.uses_network = True, False
+        return twin
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Defer what would reach one person too many; count at the door."""
