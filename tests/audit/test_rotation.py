@@ -244,6 +244,22 @@ def test_after_a_kill_the_next_start_reports_the_torn_tail_and_goes_on_in_a_new_
     assert [one.state for one in verify_directory(tmp_path).streams] == ["torn", "closed"]
 
 
+def test_a_child_that_lives_on_does_not_hide_that_its_parent_died(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys, time\nfrom guardrails import AuditLog, Guard\nfrom guardrails.keys import Keys\n"
+        "send = Guard(AuditLog(sys.argv[1], keys=Keys(b'k' * 32)), channel='sms')(lambda to, body: 'sent')\n"
+        "send('+12125550173', 'hello')\nchild = os.fork()\n"
+        "if not child:\n    sys.stdin.read()\n    os._exit(0)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    died = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(tmp_path)], stdin=subprocess.PIPE)
+    died.wait(60)
+    sends(JsonlDirectory(tmp_path), 1)
+    died.communicate()  # the end of its input ends the child
+
+    assert [len(one["unclosed"]) for one in read_records(tmp_path) if "unclosed" in one] == [1]
+
+
 def test_a_stream_of_a_living_process_is_not_reported(tmp_path: Path) -> None:
     alive = AuditLog(tmp_path, keys=KEYS)
     alive.open()

@@ -21,6 +21,7 @@ from guardrails.audit.found import NOTHING, Expired, Found
 from guardrails.audit.housekeeping import Housekeeping
 from guardrails.audit.locks import lock
 from guardrails.audit.tails import last_lines, last_written, newest_streams, unclosed_streams
+from guardrails.core import forks
 from guardrails.errors import ConfigError
 
 _LOOK_EVERY_SECONDS: Final = 0.25  # without `durable`, a look at the name costs as much as a write
@@ -48,6 +49,7 @@ class JsonlDirectory:
     """
 
     __slots__ = (
+        "__weakref__",
         "_fd",
         "_found",
         "_housekeeping",
@@ -87,6 +89,7 @@ class JsonlDirectory:
         self._opened = 0.0
         self._size = 0
         self._found: Found | None = None  # None: never opened in this process, so it has not been looked for torn streams
+        forks.watch(self)
 
     @property
     def retain_days(self) -> int | None:
@@ -180,6 +183,16 @@ class JsonlDirectory:
         fd, self._fd, self._path = self._fd, None, None
         if fd is not None:
             os.close(fd)
+
+    def before_fork(self) -> None:
+        """Nothing has to stand still."""
+
+    def after_fork_in_parent(self) -> None:
+        """The stream goes on."""
+
+    def after_fork_in_child(self) -> None:
+        """The stream is the parent's, and its lock says that the parent lives: nobody else may hold it open."""
+        self.close()
 
     def _look(self) -> None:
         if self._path is None:

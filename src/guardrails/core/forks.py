@@ -17,7 +17,7 @@ class Forking(Protocol):
     """What stands still."""
 
     def before_fork(self) -> None:
-        """Wait until nobody is in the middle of anything, and let nobody begin."""
+        """Wait until nobody is in the middle of anything, and let nobody begin; if it has to stand still."""
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
