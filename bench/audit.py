@@ -23,7 +23,7 @@ from measure import Effort, Subject, effort, headline, interleaved, judged, pack
 
 from guardrails.audit import AuditLog, verify_directory
 from guardrails.audit.entry import DECISION, FLUSH, Entry
-from guardrails.audit.record import outcome
+from guardrails.audit.message_record import outcome
 from guardrails.core.control import Outcome, Sealed
 from guardrails.core.message import Message
 from guardrails.core.verdict import Coverage, Note

@@ -22,9 +22,9 @@ from guardrails import Guard, Unavailable
 from guardrails.audit import AuditLog, DirectoryAnchor, Ed25519Signer, JsonlDirectory, verifier_key, verify_directory
 from guardrails.audit.entry import DECISION, FLUSH, Entry
 from guardrails.audit.merkle import Tree
+from guardrails.audit.message_record import about, guards, outcome
 from guardrails.audit.note import signed_checkpoint
 from guardrails.audit.proof import prove
-from guardrails.audit.record import about, guards, outcome
 from guardrails.core.control import Outcome, Sealed
 from guardrails.core.message import Message
 from guardrails.core.verdict import Coverage, Note

@@ -15,8 +15,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.audit import AuditLog, Bounds, fields, read_records, verify_directory
-from guardrails.audit import record as records
+from guardrails.audit import AuditLog, Bounds, fields, message_record, read_records, verify_directory
 from guardrails.audit.chain import Chain
 from guardrails.audit.grammar import wrong
 from guardrails.audit.pipeline import pipeline
@@ -61,8 +60,8 @@ def test_no_name_or_detail_breaks_out_of_its_line_or_its_size(
 ) -> None:
     sealed = Sealed(Message("hi", channel=channel), {}, notes, coverage, "c" * 32, operation)
     recipients = [json.dumps({"digest": "d" * 70, "kind": "phone"}, separators=(",", ":"))] * 50
-    members = records.about("intent", "e" * 32, sealed, recipients, "d" * 70)
-    records.guards(members, notes, 16_384)
+    members = message_record.about("intent", "e" * 32, sealed, recipients, "d" * 70)
+    message_record.guards(members, notes, 16_384)
     line = linked(members)
 
     assert is_one_canonical_record(line)
@@ -83,7 +82,7 @@ def test_outcomes_are_bounded_too(
     result: str, error_type: str | None, error_code: str | None, released: int | None, seconds: float, notes: list[Note]
 ) -> None:
     was = Outcome(result, error_type, error_code, released, seconds, notes)
-    line = linked(records.outcome("e" * 32, "c" * 32, was, 16_384))
+    line = linked(message_record.outcome("e" * 32, "c" * 32, was, 16_384))
 
     assert is_one_canonical_record(line)
     assert len(line) <= 16_384

@@ -6,7 +6,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Final
 
-from guardrails.audit import fields, record
+from guardrails.audit import fields, message_record
 from guardrails.audit.digests import Digests
 from guardrails.audit.fields import quote
 from guardrails.audit.tracing import add_trace
@@ -73,7 +73,7 @@ class Scribe:
             members["canary"] = fields.word("canary", call.canary)
         if sealed.message_key is not None:
             members["attempt"] = f'"attempt":{self._attempt(members["message_key"])}'
-        record.guards(members, sealed.verdicts, self.room)
+        message_record.guards(members, sealed.verdicts, self.room)
         return members
 
     def decision(self, call: Call, kind: Kind, error: BaseException | None, event_id: str) -> Members:
@@ -100,7 +100,7 @@ class Scribe:
             members["limit"] = f'"limit":{fields.facts(limit)}'
         if isinstance(error, Blocked):
             members["findings"] = f'"findings":{fields.counts(error.findings)}'
-        record.guards(members, sealed.verdicts, self.room)
+        message_record.guards(members, sealed.verdicts, self.room)
         return members
 
     def label(self, address: str, tenant: str | None) -> str:
@@ -123,7 +123,7 @@ class Scribe:
             (text,) = parts.values() if len(parts) == 1 else (message.text,)
             digest = digests.content(text, tenant)
             del text
-        members = record.about(stage, event_id, sealed, recipients, digest)
+        members = message_record.about(stage, event_id, sealed, recipients, digest)
         if tenant is not None:
             members["tenant"] = f'"tenant":{self._identity(call, tenant, tenant)}'
         if conversation is not None:
@@ -135,7 +135,7 @@ class Scribe:
             members["message_class"] = fields.word("message_class", stated)
         if self._level == "masked" and parts:
             if call.is_masked:
-                record.text(members, parts, self.room)
+                message_record.text(members, parts, self.room)
             else:
                 members["text_omitted"] = fields.word("text_omitted", "not masked")
         if key is not None:

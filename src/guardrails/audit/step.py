@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.audit import record
+from guardrails.audit import message_record, record
 from guardrails.audit.entry import INTENT, NOTE, OUTCOME, WRITTEN, Entry
 from guardrails.core.control import Outcome
 from guardrails.core.message_class import stated_class
@@ -154,7 +154,9 @@ class IntentStep:
         if self._call.canary is not None:
             writer.unreserve()
             return
-        members = record.outcome(writer.event_ids(), self._send_id, outcome, self._book.scribe.room, self._call.policy)
+        members = message_record.outcome(
+            writer.event_ids(), self._send_id, outcome, self._book.scribe.room, self._call.policy
+        )
         if self.reply is not None:
             members["reply"] = f'"reply":"{self.reply}"'
         writer.put(Entry(OUTCOME, members))

@@ -11,7 +11,6 @@ import gzip
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +21,7 @@ from guardrails.audit.finding import Finding
 from guardrails.audit.folder import stream_of
 from guardrails.audit.matching import Matching
 from guardrails.audit.reading import LINE_BYTES, Malformed, opened
+from guardrails.audit.said import Claim, FileResult, Tombstone
 from guardrails.audit.sends import MOST_LOOSE, Loose, Place, Sends
 from guardrails.audit.stages import FIRST_PREV
 from guardrails.core.control import RESULTS
@@ -31,59 +31,6 @@ _BLOCK_BYTES: Final = 65_536  # what stays in a processor's cache while it is lo
 _REFUSED: Final = 10_000  # refusals of one stream whose sends are remembered
 _FEW_SECONDS: Final = 10.0
 _OUTCOMES: Final = frozenset((b"d", b"e"))  # the first letter of an outcome's first field
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What the next stream says about this one: that it had so many records, with this hash at their end."""
-
-    by: str
-    records: int
-    head: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tombstone:
-    """That a stream was removed, and what it held."""
-
-    stream: str
-    records: int
-    root: str
-    ended: str
-    retain_days: int
-    ts: str
-    at: Place
-
-
-@dataclass(slots=True)
-class FileResult:
-    """
-    Everything that one file says.
-
-    Args:
-        name: The file's.
-        sends: What it says about sends.
-        stream: Its id, if its first record says one.
-        state: "closed", "unclosed", "torn" (the last line is incomplete), "empty" or "unreadable".
-        records: Complete lines.
-        tail_bytes: Bytes of an incomplete last line.
-        findings: What is wrong with it.
-        tombstones: Streams that it says were removed.
-        named: Streams that it says there are.
-        unanchored: Records after the newest checkpoint; None when no anchor was asked.
-    """
-
-    name: str
-    sends: Sends
-    stream: str | None = None
-    state: str = "empty"
-    records: int = 0
-    tail_bytes: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    tombstones: list[Tombstone] = field(default_factory=list)
-    named: list[str] = field(default_factory=list)
-    unanchored: int | None = None
-    by_stage: dict[str, int] = field(default_factory=dict)
 
 
 class _Reading:
