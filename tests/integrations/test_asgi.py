@@ -184,3 +184,72 @@ def test_g3_forms_and_texts_arrive_masked_and_bodies_without_text_pass() -> None
     assert asked.post("/", data={"note": TEXT, "n": "1"}).text == "note=Write+to+%3CEMAIL_ADDRESS%3E&n=1"
     assert asked.post("/", content=TEXT, headers={"content-type": "text/plain"}).text == MASKED
     assert asked.post("/", json={"n": 1}).json() == {"n": 1}
+
+
+class Kept:
+    """An application that keeps the body it is given, and answers with it."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.forms: list[Any] = []
+        routes = [Route("/raw", self.raw, methods=["POST"]), Route("/form", self.form, methods=["POST"])]
+        self.app = Starlette(routes=routes)
+
+    async def raw(self, request: Request) -> Response:
+        self.bodies.append(await request.body())
+        return Response(TEXT, media_type="application/xml")
+
+    async def form(self, request: Request) -> Response:
+        async with request.form() as form:
+            self.forms.append(
+                [
+                    (name, one if isinstance(one, str) else (one.filename, await one.read()))
+                    for name, one in form.multi_items()
+                ]
+            )
+        return Response()
+
+
+@pytest.mark.parametrize("kind", [None, "application/xml", "application/x-ndjson", "image/svg+xml", "text/csv"])
+def test_g3_a_text_arrives_masked_whatever_it_says_that_it_is(kind: str | None) -> None:
+    kept = Kept()
+    headers = {} if kind is None else {"content-type": kind}
+    guarded = TestClient(GuardASGI(kept.app, Guard(MaskPII(names="off"))))
+    answer = guarded.post("/raw", content=f'{{"note": "{TEXT}"}}', headers=headers)
+    assert kept.bodies == [f'{{"note": "{MASKED}"}}'.encode()]
+    assert answer.text == MASKED
+
+
+def test_bytes_that_are_no_text_and_do_not_say_what_they_are_pass() -> None:
+    kept = Kept()
+    TestClient(GuardASGI(kept.app, Guard(MaskPII(names="off")))).post("/raw", content=b"\xff\x00 ann@example.com")
+    assert kept.bodies == [b"\xff\x00 ann@example.com"]
+
+
+def test_g3_fields_of_a_form_with_files_arrive_masked_and_the_files_as_they_are() -> None:
+    kept = Kept()
+    guarded = TestClient(GuardASGI(kept.app, Guard(MaskPII(names="off")), skip=["id"]))
+    octets = b"\r\n--\xff\x00 ann@example.com\r\n\r\n"
+    guarded.post("/form", data={"note": [TEXT, "häl\r\n--lo"], "id": "ann@example.com"}, files={"up": ("a.bin", octets)})
+    assert kept.forms == [[("note", MASKED), ("note", "häl\r\n--lo"), ("id", "ann@example.com"), ("up", ("a.bin", octets))]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"--x\r\n\r\n--x--"),
+        ("multipart/form-data; boundary=x", b"hello ann@example.com"),
+        ("multipart/form-data; boundary=x", b'--x\nContent-Disposition: form-data; name="a"\n\nann@example.com\n--x--'),
+        ("multipart/form-data; boundary=x", b"--x\r\nann@example.com\r\n--x--"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: base64\r\n\r\nYW5u\r\n--x--',
+        ),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\xff\r\n--x--'),
+    ],
+)
+def test_g10_a_form_that_another_parser_could_read_otherwise_is_refused(kind: str, body: bytes) -> None:
+    kept = Kept()
+    guarded = TestClient(GuardASGI(kept.app, Guard(MaskPII(names="off"))))
+    assert guarded.post("/raw", content=body, headers={"content-type": kind}).status_code == 403
+    assert kept.bodies == []

@@ -1,12 +1,14 @@
-"""What an ASGI application answers, masked on its way: JSON whole; text, events and lines of JSON as they pass."""
+"""What an ASGI application is asked, and what it answers: JSON whole; text, events and lines of JSON as they pass."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-from guardrails.adapters.chunks import TextChunks, charset_of
+from guardrails.adapters.chunks import TextChunks, charset_of, is_text
 from guardrails.adapters.leaves import texts_of
+from guardrails.adapters.multipart import Multipart
 from guardrails.adapters.sse import Events, JsonLines, Reader
 from guardrails.core.codecs import decode, encode
 from guardrails.core.replies import OwnReply
@@ -16,6 +18,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_MULTIPART: Final = "multipart/form-data"
 _JSON: Final = ("/json", "+json")
 _LINES: Final = frozenset({"application/x-ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines"})
 
@@ -113,6 +116,61 @@ class Answer:
         return bytes(changed)
 
 
+class Asked:
+    """
+    What a request's body says.
+
+    Args:
+        kind: Its content type.
+        body: Its bytes; None where a body of that kind passes.
+        skip: Keys of JSON bodies, and fields of forms, that are no text.
+
+    Raises:
+        Denied: It is not what it says that it is.
+    """
+
+    def __init__(self, kind: str, body: bytes | None, skip: frozenset[str]) -> None:
+        self._body = body
+        self._put: Callable[[Mapping[str, str]], bytes] | None = None
+        self.parts: Mapping[str, str] = {"request": ""}
+        if not body:
+            return
+        if kind.lower().startswith(_MULTIPART):
+            form = Multipart(body, kind, skip)
+            texts, self._put = form.texts, form.put
+        elif (codec := _codec(kind, body)) is not None:
+            found = texts_of(decode(body, codec), skip=skip)
+            texts = found.parts
+            self._put = lambda news: bytes(encode(found.put(news), codec, like=body))  # type: ignore[call-overload]  # bytes
+        else:
+            return
+        self.parts = texts or self.parts
+
+    def put(self, news: Mapping[str, str]) -> bytes:
+        """The body with other texts."""
+        return self._body or b"" if self._put is None else self._put(news)
+
+
+def is_read(kind: str) -> bool:
+    """Whether bodies of requests of this content type are looked into; one that does not say what it is may be anything."""
+    return not kind or is_json(kind) or _is_lines(kind) or is_text(kind) or kind.lower().startswith(_MULTIPART)
+
+
+def _codec(kind: str, body: bytes) -> str | None:
+    """How a body is read; None for bytes that do not say what they are and are no text."""
+    if is_json(kind):
+        return "json"
+    if kind.lower().startswith("application/x-www-form-urlencoded"):
+        return "form"
+    if kind:
+        return "utf8"
+    for codec in ("json", "utf8"):
+        with suppress(Denied):
+            decode(body, codec)
+            return codec
+    return None
+
+
 def header(scope: Scope, wanted: bytes) -> str:
     """A header of a request or of the start of an answer; empty where it is not there."""
     return next((value.decode("latin-1") for name, value in scope.get("headers", ()) if name.lower() == wanted), "")
@@ -133,4 +191,4 @@ def _is_lines(kind: str) -> bool:
 
 def _is_text(kind: str) -> bool:
     """Also an answer that does not say what it is: frameworks leave it out for streams of text."""
-    return kind == "" or kind.lower().startswith("text/")
+    return kind == "" or is_text(kind)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import Final
 
 from guardrails.core.replies import OwnReply, ReplyFilter
 from guardrails.errors import Denied
 
 _CHARSETS: Final = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1", "iso8859-1", "latin-1", "windows-1252", "cp1252"})
+_TEXT: Final = re.compile(r"^text/|\b(?:xml|yaml|javascript|graphql|x-www-form-urlencoded)$")
 _ESCAPE: Final = "surrogateescape"  # bytes that are no text come out as they went in
+
+
+def is_text(kind: str) -> bool:
+    """
+    Whether a content type is text.
+
+    >>> is_text("text/html; charset=utf-8"), is_text("image/svg+xml"), is_text("image/png")
+    (True, True, False)
+    """
+    return _TEXT.search(kind.partition(";")[0].strip().lower()) is not None
 
 
 def charset_of(kind: str) -> str:

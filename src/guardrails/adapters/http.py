@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.adapters.answers import ERROR, ProviderError
+from guardrails.adapters.chunks import is_text
 from guardrails.adapters.leaves import Texts, texts_of, without_tokens
 from guardrails.adapters.routes import Route
 from guardrails.adapters.sse import Events
@@ -263,7 +264,7 @@ class _Exchange:
         data: object = None
         if not kind or "json" in kind:  # where nothing is said, it may be anything
             data, self._is_json = _json(response)
-        elif _TEXT.search(kind):
+        elif is_text(kind):
             data = response.text
         kept = without_tokens(data) if self._gate.masks else data
         self._is_shortened = kept is not data
@@ -327,7 +328,6 @@ class _Exchange:
             await response.aclose()
 
 
-_TEXT: Final = re.compile(r"^text/|\b(?:xml|yaml|javascript|graphql|x-www-form-urlencoded)$")
 _LENGTHS: Final = frozenset({"content-length", "content-encoding", "transfer-encoding"})
 _PROCESS_KEY: Final = secrets.token_bytes(32)
 

@@ -11,10 +11,8 @@ import json
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from guardrails.adapters.asgi import Answer, Receive, Scope, Send, header, is_json
-from guardrails.adapters.leaves import Texts, texts_of
+from guardrails.adapters.asgi import Answer, Asked, Receive, Scope, Send, header, is_read
 from guardrails.adapters.llm import PIECES, events_with
-from guardrails.core.codecs import decode, encode
 from guardrails.core.context import current
 from guardrails.core.guard import Guard
 from guardrails.core.message import Message
@@ -37,7 +35,7 @@ class GuardASGI:
         app: The application.
         guard: Its messages are the texts of a request's body; answers are masked where it has a mask control.
         paths: Prefixes of the paths that are guarded.
-        skip: Keys of JSON bodies that are no text, such as ids.
+        skip: Keys of JSON bodies, and fields of forms, that are no text, such as ids.
         pieces: Keys under which a stream of events sends a text in pieces, so that it is masked across them; `()` when
             every event stands for itself. OpenAI's and Anthropic's events are known, and events of plain text always go on.
         reply: "mask", "restore" or "pass".
@@ -81,13 +79,12 @@ class GuardASGI:
         await _refuse(send, refused)
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
-        codec = _codec(header(scope, b"content-type"))
-        body = None if codec is None else await self._body(receive)
-        data = decode(body, codec) if body and codec is not None else None
-        texts = texts_of(data, skip=self._skip) if data is not None else Texts(None)
+        kind = header(scope, b"content-type")
+        body = await self._body(receive) if is_read(kind) else None
+        asked = Asked(kind, body, self._skip)
         ids = current.get()
         message = Message(
-            texts.parts or {"request": ""},
+            asked.parts,
             channel="http",
             direction="inbound",
             conversation=ids.conversation,
@@ -100,7 +97,7 @@ class GuardASGI:
             if body is None:
                 await self._app(scope, receive, answer.send)
                 return
-            changed: Any = body if data is None else encode(texts.put(sealed.parts), str(codec), like=body)
+            changed = asked.put(sealed.parts)
             headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
             headers.append((b"content-length", str(len(changed)).encode()))
             await self._app({**scope, "headers": headers}, _replayed(changed, receive), answer.send)
@@ -144,12 +141,3 @@ async def _refuse(send: Send, error: GuardrailsError) -> None:
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _codec(kind: str) -> str | None:
-    """How a request's body is read; None for one that passes."""
-    if is_json(kind):
-        return "json"
-    if kind.lower().startswith("application/x-www-form-urlencoded"):
-        return "form"
-    return "utf8" if kind.lower().startswith("text/") else None
