@@ -102,6 +102,18 @@ def test_check_of_a_wrong_policy_names_every_problem_and_ends_with_2(write: Writ
     assert run("check", "no-such-file.yaml").exit_code == 2
 
 
+def test_check_of_a_wrong_policy_writes_junit_too_and_says_where_it_cannot(write: Write, tmp_path: Path) -> None:
+    wrong = write(POLICY.replace("rate: 4/minute", "rate: 9/minute"))
+    ran = run("check", wrong, "--junit", tmp_path / "out.xml")
+    assert ran.exit_code == 2
+    suite = ET.parse(tmp_path / "out.xml").getroot()  # noqa: S314 - our own
+    assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["errors"]) == ("1", "0", "1")
+    assert "9/minute is looser" in str(suite[0][0].attrib["message"])
+    ran = run("check", write(POLICY), "--junit", tmp_path / "no" / "out.xml")
+    assert ran.exit_code == 2
+    assert "out.xml cannot be written (No such file or directory)" in " ".join(ran.output.split())
+
+
 def test_check_warns_about_a_policy_without_examples(write: Write) -> None:
     ran = run("check", write("version: 1\nplatform: {}\n"))
     assert ran.exit_code == 0

@@ -245,6 +245,11 @@ def test_the_skeleton_of_a_control_passes_its_own_tests_and_works_in_a_policy(
         capture_output=True, text=True, cwd=folder, check=False, timeout=60,
     )  # fmt: skip
     assert tried.returncode == 0, tried.stdout + tried.stderr
+    for tool in (["ruff", "check", "--no-cache"], ["ruff", "format", "--no-cache", "--check"]):
+        found = subprocess.run(
+            [sys.executable, "-m", *tool, "."], capture_output=True, text=True, cwd=folder, check=False, timeout=60,
+        )  # fmt: skip
+        assert found.returncode == 0, found.stdout + found.stderr
     monkeypatch.syspath_prepend(str(folder))
     path = write(
         "version: 1\nplatform:\n  checks:\n    no_rivals: {use: 'no_rivals:no_rivals', settings: {words: [zebra]}}\n"
@@ -253,7 +258,7 @@ def test_the_skeleton_of_a_control_passes_its_own_tests_and_works_in_a_policy(
     from_policy(path)
 
 
-@pytest.mark.parametrize("name", ["No-Rivals", "class", "1st", "", "a" * 80, "../x"])
+@pytest.mark.parametrize("name", ["No-Rivals", "class", "1st", "", "a" * 80, "../x", "email", "guardrails"])
 def test_a_name_that_is_none_for_a_module_writes_nothing(name: str, tmp_path: Path) -> None:
     assert run("new-control", name, "--dir", tmp_path / "x").exit_code == 2
     assert not (tmp_path / "x").exists()

@@ -55,14 +55,18 @@ def check(
     """
     with told():
         from guardrails.policy.examples import outcomes  # noqa: PLC0415 - `--help` does not need it
+        from guardrails.policy.junit import broken  # noqa: PLC0415
         from guardrails.policy.junit import junit as as_junit  # noqa: PLC0415
+        from guardrails.policy.problems import PolicyError  # noqa: PLC0415
         from guardrails.policy.stacks import all_made  # noqa: PLC0415
 
-        version = read(file)
-        stacks = all_made(version)
-        tried = list(outcomes(stacks))
-    if junit is not None:
-        junit.write_text(as_junit(str(file), tried), encoding="utf-8")
+        try:
+            version = read(file)
+            tried = list(outcomes(all_made(version)))
+        except PolicyError as error:
+            _write(junit, broken(str(file), error.problems))
+            raise
+        _write(junit, as_junit(str(file), tried))
     failed = [failure for _, failure in tried if failure is not None]
     for failure in failed:
         typer.echo(f"{failure.place}: {failure.name}: {failure.text}", err=True)
@@ -70,6 +74,20 @@ def check(
         typer.echo(f"guardrails: warning: {file} has no examples: nothing says that it does what it should", err=True)
     typer.echo(f"{file}: {len(tried) - len(failed)} of {len(tried)} examples hold; {version.digest}")
     raise typer.Exit(DIFFERENT if failed else 0)
+
+
+def _write(path: Path | None, text: str) -> None:
+    from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
+
+    if path is None:
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    else:
+        return
+    raise ConfigError(f"{path} cannot be written ({problem})")
 
 
 @app.command()

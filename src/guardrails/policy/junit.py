@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from guardrails.policy.examples import Failure
+from guardrails.policy.problems import Problem
 
 
 def junit(file: str, outcomes: Sequence[tuple[str, Failure | None]]) -> str:
@@ -22,6 +23,14 @@ def junit(file: str, outcomes: Sequence[tuple[str, Failure | None]]) -> str:
             cases.append(f"{opening}>\n    <failure message={quoteattr(text)}>{escape(text)}</failure>\n  </testcase>")
     suite = f'<testsuite name={quoteattr(file)} tests="{len(outcomes)}" failures="{failed}" errors="0" skipped="0">'
     return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', suite, *cases, "</testsuite>", ""])
+
+
+def broken(file: str, problems: Sequence[Problem]) -> str:
+    """The same for a policy that cannot be used: one test case that ends with an error."""
+    text = _clean("\n".join(map(str, problems)))
+    case = f'  <testcase classname={quoteattr(file)} name="policy">\n    <error message={quoteattr(text)}>{escape(text)}</error>'
+    suite = f'<testsuite name={quoteattr(file)} tests="1" failures="0" errors="1" skipped="0">'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{suite}\n{case}\n  </testcase>\n</testsuite>\n'
 
 
 def _clean(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +18,8 @@ _CONTROL: Final = '''\
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from guardrails import Allow, Deny, Message
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
@@ -49,36 +49,40 @@ _TEST: Final = '''\
 from __future__ import annotations
 
 import pytest
-from NAME import NAME, Settings
-from pydantic import ValidationError
-
 from guardrails import Allow, Denied, Deny, Guard, Message, check
 from guardrails.testing import RecordingSend, assert_never_sent
+from pydantic import ValidationError
 
-SETTINGS = Settings(words=["zebra"])
+import NAME as mine
+
+SETTINGS = mine.Settings(words=["zebra"])
+
+
+def decide(message: Message) -> Allow | Deny:
+    return mine.NAME(message, SETTINGS)
 
 
 def test_other_words_pass() -> None:
-    assert NAME(Message("a horse", channel="sms"), SETTINGS) == Allow()
+    assert decide(Message("a horse", channel="sms")) == Allow()
 
 
 @pytest.mark.parametrize("text", ["a zebra", "A ZEBRA", "zebras"])
 def test_a_word_is_refused_however_it_is_written(text: str) -> None:
-    assert isinstance(NAME(Message(text, channel="sms"), SETTINGS), Deny)
+    assert isinstance(decide(Message(text, channel="sms")), Deny)
 
 
 def test_a_refused_message_is_never_sent() -> None:
     send = RecordingSend()
-    safe = Guard(check(name="NAME")(lambda message: NAME(message, SETTINGS)), channel="sms").wrap(send)
+    safe = Guard(check(name="NAME")(decide), channel="sms").wrap(send)
     with pytest.raises(Denied, match="not to be sent"):
         safe("+12125550173", "a zebra")
     assert_never_sent(send)
 
 
-def test_settings_that_make_no_sense_are_refused() -> None:
-    for wrong in ({}, {"words": []}, {"words": ["a"], "wrods": ["b"]}):
-        with pytest.raises(ValidationError):
-            Settings.model_validate(wrong)
+@pytest.mark.parametrize("wrong", [{}, {"words": []}, {"words": ["a"], "wrods": ["b"]}])
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, list[str]]) -> None:
+    with pytest.raises(ValidationError):
+        mine.Settings.model_validate(wrong)
 '''
 
 _HOW: Final = """\
@@ -112,6 +116,8 @@ def write_skeleton(name: str, folder: str | os.PathLike[str]) -> tuple[list[Path
         raise ConfigError(
             f"{name[:64]!r} is no name for a module: lower-case letters, digits and _, such as no_competitors"
         )
+    if name in sys.stdlib_module_names or name == "guardrails":
+        raise ConfigError(f"{name!r} is the name of a module that is there already; write another one, such as no_{name}")
     place = Path(folder)
     files = {place / f"{name}.py": _CONTROL, place / f"test_{name}.py": _TEST}
     there = [str(path) for path in files if path.exists()]
