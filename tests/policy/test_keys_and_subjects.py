@@ -245,17 +245,22 @@ def test_the_skeleton_of_a_control_passes_its_own_tests_and_works_in_a_policy(
         capture_output=True, text=True, cwd=folder, check=False, timeout=60,
     )  # fmt: skip
     assert tried.returncode == 0, tried.stdout + tried.stderr
-    for tool in (["ruff", "check", "--no-cache"], ["ruff", "format", "--no-cache", "--check"]):
-        found = subprocess.run(
-            [sys.executable, "-m", *tool, "."], capture_output=True, text=True, cwd=folder, check=False, timeout=60,
-        )  # fmt: skip
-        assert found.returncode == 0, found.stdout + found.stderr
     monkeypatch.syspath_prepend(str(folder))
     path = write(
         "version: 1\nplatform:\n  checks:\n    no_rivals: {use: 'no_rivals:no_rivals', settings: {words: [zebra]}}\n"
         "examples: [{in: A ZEBRA, denied_by: no_rivals}, {in: a horse, out: a horse}]\n"
     )
     from_policy(path)
+
+
+def test_the_skeleton_of_a_control_is_written_as_ruff_writes(tmp_path: Path) -> None:
+    assert run("new-control", "no_rivals", "--dir", tmp_path).exit_code == 0
+    for tool in (["check"], ["format", "--check"]):
+        found = subprocess.run(
+            [sys.executable, "-m", "ruff", *tool, "--no-cache", "--isolated", "."],
+            capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60,
+        )  # fmt: skip
+        assert found.returncode == 0, found.stdout + found.stderr
 
 
 @pytest.mark.parametrize("name", ["No-Rivals", "class", "1st", "", "a" * 80, "../x", "email", "guardrails"])

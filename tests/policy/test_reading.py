@@ -9,7 +9,9 @@ import pytest
 
 from guardrails.errors import ConfigError
 from guardrails.policy.operator import Operator, operator
+from guardrails.policy.problems import PolicyError
 from guardrails.policy.secret import Secret, secret
+from guardrails.policy.stacks import all_made
 from guardrails.policy.values import seconds, spelled
 from tests.policy.conftest import problems, version
 
@@ -202,4 +204,71 @@ def test_a_setting_that_may_have_several_forms_is_told_by_the_form_that_was_mean
         "p.yaml:6:24: examples[0].findings[0]: it must match ^[A-Z][A-Z0-9_]{0,63}$",
         "p.yaml:7:24: examples[1].findings.URL: it should be greater than or equal to 0",
         "p.yaml:8:13: examples[2].findings: a list belongs here, or a mapping belongs here",
+    ]
+
+
+def test_a_path_a_length_and_the_version_say_what_to_write() -> None:
+    assert problems(
+        """\
+        version: true
+        platform:
+          audit: {folder: "${HOME}/audit", deadline: 0s, sinks: {more: {sqlite: "${DB}"}}}
+          mask: {recognizers: ["${DIR}/a.yaml"]}
+          checks: {x: {use: "a:b", deadline: 0s}}
+        """
+    ) == [
+        "p.yaml:1:1: version: a whole number belongs here",
+        (
+            "p.yaml:3:11: platform.audit.folder: ${NAME} stands for secrets only; write the path out, or put it where the "
+            "policy file lies"
+        ),
+        "p.yaml:3:36: platform.audit.deadline: a duration of more than nothing",
+        (
+            "p.yaml:3:65: platform.audit.sinks.more.sqlite: ${NAME} stands for secrets only; write the path out, or put it "
+            "where the policy file lies"
+        ),
+        (
+            "p.yaml:4:24: platform.mask.recognizers[0]: ${NAME} stands for secrets only; write the path out, or put it where "
+            "the policy file lies"
+        ),
+        "p.yaml:5:28: platform.checks.x.deadline: a duration of more than nothing",
+    ]
+
+
+def test_a_secret_that_is_not_there_is_told_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_STORE", raising=False)
+    policy = version(
+        """\
+        version: 1
+        platform:
+          stores: {limits: {url: "${NO_SUCH_STORE}"}}
+          keys: {master: [{file: no-such-key}]}
+          limits: {person: {rate: 5/minute, per: recipient}}
+          person_caps: {daily: {rate: 3/day}}
+        """
+    )
+    with pytest.raises(PolicyError) as caught:
+        all_made(policy)
+    assert [str(one) for one in caught.value.problems] == [
+        "p.yaml:3:21: platform.stores.limits.url: the environment variable NO_SUCH_STORE is not set"
+    ]
+
+
+def test_all_settings_of_a_control_of_ones_own_that_are_wrong_are_told() -> None:
+    policy = version(
+        """\
+        version: 1
+        platform:
+          checks:
+            words:
+              use: "tests.policy.sample:no_words"
+              settings: {words: 5, word: zebra, else: 1}
+        """
+    )
+    with pytest.raises(PolicyError) as caught:
+        all_made(policy)
+    assert [str(one) for one in caught.value.problems] == [
+        "p.yaml:6:18: platform.checks.words.settings.words: Input should be a valid list",
+        "p.yaml:6:28: platform.checks.words.settings.word: there is no such setting; did you mean 'words'?",
+        "p.yaml:6:41: platform.checks.words.settings.else: there is no such setting; there are words",
     ]

@@ -90,7 +90,7 @@ def shown(value: str, text: str) -> int:
     return max(n for n in range(len(value) + 1) if n == 0 or value[-n:] in text or (n > 4 and value[:n] in text))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     operators=st.dictionaries(st.sampled_from(ENTITIES), OPERATOR, max_size=4),
     words=st.lists(st.sampled_from(PIECES), min_size=2, max_size=6),

@@ -182,8 +182,16 @@ def _settings(model: type[BaseModel], settings: Mapping[str, Any] | None, use: s
     try:
         return model.model_validate(dict(settings or {}))
     except ValidationError as error:
-        problems = [(one["loc"], str(one["msg"])) for one in error.errors(include_url=False, include_input=False)]
+        told = error.errors(include_url=False, include_input=False)
+        problems = [(one["loc"], _worded(model, dict(one))) for one in told]
     raise SettingsError(use, problems)
+
+
+def _worded(model: type[BaseModel], error: Mapping[str, Any]) -> str:
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"])
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    return "there is no such setting" + (nearest(str(error["loc"][-1]), known) if len(error["loc"]) == 1 else "")
 
 
 def _refuse_settings(settings: Mapping[str, Any] | None, use: str) -> None:

@@ -19,7 +19,7 @@ from guardrails.policy.order import Fewer, Lower, Ranked, Rates
 from guardrails.policy.secret import Secret
 from guardrails.policy.setting import Mode, Settings, says
 from guardrails.policy.values import Duration, FunctionText, InstantText, RateText
-from guardrails.policy.words import MODE, MODE_SAYS, Count, Entity, Name, Text
+from guardrails.policy.words import MODE, MODE_SAYS, Count, Entity, Length, Name, PathText, Text, Version
 
 __all__ = [
     "Anchor",
@@ -62,7 +62,7 @@ VERSION: Final = 1
 class Epochs(Settings):
     """Secrets of the audit log's digests, one for each tenant and epoch: `Epochs`."""
 
-    folder: Text | None = says("where they are kept; never the audit folder", required=True)
+    folder: PathText | None = says("where they are kept; never the audit folder", required=True)
     days: Count | None = says("length of an epoch", otherwise=30)
 
 
@@ -116,7 +116,7 @@ class Check(Settings):
     use: Text | None = says("an entry point's name, or `package.module:name`", required=True)
     settings: dict[str, Any] | None = says("for the control; read by its own `Settings` model")
     mode: Annotated[Mode | None, MODE] = says(MODE_SAYS, otherwise="enforce")
-    deadline: Annotated[Duration | None, Lower()] = says(
+    deadline: Annotated[Length | None, Lower()] = says(
         "a control that takes longer refuses the message", otherwise=5.0, default="5s"
     )
     before_mask: bool | None = says("platform only: sees text before it is masked", otherwise=False)
@@ -140,13 +140,13 @@ class Caps(Settings):
 class Bypassable(Settings):
     """That a control may be bypassed by a switch."""
 
-    longest: Duration | None = says("for how long at most", required=True)
+    longest: Length | None = says("for how long at most", required=True)
 
 
 class Switches(Settings):
     """Where switches come from, and whose signatures count."""
 
-    file: Text | None = says("a file that every process can read; this, or `url`")
+    file: PathText | None = says("a file that every process can read; this, or `url`")
     url: Secret | None = says("a Redis or Valkey server; this, or `file`")
     key: Text | None = says("the server's key that holds them", otherwise="guardrails:switches")
     plaintext_hosts: list[Text] | None = says("hosts other than loopback that may be asked without TLS")
@@ -166,7 +166,7 @@ class Quarantine(Settings):
         "one of `switches.operators`, in whose name a block goes to every process; it can do nothing else. "
         "Left out, a block holds in its process"
     )
-    key_file: Text | None = says("that operator's private key (`guardrails keys new operator`)")
+    key_file: PathText | None = says("that operator's private key (`guardrails keys new operator`)")
 
 
 class Layer(Settings):
@@ -198,7 +198,7 @@ class Defaults(Settings):
     mode: Annotated[Mode | None, MODE] = says("of controls", otherwise="enforce")
     region: Text | None = says("of rules for people")
     zone: Text | None = says("of rules by the calendar")
-    deadline: Duration | None = says("of checks", otherwise=5.0, default="5s")
+    deadline: Length | None = says("of checks", otherwise=5.0, default="5s")
 
 
 class Platform(Layer):
@@ -254,7 +254,7 @@ class Example(Settings):
 class PolicyFile(Settings):
     """A policy file."""
 
-    version: Literal[1] | None = says("of this format: 1", required=True)
+    version: Version | None = says("of this format: 1", required=True)
     platform: Platform | None = says("what holds for every message", required=True)
     channels: dict[Name, Layer] | None = says("what is tightened on a channel")
     tenants: dict[Text, Layer] | None = says("what is tightened for a tenant")

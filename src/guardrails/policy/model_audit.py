@@ -12,23 +12,23 @@ from guardrails.policy.order import Lower, Ranked
 from guardrails.policy.secret import Secret
 from guardrails.policy.setting import Settings, says
 from guardrails.policy.values import Duration
-from guardrails.policy.words import Count, Name, Text
+from guardrails.policy.words import Count, Length, Name, PathText, Text
 
 
 class Signing(Settings):
     """Who signs checkpoints of the audit log."""
 
-    key_file: Text | None = says("an Ed25519 key in PEM (`guardrails keys new signing`)", required=True)
+    key_file: PathText | None = says("an Ed25519 key in PEM (`guardrails keys new signing`)", required=True)
     name: Text | None = says("the key's name in signature lines", required=True)
 
 
 class Anchor(Settings):
     """Where checkpoints are kept, out of the reach of who could change the log: one of `folder`, `http` and `syslog`."""
 
-    folder: Text | None = says("`DirectoryAnchor`; a text alone is a folder")
+    folder: PathText | None = says("`DirectoryAnchor`; a text alone is a folder")
     http: Secret | None = says("`HttpAnchor`: the address of a witness")
     authorization: Secret | None = says("with `http`: the header of that name")
-    timeout: Duration | None = says("with `http`: how long the whole answer may take", otherwise=1.0, default="1s")
+    timeout: Length | None = says("with `http`: how long the whole answer may take", otherwise=1.0, default="1s")
     syslog: Text | None = says('`SyslogAnchor`: a local socket such as "/dev/log", or "HOST:PORT"')
     transport: Literal["unix", "tcp", "udp"] | None = says(
         "with `syslog`: udp may lose a line unseen; left out: unix for a socket, tcp for a host"
@@ -51,12 +51,12 @@ class Anchor(Settings):
 class Sink(Settings):
     """Where the whole log is written too: one of `folder`, `sqlite` and `postgres`."""
 
-    folder: Text | None = says("a folder for JSONL files: `JsonlDirectory`")
+    folder: PathText | None = says("a folder for JSONL files: `JsonlDirectory`")
     rotate_bytes: Count | None = says("with `folder`: a stream of this size is closed", otherwise=268_435_456)
     rotate: Duration | None = says("with `folder`: a stream of this age is closed", otherwise=86_400.0, default="24h")
     compress: bool | None = says("with `folder`: whether closed streams are compressed", otherwise=False)
     keep_days: Count | None = says("with `folder`: when a stream is removed; left out: never")
-    sqlite: Text | None = says("a database file: `SqliteSink`")
+    sqlite: PathText | None = says("a database file: `SqliteSink`")
     postgres: Secret | None = says("a connection string of libpq: `PostgresSink`")
     table: Text | None = says("with `postgres`: where the lines go", otherwise="guardrails_audit")
     required: Annotated[bool | None, Ranked(False, True)] = says(  # noqa: FBT003 - values in their order
@@ -88,7 +88,7 @@ class Recording(Settings):
     durability: Annotated[Literal["os", "fsync"] | None, Ranked("os", "fsync")] = says(
         "whether an intent is on stable storage before the send", otherwise="fsync"
     )
-    deadline: Annotated[Duration | None, Lower()] = says(
+    deadline: Annotated[Length | None, Lower()] = says(
         "an intent that takes longer refuses the send", otherwise=2.0, default="2s"
     )
     sinks: dict[Name, Sink] | None = says("further places for the whole log, by name; below the platform more")
@@ -97,12 +97,12 @@ class Recording(Settings):
 class Audit(Recording):
     """The audit log: `AuditLog`."""
 
-    folder: Text | None = says("a folder for JSONL files; this, or `sinks`, or both")
+    folder: PathText | None = says("a folder for JSONL files; this, or `sinks`, or both")
     min_success: Count | None = says("how many places must take each record, required or not", otherwise=1)
     level: Literal["metadata", "masked"] | None = says(
         '"masked": also the masked text of each message', otherwise="metadata"
     )
-    emergency: Text | None = says(
+    emergency: PathText | None = says(
         'a reserved folder: a message of the class "emergency" that the log cannot record goes out on this record'
     )
     signer: Signing | None = says("signs checkpoints; goes with `anchors`")

@@ -10,7 +10,7 @@ from guardrails.policy.operator import Operator
 from guardrails.policy.order import DeniedWords, Fewer, Lower, More, Names, Operators, PerEntity, Ranked
 from guardrails.policy.setting import Mode, Settings, says
 from guardrails.policy.values import Duration, NamesText, PatternText
-from guardrails.policy.words import MODE, MODE_SAYS, Entity, Score, Text
+from guardrails.policy.words import MODE, MODE_SAYS, Entity, PathText, Score, Text
 
 _SEGMENTS: Any = Field(ge=0, le=1_000_000)
 
@@ -28,10 +28,10 @@ class Mask(Settings):
     countries: Annotated[list[Text] | None, More()] = says(
         'countries whose numbers are looked for too, such as "uk" or "in"', otherwise=[]
     )
-    recognizers: Annotated[list[Text] | None, More()] = says(
+    recognizers: Annotated[list[PathText] | None, More()] = says(
         "YAML files with lists of Presidio recognizers, which find besides", otherwise=[]
     )
-    analyzer: Text | None = says("the YAML file of a Presidio `AnalyzerEngine` that finds instead, exactly as it is")
+    analyzer: PathText | None = says("the YAML file of a Presidio `AnalyzerEngine` that finds instead, exactly as it is")
     operators: Annotated[dict[Entity, Operator] | None, PerEntity(Operators(), otherwise=Operator("replace"))] = says(
         "what becomes of each entity; `DEFAULT` stands for all others", default="replace"
     )

@@ -18,6 +18,19 @@ _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MOST_SECRET_BYTES: Final = 65_536
 
 
+class SecretError(ConfigError):
+    """
+    A secret is not there.
+
+    Attributes:
+        secret: Which.
+    """
+
+    def __init__(self, secret: Secret, problem: str) -> None:
+        super().__init__(problem, control="policy")
+        self.secret = secret
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """
@@ -39,7 +52,7 @@ class Secret:
             folder: What a relative path of a file starts from.
 
         Raises:
-            ConfigError: It is not there.
+            SecretError: It is not there.
         """
         if self.where == "text":
             return self.name
@@ -47,7 +60,7 @@ class Secret:
             found = os.environ.get(self.name)
             if found:
                 return found
-            raise ConfigError(f"the environment variable {self.name} is not set", control="policy")
+            raise SecretError(self, f"the environment variable {self.name} is not set")
         try:
             with Path(folder, self.name).open("rb") as stream:
                 raw = stream.read(_MOST_SECRET_BYTES + 1)
@@ -56,7 +69,7 @@ class Secret:
             why = "it is too large"
         except (OSError, ValueError) as error:
             why = type(error).__name__
-        raise ConfigError(f"the secret in the file {self.name} cannot be read ({why})", control="policy")
+        raise SecretError(self, f"the secret in the file {self.name} cannot be read ({why})")
 
     def __repr__(self) -> str:
         return f"Secret({self.where}{'' if self.where == 'text' else ':' + self.name})"

@@ -75,9 +75,13 @@ class Stacks:
         inside = list(maker.team(own, holds, team))
         if maker.problems:
             raise PolicyError(version.document.file, maker.problems)
-        slots = platform_slots(controls)
-        slots = (*slots, *team_slots(inside, slots))
-        check_twice(slots)
+        try:
+            slots = platform_slots(controls)
+            slots = (*slots, *team_slots(inside, slots))
+            check_twice(slots)
+        except ConfigError as error:
+            unfit = Problem(None, "", str(error))
+            raise PolicyError(version.document.file, [unfit]) from None
         return Stack(slots, policy=version.digest)
 
     def kinds(self, team: str | None) -> list[Stack]:
@@ -200,7 +204,7 @@ class _Maker:
         try:
             found = [one for one in make() if one is not None]
         except ConfigError as error:
-            self.problems.append(placed(self._version, at, error))
+            self.problems += placed(self._version, at, error)
         else:
             yield from found
 

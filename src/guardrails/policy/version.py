@@ -21,6 +21,8 @@ from guardrails.policy.layers import met
 from guardrails.policy.making.mask import brought_entities, usual_entities
 from guardrails.policy.problems import PolicyError, Problem, nearest
 from guardrails.policy.reading import NAMED, policy_file, spelled
+from guardrails.policy.secret import Secret, SecretError
+from guardrails.policy.setting import Settings
 from guardrails.policy.switches.switch import public_key
 from guardrails.policy.tightening import PLATFORM, layers_of, loosened
 from guardrails.policy.unfit import names_taken, unfit_rules
@@ -92,6 +94,10 @@ class Version:
     def known(self, section: str) -> Mapping[str, model.Layer]:
         """The layers of one section."""
         return getattr(self.file, section) or {}
+
+    def stands(self, secret: Secret) -> Iterator[At]:
+        """Where a secret is named."""
+        return _within(self.file, secret, ())
 
     def switching(self) -> list[object]:
         """All that decides about switches."""
@@ -238,13 +244,33 @@ def split(team: model.Layer, platform: model.Platform) -> tuple[model.Team, mode
     return model.Team(**own), model.Layer(**tightens)
 
 
-def placed(version: Version, at: At, error: ConfigError) -> Problem:
-    """What went wrong while a control was made, with the place of its settings."""
+def placed(version: Version, at: At, error: ConfigError) -> list[Problem]:
+    """What went wrong while a control was made, with the place of its settings; of a secret with its own."""
+    told: list[tuple[At, str]] = [(at, str(error))]
     if isinstance(error, SettingsError) and error.problems:
-        inner, text = error.problems[0]
-        at = (*at, "settings", *inner)
-        return Problem(version.document.place(at), spelled(at), text)
-    return Problem(version.document.place(at), spelled(at), str(error))
+        told = [((*at, "settings", *inner), text) for inner, text in error.problems]
+    elif isinstance(error, SecretError):
+        told = [(next(version.stands(error.secret), at), str(error))]
+    return [Problem(version.document.place(here), spelled(here), text) for here, text in told]
+
+
+def _within(value: Any, wanted: Secret, at: At) -> Iterator[At]:
+    """Where a secret stands below *value*."""
+    match value:
+        case Secret():
+            if value == wanted:
+                yield at
+        case Settings():
+            for name, one in value.said():
+                yield from _within(one, wanted, (*at, name))
+        case dict():
+            for key, one in value.items():
+                yield from _within(one, wanted, (*at, key))
+        case list():
+            for number, one in enumerate(value):
+                yield from _within(one, wanted, (*at, number))
+        case _:
+            return
 
 
 def _near(entity: str, known: Collection[str]) -> str:

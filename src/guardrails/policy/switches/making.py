@@ -52,12 +52,12 @@ def switchboard_for(
         board = Switchboard(store_for(version, settings), state, changed=changed)
         board.quarantine = _quarantine(version, settings, board)
     except ConfigError as error:
-        problem = placed(version, _AT, error)
+        problems = placed(version, _AT, error)
     else:
         if before is not None:
             state.follow(before.state)
         return board
-    raise PolicyError(version.document.file, [problem])
+    raise PolicyError(version.document.file, problems)
 
 
 def state_of(version: Version) -> State:
