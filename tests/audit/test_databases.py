@@ -188,7 +188,7 @@ def test_the_database_refuses_changes_through_sql_and_is_for_its_owner_only(tmp_
 
 def test_g1_a_locked_database_refuses_sends_and_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "audit.sqlite3"
-    log = AuditLog(SqliteSink(path), keys=KEYS, deadline_seconds=0.3)
+    log = AuditLog(SqliteSink(path), keys=KEYS, deadline_seconds=1.5)
     sent: list[tuple[str, str]] = []
     send = guarded(log, send=lambda *message: sent.append(message))
     send(PHONE, "one")

@@ -62,7 +62,7 @@ def test_g1_an_emergency_goes_out_on_the_reserved_record_and_is_reconciled(
 
 def test_g1_an_emergency_goes_out_also_when_the_sink_hangs(tmp_path: Path) -> None:
     sink = GatedSink()
-    log = AuditLog(sink, keys=KEYS, emergency=tmp_path / "reserved", deadline_seconds=0.1)
+    log = AuditLog(sink, keys=KEYS, emergency=tmp_path / "reserved", deadline_seconds=1.5)
     sent: list[str] = []
     send = guarded(log, send=lambda _to, body: sent.append(body))
     send(PHONE, "one")

@@ -155,18 +155,18 @@ def test_outcomes_outlive_a_failure_of_the_sink(durability: Durability, tmp_path
 def test_g1_a_sink_that_hangs_refuses_within_the_deadline_and_the_late_intent_is_abandoned(tmp_path: Path) -> None:
     sink = GatedSink()
     sent: list[str] = []
-    log = AuditLog(sink, keys=KEYS, deadline_seconds=0.1)
+    log = AuditLog(sink, keys=KEYS, deadline_seconds=1.5)
     send = guarded(log, send=lambda _to, body: sent.append(body))
     send(PHONE, "one")
     eventually(lambda: len(records(sink)) == 3)
     sink.gate.clear()
 
-    with pytest.raises(Unavailable, match=r"within 0\.1 s"):
+    with pytest.raises(Unavailable, match=r"within 1\.5 s"):
         send(PHONE, "two")
     began = time.monotonic()
     with pytest.raises(Unavailable, match="hangs"):
         send(PHONE, "three")
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 1.0  # it is not waited for again
     sink.gate.set()
     eventually(lambda: any(one.get("result") == "abandoned" for one in records(sink)))
     log.close()

@@ -92,14 +92,14 @@ def test_g1_a_required_sink_that_hangs_is_given_up_at_the_deadline_and_the_log_g
 ) -> None:
     slow = GatedSink()
     sent: list[str] = []
-    log = AuditLog([tmp_path / "a", slow], keys=KEYS, deadline_seconds=0.2)
+    log = AuditLog([tmp_path / "a", slow], keys=KEYS, deadline_seconds=1.5)
     send = guarded(log, send=lambda _to, body: sent.append(body))
     send(PHONE, "one")
     slow.gate.clear()
     began = time.monotonic()
     with pytest.raises(Unavailable):
         send(PHONE, "two")
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 4.0
     assert sent == ["one"]
     slow.gate.set()
 

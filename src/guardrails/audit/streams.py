@@ -15,17 +15,18 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from guardrails.audit import record
+from guardrails.audit.burial import Burial
 from guardrails.audit.chain import Chain
 from guardrails.audit.found import NOTHING
 from guardrails.audit.record import Before
-from guardrails.audit.sink import Retaining, Rotating, Telling
+from guardrails.audit.sink import Rotating, Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from guardrails.audit.checkpoints import Checkpoints
     from guardrails.audit.fields import Members
-    from guardrails.audit.found import Expired, Found
+    from guardrails.audit.found import Found
     from guardrails.audit.record import EventIds
     from guardrails.audit.sink import Sink
 
@@ -56,7 +57,7 @@ class Streams:
 
     __slots__ = (
         "_backoff_seconds",
-        "_buried",
+        "_burial",
         "_chain",
         "_checkpoints",
         "_config",
@@ -67,7 +68,6 @@ class Streams:
         "_last",
         "_library",
         "_render",
-        "_retaining",
         "_sink",
         "_told",
         "_why",
@@ -89,7 +89,7 @@ class Streams:
     ) -> None:
         self._sink = sink
         self._is_full: Callable[[], bool] | None = sink.is_full if isinstance(sink, Rotating) else None
-        self._retaining: Retaining | None = sink if isinstance(sink, Retaining) else None
+        self._burial = Burial(sink)
         self._render = render
         self._durable = durable
         self._event_ids = event_ids
@@ -100,7 +100,6 @@ class Streams:
         self._last: Before | Chain | None = None
         self._why = "start"
         self._told: str | None = None  # what is on record of anchors that fail
-        self._buried: list[tuple[int, Expired]] = []  # streams to be removed, and how many records bear witness of it
         self._backoff_seconds = _BACKOFF_SECONDS
         self._down_until = 0.0
         self.failed: str | None = None
@@ -163,14 +162,14 @@ class Streams:
                 chain = self._begin()
                 lines.append(chain.link(self._genesis()))
             lines += map(chain.link, records)
-            buried = self._bury(chain, lines)
+            buried = self._burial.tombstones(chain, self._event_ids, lines)
             self._tell_of_anchors(chain, lines)
             now = self._checkpoints.is_due(chain.stream, len(lines) - begun) or (buried and self._checkpoints.is_idle)
             if now:
                 lines += self._with_checkpoint(chain)
             if len(lines) > begun:
                 self._accepted(chain, lines[begun:], now=now)
-            if self._buried:
+            if self._burial:
                 self._remove(chain)
         except BaseException as error:  # also an interrupt: nobody knows how much of the line is in the file
             self._give_up(error)
@@ -231,7 +230,8 @@ class Streams:
     def forget(self, event_ids: EventIds) -> None:
         """In a forked child: the stream is the parent's."""
         self._last = self.last
-        self._chain, self._why, self._buried = None, "fork", []
+        self._chain, self._why = None, "fork"
+        self._burial.forget()
         self._checkpoints.stop()
         self._event_ids = event_ids
         self._down_until = self.writing_since = 0.0
@@ -260,15 +260,6 @@ class Streams:
         before = self._checkpoints.before()
         return [chain.link(record.checkpoint(self._event_ids(), before=before))] if before else []
 
-    def _bury(self, chain: Chain, lines: list[bytes]) -> bool:
-        """Tombstones for what the sink wants to remove; whether there are any."""
-        if self._retaining is None:
-            return False
-        expired = list(self._retaining.expired())
-        lines += [chain.link(record.tombstone(self._event_ids(), one)) for one in expired]
-        self._buried += [(chain.seq, one) for one in expired]
-        return bool(expired)
-
     @property
     def _has_news(self) -> bool:
         return (self._checkpoints.failed is None) != (self._told is None)
@@ -286,11 +277,7 @@ class Streams:
 
     def _remove(self, chain: Chain) -> None:
         """Have the sink remove what has a tombstone on record, and under a checkpoint, if there are any."""
-        until = self._checkpoints.kept(chain.stream) if self._checkpoints.is_on else chain.seq
-        gone = [one for at, one in self._buried if at <= until]
-        if gone and self._retaining is not None:
-            self._buried = [(at, one) for at, one in self._buried if at > until]
-            self._retaining.remove(gone)
+        self._burial.remove(self._checkpoints.kept(chain.stream) if self._checkpoints.is_on else chain.seq)
 
     def _accepted(self, chain: Chain, lines: list[bytes], *, now: bool) -> None:
         self._sink.write(lines, durable=self._durable)
@@ -308,9 +295,9 @@ class Streams:
         self._sink.write(lines, durable=True)
         self._checkpoints.finish(chain.stream, lines)
         chain.accept()
-        if self._buried:
+        if self._burial:
             self._remove(chain)
-            self._buried = []
+            self._burial.forget()
         self._checkpoints.stop()
         self._sink.close()
         self._chain, self._why = None, why
@@ -323,7 +310,8 @@ class Streams:
         self._down_until, self._backoff_seconds, self.failed = 0.0, _BACKOFF_SECONDS, None
 
     def _give_up(self, error: BaseException) -> None:
-        self._chain, self._why, self.writing_since, self._buried = None, "sink_failed", 0.0, []
+        self._chain, self._why, self.writing_since = None, "sink_failed", 0.0
+        self._burial.forget()
         self._checkpoints.stop()
         first, self.failed = self.failed is None, type(error).__name__
         self._down_until = time.monotonic() + self._backoff_seconds
