@@ -18,7 +18,10 @@ from guardrails.audit import AuditLog, PostgresSink, SqliteSink, verify_director
 from tests.audit.postgres import Server, server
 from tests.audit.sinks import KEYS, PHONE, eventually, guarded
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="starts servers")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="starts servers"),
+    pytest.mark.timeout(60),  # whoever comes first starts a server of PostgreSQL
+]
 STREAM = "a" * 32
 PREAMBLE = """
 import os, sys

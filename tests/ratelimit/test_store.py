@@ -98,6 +98,7 @@ print(admitted(send, of=20))
 """
 
 
+@pytest.mark.timeout(60)  # eight interpreters at once
 def test_g6_eight_processes_are_granted_exactly_the_limit(tmp_path: Path) -> None:
     with running(valkey_binary(), tmp_path) as server:  # eight processes take their time: one kind of server is enough
         assert sum(granted_to_processes(server)) == 50

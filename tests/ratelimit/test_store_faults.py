@@ -243,6 +243,7 @@ except ConnectionRefusedError:
 """
 
 
+@pytest.mark.timeout(60)  # five interpreters, one after the other
 def test_g6_a_process_that_ends_gives_back_what_its_last_send_owes(server: Server) -> None:
     for _ in range(5):
         ended = subprocess.run(
