@@ -11,10 +11,11 @@ from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine, NoOpNlpEngine,
 from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
 from guardrails.pii.fast.answers import Answers
+from guardrails.pii.labelled import LabelledNumber, MedicalRecordNumber
 from guardrails.pii.offline import use_bundled_suffixes
 from guardrails.pii.phones import SharedPhone
 from guardrails.pii.recognizers import DEFAULT_RECOGNIZERS, build
-from guardrails.pii.recognizers_more import GluedEmail, InternationalPhone, MedicalRecordNumber
+from guardrails.pii.recognizers_more import GluedEmail, InternationalPhone, LocalPhone
 from guardrails.pii.registry import pattern_entities
 from guardrails.pii.secrets import Secret
 from tests.pii.texts import EXAMPLES
@@ -111,7 +112,7 @@ def plain() -> AnalyzerEngine:
 def everything() -> AnalyzerEngine:
     """Every pattern recognizer that Presidio ships for any country, and all of ours."""
     theirs = set(pattern_entities(theirs_only=True).values())
-    more = (MedicalRecordNumber, Secret, InternationalPhone, GluedEmail)
+    more = (MedicalRecordNumber, LabelledNumber, Secret, InternationalPhone, LocalPhone, GluedEmail)
     kinds: list[type[EntityRecognizer]] = [*DEFAULT_RECOGNIZERS, *more, *theirs]
     registry = RecognizerRegistry(recognizers=[build(kind, "en") for kind in kinds], supported_languages=["en"])
     return _engine(registry, _silent())

@@ -61,6 +61,16 @@ def digits(text: str, zero: int) -> str:
         (base64.b64encode(b"card " + CARD.encode()).decode(), "CREDIT_CARD"),
         (base64.urlsafe_b64encode(EMAIL.encode()).decode(), "EMAIL_ADDRESS"),
         (EMAIL.encode().hex(), "EMAIL_ADDRESS"),
+        (base64.b64encode(base64.b64encode(CARD.encode())).decode(), "CREDIT_CARD"),
+        ("ann&#64example.com", "EMAIL_ADDRESS"),
+        ("ann\\u{40}example.com", "EMAIL_ADDRESS"),
+        ("192[.]0[.]2[.]44", "IP_ADDRESS"),
+        ("4242  4242  4242  4242", "CREDIT_CARD"),
+        ("4242 - 4242 - 4242 - 4242", "CREDIT_CARD"),
+        ("4242/4242/4242/4242", "CREDIT_CARD"),
+        ("4242_4242_4242_4242", "CREDIT_CARD"),
+        ("O7700 9OO123", "PHONE_NUMBER"),
+        ("+1-212-555-OI73", "PHONE_NUMBER"),
     ],
 )
 def test_what_is_disguised_is_found_and_what_is_around_stays(mask_pii: MaskPII, disguised: str, entity: str) -> None:
@@ -83,10 +93,26 @@ def test_what_is_disguised_is_found_and_what_is_around_stays(mask_pii: MaskPII, 
         "deadbeefdeadbeefdeadbeef",
         "a\\u00e9b",
         "caf\u00e9 \u2014 na\u00efve",
+        "snake_case_12345 and v1_2_3",
+        "I10 to O2, 2O or 3l of it",
+        "\\u{ffffffff} is none",
     ],
 )
 def test_what_is_not_personal_stays(mask_pii: MaskPII, text: str) -> None:
     assert mask_pii.mask(text) == (text, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("_4242 4242 4242 4242_", "_<CREDIT_CARD>_"),
+        ("card_4242424242424242", "card_<CREDIT_CARD>"),
+        ("__192.0.2.44__ is it", "__<IP_ADDRESS>__ is it"),
+        ("the *iban* _GB29NWBK60161331926819_", "the *iban* _<IBAN_CODE>_"),
+    ],
+)
+def test_emphasis_hides_nothing_and_stays(mask_pii: MaskPII, text: str, expected: str) -> None:
+    assert mask_pii.mask(text)[0] == expected
 
 
 @settings(deadline=None, max_examples=80)

@@ -21,7 +21,7 @@ def test_every_example_is_found_whole_and_by_its_name(mask_pii: MaskPII, entity:
 
 
 def test_the_default_set_is_what_is_documented(mask_pii: MaskPII) -> None:
-    assert mask_pii.entities == set(DEFAULT_ENTITIES) == {*EXAMPLES, "MEDICAL_RECORD_NUMBER", "SECRET"}
+    assert mask_pii.entities == set(DEFAULT_ENTITIES) == {*EXAMPLES, "MEDICAL_RECORD_NUMBER", "ID", "SECRET"}
 
 
 def test_it_is_a_control_of_kind_mask(mask_pii: MaskPII) -> None:

@@ -7,7 +7,8 @@ from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
 from guardrails.pii import MaskPII
-from guardrails.pii.recognizers_more import InternationalPhone, MedicalRecordNumber
+from guardrails.pii.labelled import MedicalRecordNumber
+from guardrails.pii.recognizers_more import InternationalPhone
 from guardrails.pii.secrets import Secret
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ"
@@ -92,6 +93,18 @@ def test_a_plus_sign_alone_makes_no_number(mask_pii: MaskPII, text: str) -> None
 )
 def test_a_medical_record_number_is_masked_and_its_label_stays(mask_pii: MaskPII, text: str, expected: str) -> None:
     assert mask_pii.mask(text)[0] == expected
+
+
+@pytest.mark.parametrize("text", ["call 555-0147", "my cell is 555 0147", "text me at 555.0147 please"])
+def test_a_local_number_is_found_behind_a_word_that_says_so(mask_pii: MaskPII, text: str) -> None:
+    assert [found.type for found in mask_pii.find(text)] == ["PHONE_NUMBER"]
+
+
+@pytest.mark.parametrize(
+    "text", ["rated 555-0147", "call 1-555-0147-9", "order 555 0147", "call 155-0147", "from 555-0147.5"]
+)
+def test_seven_other_digits_stay(mask_pii: MaskPII, text: str) -> None:
+    assert not any(found.end - found.start == 8 for found in mask_pii.find(text))
 
 
 def test_they_serve_a_plain_engine() -> None:

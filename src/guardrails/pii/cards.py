@@ -17,8 +17,8 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 
 from guardrails.pii.recognizers import Gated
 
-_GAP: Final = r"[ \t.\-\u00a0\u2007\u2009\u202f\u2010-\u2015]"
-_NUMBERS: Final = re.compile(rf"(?<!\w)\d+(?:{_GAP}\d+)*(?!\w)")
+_GAP: Final = r"[ \t.\-/_\u00a0\u2007\u2009\u202f\u2010-\u2015]{1,3}"
+_NUMBERS: Final = re.compile(rf"(?<![^\W_])\d+(?:{_GAP}\d+)*(?![^\W_])")
 _GROUP: Final = re.compile(r"\d+")
 _SHORTEST, _LONGEST = 13, 19  # digits
 _LEAST_OF_GROUP: Final = 3  # digits of every group but the last
@@ -63,7 +63,7 @@ class CardGroups(EntityRecognizer):
 class CardAmongNumbers(Gated, CardGroups):
     """Payment cards among other numbers, in groups of any size, with spaces, dots or dashes between them."""
 
-    GATE: ClassVar[re.Pattern[str]] = re.compile(rf"\d(?:{_GAP}?\d){{{_SHORTEST - 1}}}")
+    GATE: ClassVar[re.Pattern[str]] = re.compile(rf"\d(?:(?:{_GAP})?\d){{{_SHORTEST - 1}}}")
 
 
 def _cards(row: re.Match[str]) -> Iterator[tuple[int, int]]:

@@ -2,10 +2,11 @@
 Personal data in disguise: looked at as a reader, a browser or a program would read it.
 
 1. What the text itself shows is found first; a disguise only adds findings, at the places of the original.
-2. Percent-encoding, HTML entities and backslash escapes are undone (three times at most), look-alikes and what has no width
-   are folded (`guardrails.pii.folding`), "ann (at) example (dot) com" is spelled back, and cards written digit by digit are
-   joined. Base64 and hexadecimal runs that decode to text are masked whole if anything is found in them.
-3. A text without any of these costs two regular expressions, and one with long runs only, no view.
+2. Percent-encoding, HTML entities, backslash escapes and dots in brackets are undone (three times at most), look-alikes and
+   what has no width are folded (`guardrails.pii.folding`), what is spelled out is written with signs and digits
+   (`guardrails.pii.spelled`), and cards written digit by digit are joined. Base64 and hexadecimal runs that decode to text
+   (twice at most) are masked whole if anything is found in them.
+3. A text without any of these costs one look (`guardrails.pii.fast.gate`), and one with long runs only, no view.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ import base64
 import binascii
 import html
 import re
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from guardrails.pii import spelled
+from guardrails.pii.fast.gate import Gate
 from guardrails.pii.folding import Folded, fold_characters, plain, replaced
 from guardrails.pii.spans import Span
 
@@ -25,28 +30,33 @@ Look = Callable[[str], list[Span]]
 
 _MOST_LAYERS: Final = 3
 _PERCENT: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
-_ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))")
-_AT: Final = r"\s*[(\[{]\s*at\s*[)\]}]\s*"
-_DOT: Final = r"\s*[(\[{]\s*(?:dot|\.)\s*[)\]}]\s*"
-_SPELLED: Final = re.compile(
-    rf"\b[\w.+-]{{1,64}}(?:(?:{_AT}|@)[\w-]{{1,63}}(?:(?:{_DOT}|\s+dot\s+|\.)[\w-]{{1,63}}){{1,6}}"
-    rf"|\s+at\s+[\w-]{{1,63}}(?:(?:{_DOT}|\s+dot\s+|\.)[\w-]{{1,63}}){{0,5}}(?:{_DOT}|\s+dot\s+)[\w-]{{1,63}})",
-    re.IGNORECASE,
+# Browsers read a number without its semicolon, too.
+_ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)")
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|u\{([0-9A-Fa-f]{1,6})\})")
+_DEFANGED: Final = re.compile(r"(?<=\w)(?:\[\.\]|\(\.\)|\[dot\])(?=\w)", re.IGNORECASE)
+# Emphasis of Markdown, and the underscore in "card_4242424242424242": both are letters of a word to patterns.
+_UNDERSCORE: Final = re.compile(
+    r"(?<![^\W_])_+(?=[^\W_])|(?<=[^\W_])_+(?![^\W_])|(?<=[A-Za-z])_(?=\d)|(?<=\d)_(?=[A-Za-z])"
 )
-_SPELLED_AT: Final = re.compile(rf"{_AT}|\s+at\s+", re.IGNORECASE)
-_SPELLED_DOT: Final = re.compile(rf"{_DOT}|\s+dot\s+", re.IGNORECASE)
+# Letters that stand for digits in a number.
+_ALMOST: Final = re.compile(r"(?<![A-Za-z0-9])(?=[OolI]{0,2}\d)(?:[OolI]{0,3}[\d +().-]){5,24}[\dOolI](?![A-Za-z0-9])")
+_MEANT: Final = str.maketrans("OolI", "0011")
 _ONE_BY_ONE: Final = re.compile(r"(?<![\w.,])\d(?:([ ._*/|-])\d(?:\1\d){11,17})(?!\w|[.,]\d|\1\d)")
 _BASE64: Final = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{12,}={0,2}(?![\w+/=-])")
 _HEX: Final = re.compile(r"(?<!\w)(?:0x)?((?:[0-9A-Fa-f]{2}){6,})(?!\w)")
-_DISGUISED: Final = re.compile(
-    r"%[0-9A-Fa-f]{2}|&#?\w{1,32};|\\[ux][0-9A-Fa-f]{2}|(?i:[(\[{]\s*(?:at|dot|\.)\s*[)\]}]|\sdot\s)"
-    r"|\d([ ._*/|-])\d\1\d\1\d\1\d"
+_SIGNS: Final = re.compile(
+    r"%[0-9A-Fa-f]{2}|&#?\w{1,32}|\\[ux][{0-9A-Fa-f]|[(\[{<]\s*(?:[aA][tT]|[dD][oO][tT]|\.|@)\s*[)\]}>]"
+    r"|\s(?:[dD][oO][tT]\s|@|[aA][tT]\s+[\w-]{2,32}\.[a-z])|@(?:\s|[a-z]{4,7}(?![\w.-])|[\w-]+(?:,[a-z]|\s\.))|[-_](?:at|dot)[-_]"
+    r"|\d(?:([ ._*/|-])\d\1\d\1\d\1\d|[OolI][\d\s-]|_)|[OI]\d|_(?:\d|[A-Z]{2}\d\d)"
 )
+_DISGUISED: Final = (_SIGNS, spelled.IN_A_ROW)
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{12}")
 _WORDS: Final = re.compile(r"\w+")
 _BLANKS: Final = frozenset("\t\n\r")
 _CHECKED: Final = frozenset({"CREDIT_CARD", "IBAN_CODE"})
+_SHAPED: Final = _CHECKED | {"US_SSN", "IP_ADDRESS", "MAC_ADDRESS"}
+_NUMBERS: Final = _CHECKED | {"US_SSN", "PHONE_NUMBER"}
+_LEAST_DIGITS: Final = 6  # beside letters that stand for some
 
 
 def disguises(look: Look, patterns: Look) -> Look:
@@ -57,16 +67,27 @@ def disguises(look: Look, patterns: Look) -> Look:
         look: Detection of everything; also asked for a view with other words than the text.
         patterns: Detection of what has a pattern; asked for the other views.
     """
+    gate = _gate()
 
     def spans(text: str, /) -> list[Span]:
         found = look(text)
-        if not text.isascii() or _DISGUISED.search(text) is not None:
+        if not text.isascii():
+            return found + _behind(text, look, patterns)
+        passing = gate.passing(text)
+        if not passing:  # most texts
+            return found
+        if any(number in passing and one.search(text) is not None for number, one in enumerate(_DISGUISED)):
             return found + _behind(text, look, patterns)
         if _RUN.search(text) is not None:
             return found + list(_in_runs(text, patterns))
         return found
 
     return spans
+
+
+@cache
+def _gate() -> Gate:
+    return Gate([(one.pattern, one.flags) for one in (*_DISGUISED, _RUN)])
 
 
 def _behind(text: str, look: Look, patterns: Look) -> list[Span]:
@@ -76,12 +97,12 @@ def _behind(text: str, look: Look, patterns: Look) -> list[Span]:
     if view.text != text:
         other_words = _WORDS.findall(view.text) != _WORDS.findall(text)
         found += _back(view, (look if other_words else patterns)(view.text))
-    spelled = replaced(view, _SPELLED, _respelled)
-    if spelled is not view:
-        found += [span for span in _back(spelled, patterns(spelled.text)) if span.type == "EMAIL_ADDRESS"]
-    joined = replaced(view, _ONE_BY_ONE, lambda match: match.group().replace(match[1], ""))
-    if joined is not view:
-        found += [span for span in _back(joined, patterns(joined.text)) if span.type in _CHECKED]
+    for other, spans in (spelled.addresses(view, patterns), spelled.numbers(view, patterns)):
+        found += _back(other, spans)
+    for pattern, by, types in _RECKONED:
+        other = replaced(view, pattern, by)
+        if other is not view:
+            found += [span for span in _back(other, patterns(other.text)) if span.type in types]
     return found + _back(view, list(_in_runs(view.text, patterns)))
 
 
@@ -94,7 +115,8 @@ def _decoded(view: Folded) -> Folded:
         before = view.text
         view = replaced(view, _PERCENT, _percent)
         view = replaced(view, _ENTITY, _entity)
-        view = replaced(view, _ESCAPE, lambda match: chr(int(match[1] or match[2], 16)))
+        view = replaced(view, _ESCAPE, _escaped)
+        view = replaced(view, _DEFANGED, lambda _: ".")
         view = fold_characters(view)
         if view.text == before:
             break
@@ -113,18 +135,33 @@ def _entity(match: re.Match[str]) -> str | None:
     return None if character == match.group() else character
 
 
-def _respelled(match: re.Match[str]) -> str | None:
-    spelled = match.group()
-    other = _SPELLED_DOT.sub(".", _SPELLED_AT.sub("@", spelled))
-    return None if other == spelled else other
+def _almost(match: re.Match[str]) -> str | None:
+    number = match.group()
+    meant = number.translate(_MEANT)
+    return None if meant == number or sum(map(str.isdigit, number)) < _LEAST_DIGITS else meant
 
 
-def _in_runs(text: str, look: Look) -> Iterator[Span]:
+# How else digits may be read, and what counts of what is found then.
+_RECKONED: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str | None], frozenset[str]], ...]] = (
+    (_ONE_BY_ONE, lambda match: match.group().replace(match[1], ""), _CHECKED),
+    (_UNDERSCORE, lambda match: " " * len(match.group()), _SHAPED),
+    (_ALMOST, _almost, _NUMBERS),
+)
+
+
+def _escaped(match: re.Match[str]) -> str | None:
+    code = int(match[1] or match[2] or match[3], 16)
+    return chr(code) if code <= sys.maxunicode else None
+
+
+def _in_runs(text: str, look: Look, layers: int = 2) -> Iterator[Span]:
     """Runs of base64 or hexadecimal digits in *text* whose own text holds something."""
     for pattern, decode in ((_HEX, _from_hex), (_BASE64, _from_base64)):
         for match in pattern.finditer(text):
             inside = decode(match)
-            hits = look(inside) if inside else ()
+            hits = look(inside) if inside else []
+            if inside and not hits and layers > 1:
+                hits = list(_in_runs(inside, look, layers - 1))
             if hits:
                 best = max(hits, key=lambda span: span.score)
                 yield Span(*match.span(), best.type, best.score)

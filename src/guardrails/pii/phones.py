@@ -24,7 +24,8 @@ from guardrails.pii.fast.scan import CANDIDATE, LONGEST, Scanner, candidate
 _VALID: Final = 1  # phonenumbers.Leniency.VALID
 _SHORT: Final = 6  # digits
 _SIX_DIGITS: Final = candidate(_SHORT)
-_SHORT_SCORE: Final = 0.3  # below the threshold of the default set; a context word lifts it above
+_UNIX_TIME: Final = re.compile(r"1[4-9]\d{8}")  # seconds since 1970, from 2014 to 2033
+_WEAK_SCORE: Final = 0.3  # below the threshold of the default set; a context word lifts it above
 
 
 def scanner_for(recognizer: PhoneRecognizer) -> Scanner | None:
@@ -65,13 +66,14 @@ def likely(number: str) -> float:
     """
     The highest score that a number may have: 1, less for one that says little, 0 for one that says nothing.
 
-    >>> likely("1640"), likely("123456"), likely("+44 1632"), likely("212-555-0173")
-    (0.0, 0.3, 1.0, 1.0)
+    >>> likely("1640"), likely("123456"), likely("+44 1632"), likely("212-555-0173"), likely("1764268800")
+    (0.0, 0.3, 1.0, 1.0, 0.3)
     """
     digits = sum(map(str.isdigit, number))
     if digits < _SHORT:
         return 0.0
-    return _SHORT_SCORE if digits == _SHORT and number[0] not in "+\uff0b" else 1.0
+    is_weak = (digits == _SHORT and number[0] not in "+\uff0b") or _UNIX_TIME.fullmatch(number) is not None
+    return _WEAK_SCORE if is_weak else 1.0
 
 
 def gate_of(recognizer: PhoneRecognizer) -> re.Pattern[str]:
@@ -112,7 +114,8 @@ class LikelyPhone(SharedPhone):
     Phone numbers; without those of few digits.
 
     Differs from Presidio: in Germany 1640 may be somebody's number, for those who live next door, and to Presidio any four digits
-    that may be one are. Here six digits need a plus sign or a context word, and fewer are no number.
+    that may be one are. Here six digits need a plus sign or a context word, and fewer are no number. The time of a log line
+    ("1764268800") needs one, too: it is ten digits from 1 on, which no number of North America is.
     """
 
     def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:

@@ -8,11 +8,11 @@ those of Presidio's own class, except where the docstring says otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, ClassVar, Final
 
-from presidio_analyzer import EntityRecognizer, Pattern, RecognizerResult
+from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import (
     CreditCardRecognizer,
     EmailRecognizer,
@@ -48,6 +48,41 @@ class Gated(EntityRecognizer):
             return []
         found: list[RecognizerResult] = super().analyze(text, *args, **kwargs)
         return found
+
+
+class OwnPatterns(Gated, PatternRecognizer):
+    """
+    Patterns of ours for one entity, which a subclass names; for `MaskPII`, and for any `AnalyzerEngine`.
+
+    Args:
+        patterns: Instead of those of the class.
+        context: Words that raise the score of what stands behind them, instead of those of the class.
+        supported_language: The language to register it under.
+        supported_entity: The entity to find; None for the one of the class.
+        name: Stands in results; None for the name of the class.
+    """
+
+    ENTITY: ClassVar[str]
+    PATTERNS: ClassVar[Sequence[Pattern]]
+    CONTEXT: ClassVar[Sequence[str]] = ()
+    FLAGS: ClassVar[re.RegexFlag] = re.DOTALL | re.MULTILINE | re.IGNORECASE  # presidio's default
+
+    def __init__(
+        self,
+        patterns: list[Pattern] | None = None,
+        context: list[str] | None = None,
+        supported_language: str = "en",
+        supported_entity: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            supported_entity=supported_entity or self.ENTITY,
+            patterns=patterns or list(self.PATTERNS),
+            context=list(self.CONTEXT) if context is None else context,
+            supported_language=supported_language,
+            name=name or type(self).__name__,
+            global_regex_flags=self.FLAGS,
+        )
 
 
 class GatedEmail(Gated, EmailRecognizer):

@@ -25,6 +25,7 @@ DEFAULT_ENTITIES: Final = (
     "URL",
     "MAC_ADDRESS",
     "MEDICAL_RECORD_NUMBER",
+    "ID",
     "SECRET",
 )
 # Above the noise of patterns that match any nine digits (0.01 to 0.3), below phone numbers (0.4).
@@ -55,18 +56,28 @@ def pattern_entities(*, theirs_only: bool = False) -> dict[str, type[EntityRecog
     from presidio_analyzer import PatternRecognizer, predefined_recognizers  # noqa: PLC0415
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer  # noqa: PLC0415
 
+    from guardrails.pii.labelled import LabelledNumber, MedicalRecordNumber  # noqa: PLC0415
     from guardrails.pii.recognizers import DEFAULT_RECOGNIZERS  # noqa: PLC0415 - loads presidio
-    from guardrails.pii.recognizers_more import MedicalRecordNumber  # noqa: PLC0415
     from guardrails.pii.secrets import Secret  # noqa: PLC0415
 
     known: dict[str, type[EntityRecognizer]] = {}
     shipped = [value for _, value in sorted(vars(predefined_recognizers).items()) if isinstance(value, type)]
-    ours: tuple[type[EntityRecognizer], ...] = () if theirs_only else (*DEFAULT_RECOGNIZERS, MedicalRecordNumber, Secret)
+    ours: tuple[type[EntityRecognizer], ...] = (
+        () if theirs_only else (*DEFAULT_RECOGNIZERS, MedicalRecordNumber, LabelledNumber, Secret)
+    )
     for kind in (*shipped, *ours):
         if issubclass(kind, PatternRecognizer | PhoneRecognizer):
-            entity = inspect.signature(kind).parameters["supported_entity"].default
-            known[entity] = kind
+            known[_entity_of(kind)] = kind
     return known
+
+
+def _entity_of(kind: type[EntityRecognizer]) -> str:
+    from guardrails.pii.recognizers import OwnPatterns  # noqa: PLC0415 - loads presidio
+
+    if issubclass(kind, OwnPatterns):
+        return kind.ENTITY
+    entity: str = inspect.signature(kind).parameters["supported_entity"].default
+    return entity
 
 
 def of_countries(countries: Iterable[str]) -> list[str]:
@@ -131,7 +142,7 @@ def pattern_engine(
     from guardrails.pii.cards import CardAmongNumbers  # noqa: PLC0415
     from guardrails.pii.context import WholeWords  # noqa: PLC0415
     from guardrails.pii.recognizers import build  # noqa: PLC0415
-    from guardrails.pii.recognizers_more import GluedEmail, InternationalPhone  # noqa: PLC0415
+    from guardrails.pii.recognizers_more import GluedEmail, InternationalPhone, LocalPhone  # noqa: PLC0415
 
     known = pattern_entities()
     wanted = tuple(dict.fromkeys((*(DEFAULT_ENTITIES if entities is None else entities), *also)))
@@ -143,7 +154,7 @@ def pattern_engine(
             raise ConfigError(f"MaskPII(entities=...): nothing is left for {type(recognizer).__name__}; add {missing}")
     patterns = [build(known[entity], language) for entity in wanted if entity in known]
     if "PHONE_NUMBER" in wanted:
-        patterns.append(build(InternationalPhone, language))
+        patterns += (build(InternationalPhone, language), build(LocalPhone, language))
     if "CREDIT_CARD" in wanted:
         patterns.append(build(CardAmongNumbers, language))
     if "EMAIL_ADDRESS" in wanted:

@@ -13,10 +13,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from presidio_analyzer import Pattern, PatternRecognizer
-
 from guardrails.pii.patterns import TimedPattern
-from guardrails.pii.recognizers import Gated
+from guardrails.pii.recognizers import OwnPatterns
 
 _BEGIN: Final = r"(?<![A-Za-z0-9_])"
 _END: Final = r"(?![A-Za-z0-9_])"
@@ -46,14 +44,16 @@ _AZURE: Final = r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{32,128}={0,2}"
 _BEARER: Final = r"(?<=\b[Bb]earer )[A-Za-z0-9_\-.~+/]{20,4096}=*"
 
 
-class Secret(Gated, PatternRecognizer):
+class Secret(OwnPatterns):
     """Credentials with a shape of their own."""
 
+    ENTITY = "SECRET"
+    FLAGS = re.MULTILINE  # capitals matter
     GATE = re.compile(
         r"A(?:KIA|SIA|BIA|CCA|Iza|C[0-9a-f]{8})|gh[pousr]_|github_pat_|gl[a-z]+-|xox[abeoprs]-|[srp]k_(?:live|test)_|SG\.|SK[0-9a-f]{8}"
         r"|npm_|pypi-|sk-|eyJ|PRIVATE KEY|://[^\s/@]*:[^\s/@]*@|AccessKey=|AccountKey=|[Bb]earer "
     )
-    PATTERNS: list[Pattern] = [  # noqa: RUF012 - presidio's own attribute
+    PATTERNS = (
         *(TimedPattern(name, _BEGIN + shape + _END, 0.9) for name, shape in _SHAPES.items()),
         TimedPattern("Private key", _PEM, 0.95),
         TimedPattern(
@@ -61,21 +61,4 @@ class Secret(Gated, PatternRecognizer):
         ),  # as sure as the e-mail address that it ends like
         TimedPattern("Azure key", _AZURE, 0.9),
         TimedPattern("Bearer token", _BEARER, 0.8),
-    ]
-
-    def __init__(
-        self,
-        patterns: list[Pattern] | None = None,
-        context: list[str] | None = None,
-        supported_language: str = "en",
-        supported_entity: str = "SECRET",
-        name: str = "Secret",
-    ) -> None:
-        super().__init__(
-            supported_entity=supported_entity,
-            patterns=patterns or self.PATTERNS,
-            context=context or [],
-            supported_language=supported_language,
-            name=name,
-            global_regex_flags=re.MULTILINE,  # capitals matter; presidio's default is to ignore them
-        )
+    )

@@ -104,7 +104,8 @@ def test_every_sure_word_is_covered_and_findings_stay_inside(data: st.DataObject
     assert all(0 <= span.start < span.end <= len(text) and LEAST[span.type] <= max(span.score, 0.4) for span in spans)
     for word in words:
         value = text[word.start : word.end]
-        if word.group == "LOCATION" and word.sure >= LEAST[LOCATION] and any(map(str.isalnum, value)):
+        speaks = re.search(r"[^\W\d_]{2}", value)  # what says less may be none: `names.noise`
+        if word.group == "LOCATION" and word.sure >= LEAST[LOCATION] and speaks:
             assert any(s.type == LOCATION and s.start <= word.start and word.end <= s.end for s in spans)
 
 

@@ -314,4 +314,4 @@ def test_ids_are_looked_at_for_patterns_only(with_names: MaskPII) -> None:
 def test_names_are_found_by_default() -> None:
     assert MaskPII().mask("Hi Ann Smith")[0] == "Hi <PERSON>"
     assert {"PERSON", "LOCATION", "ID"} <= MaskPII().entities
-    assert not {"PERSON", "LOCATION", "ID"} & MaskPII(names="off").entities
+    assert not {"PERSON", "LOCATION"} & MaskPII(names="off").entities

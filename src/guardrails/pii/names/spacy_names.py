@@ -3,7 +3,8 @@ A spaCy model beside the name model: it knows places and names that the name mod
 
 What spaCy finds counts only where the name model gives some word of it at least `GATE`: of its false alarms few are left.
 
-1. Only the named entity recognizer of the model runs.
+1. Only the named entity recognizer of the model runs, and what it listens to; only on the sentences from the first to the last
+   in which the name model has an inkling of something that it did not find itself.
 2. What spaCy learns of new words it forgets after each text: its store of strings would grow, and hold what people wrote.
 3. An installed package is loaded by name, nothing is ever downloaded.
 
@@ -22,6 +23,7 @@ from guardrails.errors import ConfigError
 from guardrails.pii.names.decode import LOCATION, PERSON, Word
 from guardrails.pii.names.recognizer import NameRecognizer
 from guardrails.pii.names.runtime import HALVES
+from guardrails.pii.sentences import Boundaries
 from guardrails.pii.spans import Span
 
 if TYPE_CHECKING:
@@ -63,6 +65,12 @@ class SpacyModel:
             raise ConfigError(f'MaskPII(names="spacy:{package}"): spaCy cannot load it: {type(error).__name__}') from error
         if "ner" not in nlp.pipe_names:
             raise ConfigError(f'MaskPII(names="spacy:{package}"): it has no named entity recognizer')
+        for (
+            name,
+            component,
+        ) in nlp.pipeline:  # in spaCy's small models the recognizer of names listens to none of the others
+            if "ner" not in getattr(component, "listening_components", ("ner",)):
+                nlp.disable_pipe(name)
         self._nlp: Any = nlp
         self._lock = Lock()
         os.register_at_fork(after_in_child=self._unlock)
@@ -111,9 +119,22 @@ class NamesWithSpacy(NameRecognizer):
         del nlp_artifacts
         words = self._runtime.words(text)
         found = self._spans(text, words, entities)
-        theirs = [span for span in self._spacy.spans(text) if span.type in entities and span.type in self._least]
-        return self._results([*found, *(span for span in theirs if _is_likely(span, words))])
+        inklings = [word for word in words if word.sure >= GATE]
+        unsure = [word for word in inklings if not any(one.start <= word.start and word.end <= one.end for one in found)]
+        if unsure:
+            start, end = _sentences(text, unsure[0].start, unsure[-1].end)
+            theirs = (span.moved(start) for span in self._spacy.spans(text[start:end]))
+            found += [
+                span for span in theirs if span.type in entities and span.type in self._least and _touches(span, inklings)
+            ]
+        return self._results(found)
 
 
-def _is_likely(span: Span, words: Sequence[Word]) -> bool:
-    return any(word.start < span.end and span.start < word.end and word.sure >= GATE for word in words)
+def _sentences(text: str, first: int, last: int) -> tuple[int, int]:
+    """Where the sentence that holds *first* begins, and the one that holds what ends at *last* ends."""
+    starts = [0, *Boundaries().feed(text), len(text)]
+    return max(start for start in starts if start <= first), min(start for start in starts if start >= last)
+
+
+def _touches(span: Span, words: Sequence[Word]) -> bool:
+    return any(word.start < span.end and span.start < word.end for word in words)
