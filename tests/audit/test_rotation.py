@@ -121,6 +121,19 @@ def test_changes_inside_a_compressed_stream_are_found(tmp_path: Path, change: Ca
     assert code in [one.code for one in report.integrity]
 
 
+def test_what_is_no_file_of_ours_does_not_keep_the_others_from_being_tidied(tmp_path: Path) -> None:
+    tmp_path.mkdir(exist_ok=True)
+    for number, made in enumerate((os.mkfifo, os.mkdir, lambda path: path.symlink_to(tmp_path / "nowhere"))):
+        made(tmp_path / f"2020010{number + 1}T000000.000000Z-{'a' * 31}{number}.jsonl")
+    sends(JsonlDirectory(tmp_path), 1)
+    sink = JsonlDirectory(tmp_path, compress=True, retain_days=1)
+    sink.open("b" * 32)
+    sink._housekeeping.wait()
+    sink.close()
+
+    assert len(list(tmp_path.glob("*.jsonl.gz"))) == 1
+
+
 def test_a_stream_that_is_there_twice_while_it_is_compressed_is_read_once(tmp_path: Path) -> None:
     sends(JsonlDirectory(tmp_path), 3)
     (path,) = tmp_path.iterdir()

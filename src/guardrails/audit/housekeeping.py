@@ -16,7 +16,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +26,7 @@ from guardrails.audit.folder import COMPRESSED, SUFFIX, log_files, stream_of, sy
 from guardrails.audit.found import Expired
 from guardrails.audit.locks import lock
 from guardrails.audit.merkle import Tree
-from guardrails.audit.reading import Malformed, lines, parse
+from guardrails.audit.reading import Malformed, lines, opened, parse
 
 _DAY_SECONDS: Final = 86_400
 _AT_ONCE: Final = 64  # tombstones in one write
@@ -95,17 +95,29 @@ class Housekeeping:
             self._expired.extend(self._due(folder, self.retain_days))
         if self._compress:
             for path in log_files(folder):
-                if path.name.endswith(SUFFIX) and _is_closed(path):
-                    _compressed(path)
+                with _left_alone(path):
+                    if path.name.endswith(SUFFIX) and _is_closed(path):
+                        _compressed(path)
 
     def _due(self, folder: Path, days: int) -> list[Expired]:
         before = time.time_ns() / 1e9 - days * _DAY_SECONDS
         due: list[Expired] = []
         for path in log_files(folder):
-            with contextlib.suppress(FileNotFoundError):  # another process was faster
+            with _left_alone(path):
                 if path.stat().st_mtime < before and not _is_written(path):
                     due += _expiring(path, before, days)
         return due
+
+
+@contextlib.contextmanager
+def _left_alone(path: Path) -> Iterator[None]:
+    """What cannot be read stays as it is, and the others have their turn."""
+    try:
+        yield
+    except FileNotFoundError:  # another process was faster
+        return
+    except OSError as error:
+        _log.warning("%s cannot be tidied (%s)", ascii(path.name), type(error).__name__)
 
 
 def _expiring(path: Path, before: float, days: int) -> list[Expired]:
@@ -149,15 +161,12 @@ def _told(tombstone: dict[str, object]) -> Expired:
 
 def _is_written(path: Path) -> bool:
     """Whether a living process has the file."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return not lock(fd, shared=True)
-    finally:
-        os.close(fd)
+    with opened(path) as file:
+        return not lock(file.fileno(), shared=True)
 
 
 def _is_closed(path: Path) -> bool:
-    with path.open("rb") as file:
+    with opened(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 4_096))
         return b'"stage":"close"' in file.read().rstrip(b"\n").rpartition(b"\n")[2] and not _is_written(path)
@@ -169,7 +178,7 @@ def _compressed(path: Path) -> None:
     part = path.with_name(path.name + ".gz.part")
     part.unlink(missing_ok=True)
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    with os.fdopen(fd, "wb") as raw, path.open("rb") as source:
+    with os.fdopen(fd, "wb") as raw, opened(path) as source:
         with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
             shutil.copyfileobj(source, packed, 1_048_576)
         raw.flush()

@@ -11,6 +11,7 @@ from typing import Final
 from guardrails.audit.folder import SUFFIX, log_files, stream_of
 from guardrails.audit.found import Unclosed
 from guardrails.audit.locks import lock
+from guardrails.audit.reading import opened
 
 _NEWEST: Final = 32
 _STEP_BYTES: Final = 65_536
@@ -51,7 +52,7 @@ def last_lines(path: Path, most: int | None = None) -> list[bytes]:
     Raises:
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         size = begin = file.seek(0, os.SEEK_END)
         blocks: list[bytes] = []
         newlines = 0
