@@ -122,9 +122,9 @@ def test_changes_inside_a_compressed_stream_are_found(tmp_path: Path, change: Ca
 
 
 def test_what_is_no_file_of_ours_does_not_keep_the_others_from_being_tidied(tmp_path: Path) -> None:
-    tmp_path.mkdir(exist_ok=True)
-    for number, made in enumerate((os.mkfifo, os.mkdir, lambda path: path.symlink_to(tmp_path / "nowhere"))):
-        made(tmp_path / f"2020010{number + 1}T000000.000000Z-{'a' * 31}{number}.jsonl")
+    os.mkfifo(tmp_path / f"20200101T000000.000000Z-{'a' * 32}.jsonl")
+    (tmp_path / f"20200102T000000.000000Z-{'b' * 32}.jsonl").mkdir()
+    (tmp_path / f"20200103T000000.000000Z-{'c' * 32}.jsonl").symlink_to(tmp_path / "nowhere")
     sends(JsonlDirectory(tmp_path), 1)
     sink = JsonlDirectory(tmp_path, compress=True, retain_days=1)
     sink.open("b" * 32)
@@ -178,6 +178,23 @@ def test_a_stream_whose_time_is_over_is_removed_with_a_tombstone_and_verify_says
     assert report.expired == (stream_of(old.name),)
     assert holds(report), report.lines()
     assert any("expired" in line for line in report.lines())
+
+
+def test_a_stream_that_cannot_be_removed_stops_no_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a file that the system has made immutable."""
+
+    def refuse(_path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as of a Path
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    (old,) = retained(tmp_path, 31, monkeypatch)
+
+    assert old.exists()
+    assert "cannot be removed (PermissionError)" in caplog.text
+    report = verify_directory(tmp_path)
+    assert (report.exit_code, dict(report.outcomes), len(report.streams)) == (0, {"sent": 3}, 2)
 
 
 def test_before_its_time_a_stream_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ In that order, so that nobody can call a stream expired which was not, and a cra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
 from guardrails.audit import record
 from guardrails.audit.sink import Retaining
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from guardrails.audit.found import Expired
     from guardrails.audit.record import EventIds
     from guardrails.audit.sink import Sink
+
+
+_log: Final = logging.getLogger("guardrails.audit")
 
 
 class Burial:
@@ -46,11 +50,14 @@ class Burial:
         return bool(expired)
 
     def remove(self, until: int) -> None:
-        """Have the sink remove the streams whose tombstones are among the first *until* records."""
+        """Have the sink remove the streams whose tombstones are among the first *until* records, if it can."""
         gone = [one for at, one in self._waiting if at <= until]
         if gone and self._retaining is not None:
             self._waiting = [(at, one) for at, one in self._waiting if at > until]
-            self._retaining.remove(gone)
+            try:
+                self._retaining.remove(gone)
+            except Exception as error:  # noqa: BLE001 - they stay, and are told of again; the log itself is well
+                _log.warning("%d audit streams whose time is over cannot be removed (%s)", len(gone), type(error).__name__)
 
     def forget(self) -> None:
         """Their tombstones are on no record, or on one that is over: the sink tells of them again."""

@@ -65,12 +65,23 @@ class Housekeeping:
         return [self._expired.popleft() for _ in range(min(_AT_ONCE, len(self._expired)))]
 
     def remove(self, folder: Path, streams: Iterable[Expired]) -> None:
-        """Remove the files of *streams*."""
+        """
+        Remove the files of *streams*.
+
+        Raises:
+            OSError: One cannot be removed; all others are.
+        """
         ids = {one.stream for one in streams if not one.carried}
+        failed: OSError | None = None
         for path in folder.iterdir():
             if path.name.endswith((SUFFIX, COMPRESSED)) and stream_of(path.name) in ids:
-                path.unlink(missing_ok=True)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    failed = error
         sync_folder(folder)
+        if failed is not None:
+            raise failed
 
     def wait(self) -> None:
         """Until it is done; for tests and tools."""
