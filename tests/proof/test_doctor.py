@@ -165,7 +165,7 @@ def test_a_target_that_is_none_is_said(target: str, problem: str) -> None:
 
 
 def test_a_module_that_raises_is_told_by_class(app: Callable[[str, str], str]) -> None:
-    with pytest.raises(ConfigError, match=r"raising cannot be imported \(ValueError\)"):
+    with pytest.raises(ConfigError, match=r"raising cannot be imported \(ValueError at raising.py:1\)"):
         load(app("raise ValueError('ann@example.com')", "raising"))
 
 
@@ -281,6 +281,60 @@ def test_a_question_that_cannot_be_asked_is_an_answer() -> None:
     (answer,) = asked("something", faints)
     assert answer.state == FAIL
     assert "ann@" not in answer.found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
+def test_a_disk_that_takes_no_more_is_found_before_the_first_send_and_after(tmp_path: Path) -> None:
+    program = f"""
+import resource, pathlib
+from guardrails import AuditLog, Guard
+from guardrails.proof import doctor, machine
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+folder = pathlib.Path({str(tmp_path)!r})
+print(machine.writable(folder, "audit_log").found, "->", machine.writable(folder, "audit_log").todo)
+for one in doctor._examined(Guard(AuditLog(folder / "new")), 1, 5.0):
+    print(one.state, one.found, "->", one.todo)
+"""
+    environment = {**os.environ, "GUARDRAILS_KEY": "11" * 32}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    first, *others = ran.stdout.splitlines()
+    assert "cannot be written (File too large) -> make room" in first, ran.stderr
+    failed = [line for line in others if line.startswith("fail")]
+    assert len(failed) == 2
+    assert "the audit log cannot be opened (OSError) -> see what it stands on" in failed[0]
+    assert "new cannot be written (File too large) -> make room" in failed[1]
+
+
+def test_a_folder_that_no_file_system_takes_fails() -> None:
+    found = machine.writable(Path("/proc/nowhere/audit"), "audit_log")
+    assert (found.state, "cannot be created in /proc" in found.found) == (FAIL, True)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("x = 1\nraise ValueError('ann@example.com')\n", "(ValueError at {name}.py:2)"),
+        ("x = 1\n\ndef broken(:\n", "(SyntaxError at {name}.py:3)"),
+        ("import json\n\njson.loads('ann@example.com')\n", "(JSONDecodeError at {name}.py:3)"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_by_line(
+    app: Callable[[str, str], str], source: str, problem: str, request: pytest.FixtureRequest
+) -> None:
+    name = app(source, f"broken_{abs(hash(request.node.name))}")
+    with pytest.raises(ConfigError) as caught:
+        load(name)
+    assert problem.format(name=name) in str(caught.value)
+    assert "ann@" not in str(caught.value)
+
+
+def test_what_a_guard_cannot_open_comes_with_what_to_do(app: Callable[[str, str], str]) -> None:
+    source = "from guardrails import AuditLog, Guard\nfrom guardrails.audit import PostgresSink\n"
+    sink = 'PostgresSink("host=127.0.0.1 port=1 user=x dbname=x")'
+    found = diagnose(app(f"{source}guard = Guard(AuditLog({sink}), channel='sms')\n", "unreachable"), workers=1)
+    (failed,) = [one for one in found.answers if one.state == FAIL]
+    assert failed.about == "audit_log"
+    assert "a server and its address" in failed.todo
 
 
 @pytest.mark.timeout(60)

@@ -38,6 +38,8 @@ class PostgresSink:
         ConfigError: The extra is missing, or the table's name is none.
     """
 
+    uses_network: Final = True
+
     def __init__(self, conninfo: str, *, table: str = "guardrails_audit", timeout_seconds: float = 2.0) -> None:
         try:
             import psycopg  # noqa: F401, PLC0415 - an extra

@@ -62,8 +62,9 @@ def _examined(guard: Guard, workers: int, deadline_seconds: float) -> list[Answe
     answers = asked(label, partial(_controls, label, list(slots.values())))
     for slot in slots.values():
         answers += asked(slot.name, partial(_control, slot, workers))
-    answers += asked(label, partial(_opened, label, guard, deadline_seconds))
-    if answers[-1].state == FAIL:
+    opened = asked(label, partial(_opened, label, guard, deadline_seconds))
+    answers += opened
+    if any(one.state == FAIL for one in opened):
         return answers
     answers += asked(label, partial(_tried, label, guard))
     for slot in slots.values():
@@ -110,17 +111,32 @@ def _control(slot: Slot, workers: int) -> Iterator[Answer]:
             yield Answer(slot.name, WARN, str(error), "Guard(..., production=True) refuses this")
 
 
-def _opened(label: str, guard: Guard, deadline_seconds: float) -> Answer:
+def _opened(label: str, guard: Guard, deadline_seconds: float) -> Iterator[Answer]:
     began = time.monotonic()
-    guard.open()
+    try:
+        guard.open()
+    except GuardrailsError as error:
+        yield Answer(error.control or label, FAIL, f"{type(error).__name__}: {error}", _UNOPENED)
+        for slot in guard.stacks[0].slots:  # now that it has been tried, more can be told
+            folder = getattr(slot.control, "folder", None)
+            if isinstance(folder, Path) and folder.exists():
+                yield machine.writable(folder, slot.name)
+        return
     took = time.monotonic() - began
     if took > deadline_seconds:
-        return Answer(label, WARN, f"opened in {took:.1f} s", "call guard.open() before the first send")
-    return Answer(label, OK, f"opened in {took * 1e3:.0f} ms")
+        yield Answer(label, WARN, f"opened in {took:.1f} s", "call guard.open() before the first send")
+    else:
+        yield Answer(label, OK, f"opened in {took * 1e3:.0f} ms")
+
+
+def _uses_network(control: object) -> bool:
+    """Whether it says so, or a sink of it does."""
+    sinks, _ = getattr(control, "holders", ((), 0))
+    return any(getattr(one, "uses_network", False) for one in (control, *sinks))
 
 
 def _tried(label: str, guard: Guard) -> Iterator[Answer]:
-    shared = any(getattr(slot.control, "uses_network", False) for one in guard.family for slot in one.stacks[0].slots)
+    shared = any(_uses_network(slot.control) for one in guard.family for slot in one.stacks[0].slots)
     with Watched() as seen:
         report = canary(guard)
     for check in report.checks:
@@ -140,6 +156,9 @@ def _tried(label: str, guard: Guard) -> Iterator[Answer]:
         yield Answer(label, WARN, f"a control of it did {', '.join(sorted(set(own)))}", "see which, and whether it may")
 
 
+_UNOPENED: Final = (
+    "see what it stands on: a folder and its disk, a server and its address, a key; until then every send is refused"
+)
 _TODO: Final[dict[str, str]] = {
     "mask": "see what changed it: its operators, its entities, its model; `guardrails models status`",
     "plants": "no value of them is nobody's: try them on texts of yours, with `guardrails eval`",
@@ -159,4 +178,9 @@ def _says(slot: Slot) -> Iterator[Answer]:
     facts: dict[str, Any] = dict(ask())
     problem = facts.pop("problem", None)
     told = ", ".join(f"{name} {value}" for name, value in facts.items())
-    yield Answer(slot.name, OK, told) if problem is None else Answer(slot.name, FAIL, str(problem), told)
+    if problem is None:
+        yield Answer(slot.name, OK, told)
+    else:
+        yield Answer(
+            slot.name, FAIL, f"{problem} ({told})", "see what it stands on: its server, its disk, the network between"
+        )

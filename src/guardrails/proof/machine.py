@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -90,11 +92,12 @@ def writable(folder: Path, about: str) -> Answer:
     """Whether files can be made and synced in *folder*, which belongs to nobody else."""
     if not folder.exists():
         parent = next(one for one in folder.parents if one.exists())
-        if not os.access(parent, os.W_OK | os.X_OK):
-            return Answer(
-                about, FAIL, f"{folder} is not there, and {parent} is not writable", f"create it for user {os.geteuid()}"
-            )
-        return Answer(about, OK, f"{folder} is created at the first record")
+        try:  # permissions do not say it all: what is read-only, or no real folder, does not take one
+            with tempfile.TemporaryDirectory(prefix=".doctor.", dir=parent):
+                return Answer(about, OK, f"{folder} is created at the first record")
+        except OSError as error:
+            found = f"{folder} is not there, and cannot be created in {parent} ({error.strerror})"
+            return Answer(about, FAIL, found, _room(error) or f"create it for user {os.geteuid()}, or name another one")
     status = folder.stat()
     if not stat.S_ISDIR(status.st_mode):
         return Answer(about, FAIL, f"{folder} is not a folder", "name another one")
@@ -109,12 +112,21 @@ def writable(folder: Path, about: str) -> Answer:
             probe.unlink()
     except OSError as error:
         return Answer(
-            about, FAIL, f"{folder} cannot be written ({error.strerror})", f"give it to user {os.geteuid()}, mode 0700"
+            about,
+            FAIL,
+            f"{folder} cannot be written ({error.strerror})",
+            _room(error) or f"give it to user {os.geteuid()}, mode 0700",
         )
     if status.st_mode & _OTHERS:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
         return Answer(about, WARN, f"{folder} can be written; its mode {mode} lets others in", f"chmod 700 {folder}")
     return Answer(about, OK, f"{folder} can be written and synced")
+
+
+def _room(error: OSError) -> str:
+    """What to do where there is none; empty for other errors."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "make room, or raise the quota or the limit (`ulimit -f`)" if full else ""
 
 
 def memory(workers: int) -> Iterator[Answer]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, Final
 
 from guardrails.core import registry
 from guardrails.core.guard import Guard
 from guardrails.errors import ConfigError, GuardrailsError
+from guardrails.proof.place import place, relative
 
 _POLICIES: Final = (".yaml", ".yml")
 
@@ -57,7 +59,17 @@ def _imported(module: str) -> Any:
         raise ConfigError(f"{module} cannot be imported: {error}") from None
     except Exception as error:  # noqa: BLE001 - somebody's module may raise anything, with anything in its text
         problem = f"{type(error).__name__}: {error}" if isinstance(error, ImportError) else type(error).__name__
+        problem += _raised_at(error)
     raise ConfigError(f"{module} cannot be imported ({problem})")
+
+
+def _raised_at(error: BaseException) -> str:
+    """Where in somebody's code it came from: the last line of theirs that ran."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" at {relative(error.filename)}:{error.lineno}"
+    here = [one for one in traceback.extract_tb(error.__traceback__) if place(f"{one.filename}:{one.lineno}")]
+    outside = [one for one in here if not one.filename.startswith(("<", sys.base_prefix, sys.prefix))]
+    return f" at {relative(outside[-1].filename)}:{outside[-1].lineno}" if outside else ""
 
 
 def _from_policy(path: str) -> Guard:
