@@ -198,6 +198,32 @@ def test_a_fork_while_other_threads_write_does_not_hang_the_child(durability: st
     assert (len(report.streams), report.exit_code) == (11, 0)
 
 
+def test_a_fork_while_another_thread_numbers_a_key_does_not_hang_the_child(tmp_path: Path) -> None:
+    code = """
+    import warnings
+    warnings.simplefilter("ignore", DeprecationWarning)
+    entered, done = threading.Event(), threading.Event()
+    def number() -> None:
+        with log._scribe._numbering:
+            entered.set()
+            done.wait()
+    @guard(message_key="key")
+    def keyed(to: str, body: str, key: str) -> None:
+        pass
+    thread = threading.Thread(target=number)
+    thread.start()
+    entered.wait()
+    child = os.fork()
+    if not child:
+        keyed(PHONE, "in the child", key="k1")
+        log.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    done.set()
+    """
+    run(code, tmp_path / "log")
+
+
 def test_a_send_that_forks_has_one_outcome(tmp_path: Path) -> None:
     code = """
     import warnings

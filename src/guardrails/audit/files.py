@@ -89,7 +89,7 @@ class JsonlDirectory:
         self._opened = 0.0
         self._size = 0
         self._found: Found | None = None  # None: never opened in this process, so it has not been looked for torn streams
-        forks.watch(self)
+        forks.watch_in_child(self)
 
     @property
     def retain_days(self) -> int | None:
@@ -183,12 +183,6 @@ class JsonlDirectory:
         fd, self._fd, self._path = self._fd, None, None
         if fd is not None:
             os.close(fd)
-
-    def before_fork(self) -> None:
-        """Nothing has to stand still."""
-
-    def after_fork_in_parent(self) -> None:
-        """The stream goes on."""
 
     def after_fork_in_child(self) -> None:
         """The stream is the parent's, and its lock says that the parent lives: nobody else may hold it open."""

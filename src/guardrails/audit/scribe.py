@@ -10,6 +10,7 @@ from guardrails.audit import fields, message_record
 from guardrails.audit.digests import Digests
 from guardrails.audit.fields import quote
 from guardrails.audit.tracing import add_trace
+from guardrails.core import forks
 from guardrails.core.message_class import stated_class
 from guardrails.errors import Blocked, Deferred, Denied, RateLimited
 
@@ -34,7 +35,7 @@ class Scribe:
         bounds: Recipients in a record, its bytes, and how many message keys are numbered.
     """
 
-    __slots__ = ("_attempts", "_digests", "_level", "_most_keys", "_most_recipients", "_numbering", "room")
+    __slots__ = ("__weakref__", "_attempts", "_digests", "_level", "_most_keys", "_most_recipients", "_numbering", "room")
 
     def __init__(self, keys: Keys, *, level: str, bounds: Bounds) -> None:
         self._digests = Digests(keys, cached=bounds.cached_digests)
@@ -43,6 +44,11 @@ class Scribe:
         self._most_keys = bounds.message_keys
         self.room: int = bounds.record_bytes
         self._attempts: dict[str, int] = {}
+        self.after_fork_in_child()
+        forks.watch_in_child(self)
+
+    def after_fork_in_child(self) -> None:
+        """Whoever numbered in the parent is not here."""
         self._numbering = threading.RLock()  # a garbage collector may send while we number
 
     def try_key(self) -> None:

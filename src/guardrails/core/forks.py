@@ -1,6 +1,7 @@
 """
-What stands still while the process forks, so that no child sees half an operation.
+What happens to things when their process forks.
 
+Some stand still, so that no child sees half an operation; some have something to do in the child alone.
 A SQLite file has to be closed meanwhile: a child that was forked with an open one takes the locks that its parent held for its
 own, so that it holds none, and whoever closes the file last throws away what the child has written.
 Source: https://www.sqlite.org/howtocorrupt.html §2.6 ("Carrying an open database connection across a fork").
@@ -13,30 +14,40 @@ import weakref
 from typing import Final, Protocol
 
 
-class Forking(Protocol):
-    """What stands still."""
-
-    def before_fork(self) -> None:
-        """Wait until nobody is in the middle of anything, and let nobody begin; if it has to stand still."""
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
+class Inherited(Protocol):
+    """What a child has from its parent."""
 
     def after_fork_in_child(self) -> None:
         """Go on, in a process without the other threads."""
 
 
-_watched: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
+class Forking(Inherited, Protocol):
+    """What stands still."""
+
+    def before_fork(self) -> None:
+        """Wait until nobody is in the middle of anything, and let nobody begin."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+
+_standing: Final[weakref.WeakSet[Forking]] = weakref.WeakSet()
+_inherited: Final[weakref.WeakSet[Inherited]] = weakref.WeakSet()
 _stopped: Final[list[Forking]] = []  # those that the forking thread holds
 
 
 def watch(one: Forking) -> None:
     """Let it stand still at every fork, for as long as it lives."""
-    _watched.add(one)
+    _standing.add(one)
+
+
+def watch_in_child(one: Inherited) -> None:
+    """Tell it in every child, for as long as it lives; nothing stands still for it."""
+    _inherited.add(one)
 
 
 def _before() -> None:
-    for one in list(_watched):
+    for one in list(_standing):
         one.before_fork()
         _stopped.append(one)
 
@@ -49,6 +60,8 @@ def _in_parent() -> None:
 def _in_child() -> None:
     while _stopped:
         _stopped.pop().after_fork_in_child()
+    for one in list(_inherited):
+        one.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):

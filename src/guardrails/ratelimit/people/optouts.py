@@ -12,6 +12,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol, final
 
+from guardrails.core import forks
 from guardrails.errors import Unavailable
 
 NO_LIST: Final = "suppression: no opt-out list in the store; make it with create() or load()"
@@ -83,6 +84,11 @@ class MemoryOptOuts:
     def __init__(self, key_id: str) -> None:
         self._rows: dict[str, OptOut] = {}
         self._keys = {key_id}
+        self.after_fork_in_child()
+        forks.watch_in_child(self)
+
+    def after_fork_in_child(self) -> None:
+        """Whoever wrote in the parent is not here."""
         self._lock = threading.Lock()
 
     def create(self, key_id: str, /) -> None:
