@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pickle
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -386,7 +387,7 @@ async def _with_another_loop(forward: Any) -> Any:
         _with_gather,
         _with_gather_returning,
         _with_shield,
-        _with_wait_for,
+        *([_with_wait_for] if sys.version_info < (3, 12) else []),  # later ones make no task for it
         _with_a_group,
         _with_another_loop,
     ],

@@ -1,3 +1,7 @@
-"""A Redis or Valkey server: its address, read strictly, and connections that are bounded and give up in time."""
+"""
+What several processes share: a Redis or Valkey server, or a SQLite file.
+
+Addresses are read strictly; connections are bounded, give up in time, and are never shared across a fork.
+"""
 
 from __future__ import annotations

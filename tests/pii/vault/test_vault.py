@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -178,7 +178,7 @@ def test_an_altered_or_moved_row_opens_nothing(tmp_path: Path) -> None:
     path = tmp_path / "vault.db"
     vault = Vault(f"sqlite:///{path}", keys=KEYS)
     token = vault.session("ann").token("PERSON", "Ann")
-    with sqlite3.connect(path) as rows:
+    with closing(sqlite3.connect(path, isolation_level=None)) as rows:
         rows.execute("UPDATE rows SET value = CAST(value || x'00' AS BLOB) WHERE length(key) = 16")
     with pytest.raises(ControlError, match="altered"):
         vault.restore(token, subject="ann")
@@ -245,7 +245,7 @@ def test_g10_a_store_that_is_down_fails_closed(tmp_path: Path) -> None:
     path = tmp_path / "vault.db"
     vault = Vault(f"sqlite:///{path}", keys=KEYS)
     vault.open()
-    with sqlite3.connect(path) as rows:
+    with closing(sqlite3.connect(path, isolation_level=None)) as rows:
         rows.execute("DROP TABLE rows")
     with pytest.raises(Unavailable, match="store failed") as raised:
         vault.session("ann").token("PERSON", "Ann")
@@ -382,3 +382,18 @@ def test_g5_no_token_that_a_forked_worker_stored_is_lost(tmp_path: Path) -> None
     store = SqliteStore(tmp_path / "v.db")
     assert sorted(store.keys("group", now=0.0)) == ["00", "01", "10", "11", "20", "21"]
     store.close()
+
+
+def test_g5_a_file_that_is_put_back_from_a_backup_is_the_one_that_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "vault.db"
+    vault = Vault(f"sqlite:///{path}", keys=KEYS)
+    before = vault.session("ann").token("PERSON", "Ann Example")
+    vault.close()
+    backup = path.read_bytes()
+    after = vault.session("ann").token("PERSON", "Bob Example")
+    for left in tmp_path.glob("vault.db*"):
+        left.unlink()
+    path.write_bytes(backup)
+
+    assert vault.restore(f"{before} and {after}", subject="ann") == f"Ann Example and {after}"
+    vault.close()

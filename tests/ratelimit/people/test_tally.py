@@ -262,7 +262,7 @@ def test_a_file_that_does_not_answer_gives_back_with_the_next_taking(
     wants = [of_messages("a", 1)]
     assert tally.take("one", lambda _: wants, NOON) is None
     with monkeypatch.context() as broken:
-        broken.setattr("guardrails.ratelimit.people.file._WAIT_SECONDS", 0.01)
+        broken.setattr("guardrails.server.file._WAIT_SECONDS", 0.01)
         tally._file._lock.acquire()
         tally.give_back("one", lambda _: wants, NOON)
         tally._file._lock.release()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, final
 
-from guardrails.ratelimit.people.file import SqliteFile
 from guardrails.ratelimit.people.optouts import OptOut, checked_keys
+from guardrails.server.file import SqliteFile
 
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS opt_outs (digest TEXT PRIMARY KEY, since TEXT NOT NULL, source TEXT NOT NULL) WITHOUT ROWID",
@@ -29,7 +29,7 @@ class SqliteOptOuts:
     blocks: bool = True
 
     def __init__(self, path: str) -> None:
-        self._file = SqliteFile(path, _SCHEMA, rule="suppression")
+        self._file = SqliteFile(path, _SCHEMA, asked_by="suppression", called="suppression: the store")
 
     def create(self, key_id: str, /) -> None:
         """Make the list."""

@@ -8,8 +8,8 @@ from typing import Final, final
 
 from guardrails.errors import Unavailable
 from guardrails.keys import Digester
-from guardrails.ratelimit.people.file import SqliteFile
 from guardrails.ratelimit.people.tally import SETTLED, Ask, Full, Stand, Want, begin_of, keep_of
+from guardrails.server.file import SqliteFile
 
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS tally (counter TEXT, member TEXT, at INTEGER NOT NULL, taken TEXT, gone INTEGER NOT NULL)",
@@ -48,7 +48,7 @@ class SqliteTally:
     is_remote: bool = False
 
     def __init__(self, path: str, digester: Digester) -> None:
-        self._file = SqliteFile(path, _SCHEMA, rule="people")
+        self._file = SqliteFile(path, _SCHEMA, asked_by="people", called="people: the store")
         self._path = path
         self._labels = digester.all_labels("tally")
         self._owed: dict[str, None] = {}  # to be given back when the file answers

@@ -24,22 +24,31 @@ class SqliteFile:
     Args:
         path: The file; made when missing, readable by its owner only. Its folder must exist.
         schema: Statements that make its tables.
-        rule: Who asks, for errors.
+        asked_by: Who asks, for errors.
+        called: What it is to whoever reads an error, such as "the vault's store".
 
     Raises:
         ConfigError: The folder does not exist, or the file is not usable.
     """
 
-    def __init__(self, path: str, schema: Sequence[str], *, rule: str) -> None:
+    _connection: sqlite3.Connection | None = None
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        schema: Sequence[str],
+        *,
+        asked_by: str,
+        called: str,
+    ) -> None:
         self._path = Path(path)
         self._schema = tuple(schema)
-        self._rule = rule
+        self._called = called
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
         self._inode = (0, 0)
         forks.watch(self)
         if not self._path.parent.is_dir():
-            raise ConfigError(f"{rule}: the folder of the SQLite file does not exist; create it")
+            raise ConfigError(f"{asked_by}: the folder of the SQLite file does not exist; create it")
         try:
             with self._opened():
                 pass
@@ -47,7 +56,7 @@ class SqliteFile:
             kind = type(error).__name__
         else:
             return
-        raise ConfigError(f"{rule}: the SQLite file cannot be used ({kind})")
+        raise ConfigError(f"{asked_by}: the SQLite file cannot be used ({kind})")
 
     @contextmanager
     def asked(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
@@ -65,15 +74,18 @@ class SqliteFile:
                 if writes:
                     rows.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
-            kind = type(error).__name__
+            kind = type(error).__name__  # its text may quote what was to be written
         else:
             return
-        raise Unavailable(f"{self._rule}: the store failed ({kind}); nothing was sent")
+        raise Unavailable(f"{self._called} failed ({kind}); nothing was sent, try again when it is back")
 
     def close(self) -> None:
         """Close the file; a later question opens it again."""
         with self._lock:
             self._close()
+
+    def __del__(self) -> None:
+        self._close()
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
