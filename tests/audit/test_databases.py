@@ -189,6 +189,30 @@ def test_the_database_refuses_changes_through_sql_and_is_for_its_owner_only(tmp_
     database.close()
 
 
+@pytest.mark.parametrize("then", ["nothing", "another file"])
+def test_g1_a_database_that_was_taken_away_under_its_writer_refuses_sends_until_there_is_one(
+    then: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "audit.sqlite3"
+    log = AuditLog(SqliteSink(path), keys=KEYS)
+    send = guarded(log)
+    send(PHONE, "one")
+    eventually(lambda: log.health()["in_flight"] == 0)
+    for left in tmp_path.glob("audit.sqlite3*"):
+        left.rename(tmp_path / f"old-{left.name}")
+    if then == "another file":
+        sqlite3.connect(path).close()
+        path.touch()
+    with pytest.raises(Unavailable):
+        send(PHONE, "two")
+    eventually(lambda: _works(send))
+    log.close()
+
+    write_streams(SqliteSink(path), tmp_path / "out")
+    report = verify_directory(tmp_path / "out")
+    assert (dict(report.outcomes)["sent"], [one.code for one in report.completeness]) == (1, ["stream-missing"])
+
+
 def test_g1_a_locked_database_refuses_sends_and_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "audit.sqlite3"
     log = AuditLog(SqliteSink(path), keys=KEYS, deadline_seconds=1.5)

@@ -45,6 +45,7 @@ class SqliteSink:
         self._stream = ""
         self._seq = 0
         self._durable: bool | None = None
+        self._identity = (0, 0)
         self._found = NOTHING
         forks.watch(self)
 
@@ -62,6 +63,7 @@ class SqliteSink:
         path = self.path.absolute()
         make_folder(path.parent)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        identity = self._found_at(path)  # before it is opened: what is put there in between is found by the next write
         # The writer calls from one thread at a time, but not always from the same.
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
@@ -70,8 +72,13 @@ class SqliteSink:
         except BaseException:
             database.close()
             raise
-        self._durable = None
+        self._durable, self._identity = None, identity
         return database
+
+    @staticmethod
+    def _found_at(path: Path) -> tuple[int, int]:
+        status = path.stat(follow_symlinks=False)
+        return status.st_dev, status.st_ino
 
     def found(self) -> Found:
         """The streams that were there before the open one."""
@@ -82,7 +89,8 @@ class SqliteSink:
         Insert *lines* in one transaction.
 
         Raises:
-            sqlite3.Error: The database is locked, full, gone, ...
+            sqlite3.Error: The database is locked, full, ...
+            OSError: Its file is gone, or another one is there: what was written lies nowhere.
         """
         with self._lock:
             if not self._stream:
@@ -106,6 +114,8 @@ class SqliteSink:
             with contextlib.suppress(sqlite3.Error):
                 database.execute("ROLLBACK")
             raise
+        if self._found_at(self.path.absolute()) != self._identity:
+            raise OSError("the database was replaced under its writer")
         self._seq += len(rows)
 
     def close(self) -> None:
