@@ -103,6 +103,12 @@ def test_what_words_say_together_is_understood(text: str, masked: str) -> None:
     assert held_back(text)[-1] == masked
 
 
+def test_digits_in_words_are_held_until_they_end() -> None:
+    said = held_back("Call two one two, five five five, zero one seven three today, one of us is there")
+    assert not any(digit in one for one in said for digit in ("two", "five", "seven"))
+    assert said[-1] == "Call <PHONE_NUMBER> today, one of us is there"
+
+
 def test_an_endless_word_is_bounded() -> None:
     words = Words()
     windows = words.feed("x" * 10_000)

@@ -35,9 +35,10 @@ _DIGITS: Final = {
     for word in words.split()
 }
 _TIMES: Final = {"double": 2, "triple": 3, "treble": 3}
+DIGIT_WORDS: Final = frozenset((*_DIGITS, *_TIMES))
 _LEAST: Final = 7  # digits of a number
 _LEAST_WORDS: Final = 3  # of them as words
-_WORD: Final = f"(?:{'|'.join(sorted((*_DIGITS, *_TIMES), key=len, reverse=True))})"
+_WORD: Final = f"(?:{'|'.join(sorted(DIGIT_WORDS, key=len, reverse=True))})"
 _ONE: Final = rf"(?:{_WORD}|\d{{1,4}})(?!\w)"
 _SAID: Final = re.compile(rf"(?<!\w)(?:plus\s+)?{_ONE}(?:[\s,.-]{{1,3}}{_ONE}){{3,32}}", re.IGNORECASE)
 _WORDS: Final = re.compile(r"\w+")
@@ -79,13 +80,13 @@ def numbers(view: Folded, patterns: Callable[[str], list[Span]]) -> tuple[Folded
 def _number(match: re.Match[str]) -> str | None:
     written: list[str] = []
     words, times = 0, 1
-    for word in _WORDS.findall(match.group().lower()):
+    spoken: list[str] = _WORDS.findall(match.group().lower())
+    for word in spoken:
         if word in _TIMES:
             times = _TIMES[word]
             continue
         words += word in _DIGITS
-        digits: str = "+" if word == "plus" else _DIGITS.get(word, word)
-        written.append(digits * times)
+        written.append("+" if word == "plus" else _DIGITS.get(word, word) * times)
         times = 1
     number = "".join(written)
     return number if words >= _LEAST_WORDS and len(number) >= _LEAST else None

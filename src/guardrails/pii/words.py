@@ -3,8 +3,8 @@ What detection gets to see of speech: word by word, so that hardly anything is h
 
 A voice agent cannot wait for the end of a sentence. So the text is cut between words that belong to no pattern together:
 
-1. A word is plain if it is letters and punctuation only, and none that spells a sign ("at", "dot", "plus"). There is a cut
-   between two plain words, and between a plain word and one that is not; a plain word ends what is not plain unless it is
+1. A word is plain if it is letters and punctuation only, and none that spells a sign ("at", "dot", "plus") or a digit. There is
+   a cut between two plain words, and between a plain word and one that is not; a plain word ends what is not plain unless it is
    short and in capitals, as in "GB82 WEST 1234".
 2. A word is held until it is whole, and until the next one cannot spell a sign. What is not plain is held until it ends.
 3. Each piece is shown with what stood before it, so that "MRN 1234567" is understood; only the piece itself is decided about.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from typing import Final, final
 
+from guardrails.pii.spelled import DIGIT_WORDS
 from guardrails.pii.windows import WINDOW, Window
 
 CONTEXT: Final = 80  # characters before a piece
@@ -99,7 +100,7 @@ def _first_cut(text: str, *, last: bool) -> int | None:
 
 
 def _is_plain(word: str) -> bool:
-    return _PLAIN.fullmatch(word) is not None
+    return _PLAIN.fullmatch(word) is not None and _bare(word) not in DIGIT_WORDS
 
 
 def _bare(word: str) -> str:

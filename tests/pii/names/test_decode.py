@@ -68,13 +68,31 @@ def test_an_email_address_has_an_at_sign() -> None:
     assert found("ann.example.com", EMAIL=everything) == []
 
 
-@pytest.mark.parametrize("text", ["to Canada", "to canada", "TO CANADA", "to united  kingdom", "in Jordan", "IN CHINA"])
-def test_countries_are_places(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "to Canada",
+            "to canada",
+            "TO CANADA",
+            "to united  kingdom",
+            "in Jordan",
+            "IN CHINA",
+            "the U.S.A. too",
+            "Guinea-Bissau",
+        ),
+        *("to Tokyo", "IN NEW  YORK", "nach M\u00fcnchen", "to st. louis", "in Buenos Aires, then", "\u00c5land Islands"),
+    ],
+)
+def test_countries_and_large_cities_are_places(text: str) -> None:
     assert [kind for kind, _ in found(text)] == ["LOCATION"]
 
 
-@pytest.mark.parametrize("text", ["a turkey sandwich", "fine china", "Canadarm", "the jersey"])
-def test_other_words_are_no_countries(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["a turkey sandwich", "fine china", "Canadarm", "the jersey", "Romeo", "a wellington", "new yorker", "nice reading"],
+)
+def test_other_words_are_none(text: str) -> None:
     assert found(text) == []
 
 

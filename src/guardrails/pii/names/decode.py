@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from guardrails.pii.names import noise
-from guardrails.pii.names.places import COUNTRY
+from guardrails.pii.names.places import known_places
 from guardrails.pii.spans import Span
 
 GROUPS: Final = ("PERSON", "LOCATION", "PHONE", "EMAIL", "ID", "URL")
@@ -29,7 +29,7 @@ ENTITIES: Final[tuple[str, ...]] = (PERSON, LOCATION, ID, PHONE, EMAIL)
 # Below the surest of patterns (phone numbers, 0.4): where both find something, the pattern names it.
 BESIDE_PATTERNS: Final = 0.38
 NUMBER_LEAST: Final = 0.5  # probability of a word of a number or an e-mail address
-COUNTRY_SCORE: Final = 0.6
+KNOWN_PLACE_SCORE: Final = 0.6
 BESIDE_SURE: Final = 0.5  # part of the least probability that is enough for a word beside a sure one
 _DIGITS: Final = 6  # fewer are an amount, a year, a room
 _DIGIT_SHARE: Final = 0.6
@@ -41,7 +41,7 @@ _NAME_GAP: Final = re.compile(
 _NAME_GAP_LONGEST: Final = 5  # characters
 _ADDRESS_WORD: Final = (
     r"apt|suite|ste|unit|box|floor|street|road|ave|avenue|squares?|drive|lane|boulevard|court|stra(?:ß|ss)e|place|"
-    rf"(?!(?:at|by|but|not|you|pls)\b){_LETTER}{{1,3}}"
+    rf"(?!(?:at|by|to|or|via|but|not|you|pls)\b){_LETTER}{{1,3}}"
 )
 _ADDRESS_GAP: Final = re.compile(rf"[\s,.#/;-]*(?:(?:{_ADDRESS_WORD})[\s,.#/;-]*){{0,2}}", re.IGNORECASE)
 _ADDRESS_GAP_LONGEST: Final = 14
@@ -92,8 +92,8 @@ def decoded(text: str, words: Iterable[Word], least: Mapping[str, float]) -> lis
     if LOCATION in least:
         places = _parts(by_group.get("LOCATION", ()), LOCATION, least[LOCATION])
         places = [span for span in places if any(map(str.isalnum, text[span.start : span.end]))]
-        if least[LOCATION] <= COUNTRY_SCORE:
-            places += [Span(match.start(), match.end(), LOCATION, COUNTRY_SCORE) for match in COUNTRY.finditer(text)]
+        if least[LOCATION] <= KNOWN_PLACE_SCORE:
+            places += [Span(start, end, LOCATION, KNOWN_PLACE_SCORE) for start, end in known_places(text)]
         glued = _glued(text, places, _ADDRESS_GAP, _ADDRESS_GAP_LONGEST, least[LOCATION])
         found += noise.places(text, (_whole(text, span) for span in glued))
     found += _numbers(text, by_group, least)

@@ -53,6 +53,7 @@ _LABELLED: Final = re.compile(
     r"endere[c\u00e7]o|live[sd]?|moved|apt|apartment|flat|suite|ste|unit|box|street|road|[adf]po|"
     r"phone|mobile|cell|tel|fax)(?!\w)\.?[^\n.!?]{0,24}\Z"
 )
+_ABBREVIATION: Final = re.compile(r"(?:[^\W\d_]\.){2}")  # U.S.A.
 _NEAR: Final = 16  # characters between a number and the rest of its address
 _SENTENCE_ENDS: Final = re.compile(r"[.!?]\s|\n\n")
 _REACH: Final = 48  # characters in front of a number
@@ -95,6 +96,8 @@ def places(text: str, spans: Iterable[Span]) -> list[Span]:
 
 
 def _trimmed(text: str, span: Span) -> Span | None:
+    if _ABBREVIATION.match(text, span.start, span.end) is not None:
+        return span
     words = list(_WORD.finditer(text, span.start, span.end))
     while words and words[0].group().lower() in _COMMON:
         del words[0]
@@ -104,6 +107,8 @@ def _trimmed(text: str, span: Span) -> Span | None:
 
 
 def _is_number(text: str, span: Span) -> bool:
+    if _ABBREVIATION.search(text, span.start, span.end) is not None:
+        return False
     words = (word.lower() for word in _WORD.findall(text, span.start, span.end))
     return all(word in _COMMON or _SAYS_NO_MORE.fullmatch(word) is not None for word in words)
 
