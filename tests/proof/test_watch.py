@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from guardrails import AuditLog, Deny, Guard, MaskPII, Message, RateLimit, canar
 from guardrails.audit import DirectoryAnchor, Ed25519Signer
 from guardrails.proof.drill import FAULTS, drill
 from guardrails.proof.watch import alarms
+from guardrails.proof.writers import Writers
 
 MINUTE: Final = 60.0
 
@@ -198,6 +200,76 @@ def test_what_canaries_cannot_find_is_said() -> None:
     assert "refuses" in told["silent"].why
     assert not told["rate_limit"].found
     assert told["rate_limit"].why == "it only watches"
+
+
+KILLED = """
+import sys
+from guardrails import AuditLog, Guard
+send = Guard(AuditLog(sys.argv[1]), channel="sms")(lambda to, body: to + body)
+send("+12125550173", "hello")
+print("sent", flush=True)
+sys.stdin.read()
+"""
+
+
+def _writer(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", KILLED, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "GUARDRAILS_KEY": "11" * 32},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "sent\n"
+    return process
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks to see there")
+def test_a_process_that_is_killed_is_an_alarm_at_the_next_look_until_another_one_writes(tmp_path: Path) -> None:
+    writers = Writers(tmp_path)
+
+    def kinds() -> list[str]:
+        found = alarms(tmp_path, canary_seconds=None, checkpoint_seconds=None, writers=writers, now=datetime.now(UTC))
+        return [one.kind for one in found]
+
+    with _writer(tmp_path) as first:
+        assert kinds() == []
+        first.kill()
+        first.wait()
+        assert kinds() == ["writer_gone"]
+        assert kinds() == ["writer_gone"]
+    with _writer(tmp_path) as second:
+        assert kinds() == []
+        assert second.stdin is not None
+        second.stdin.close()  # it ends by itself, and closes its stream
+        second.wait()
+        assert kinds() == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks to see there")
+def test_one_of_several_processes_that_is_killed_is_an_alarm(tmp_path: Path) -> None:
+    writers = Writers(tmp_path)
+    with _writer(tmp_path) as first, _writer(tmp_path) as second:
+        assert list(writers.gone()) == []
+        first.kill()
+        first.wait()
+        (gone,) = writers.gone()
+        assert gone in "".join(path.name for path in tmp_path.iterdir())
+        second.kill()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks to see there")
+def test_a_copy_of_a_log_raises_no_alarm_of_writers(tmp_path: Path) -> None:
+    with _writer(tmp_path / "audit") as first:
+        shutil.copytree(tmp_path / "audit", tmp_path / "copy")
+        writers = Writers(tmp_path / "copy")
+        assert list(writers.gone()) == []
+        first.kill()
+        assert list(writers.gone()) == []
 
 
 @pytest.mark.timeout(60)

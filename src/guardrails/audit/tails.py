@@ -95,13 +95,19 @@ def unclosed_streams(folder: Path) -> tuple[Unclosed, ...]:
         stream = stream_of(path.name)
         if path.name.endswith(SUFFIX) and _STREAM.fullmatch(stream):
             with contextlib.suppress(FileNotFoundError):
-                left = _left_behind(path, stream)
+                left = left_behind(path, stream)
                 if left is not None:
                     found.append(left)
     return tuple(found)
 
 
-def _left_behind(path: Path, stream: str) -> Unclosed | None:
+def left_behind(path: Path, stream: str) -> Unclosed | None:
+    """
+    What a writer that is gone left without a close record; None where it lives, or closed it.
+
+    Raises:
+        FileNotFoundError: It is not there any more.
+    """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         fd = os.open(path, flags)

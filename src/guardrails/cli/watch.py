@@ -32,21 +32,30 @@ def watch(
     """
     Watch an audit log from another process or host: alarms on canaries or checkpoints that do not come, and on failed ones.
 
-    A line is printed when an alarm begins, and when it ends. An interval that is exceeded 2.5 times is an alarm.
+    A line is printed when an alarm begins, and when it ends. An interval that is exceeded 2.5 times is an alarm. A process that
+    dies on this host is one at the next look, until another one writes to the folder.
     Exit code 0: ended without an alarm. 1: an alarm (with --once or --until-alarm). 2: wrong usage.
     """
     from guardrails.proof.watch import Alarm, alarms  # noqa: PLC0415 - `--help` does not need it
+    from guardrails.proof.writers import Writers  # noqa: PLC0415
 
     with one_line_errors():
         if every <= 0 or canary < 0 or checkpoint < 0:
             raise UsageError("--every is above 0; --canary and --checkpoint are at least 0")
     known: set[Alarm] = set()
-    sleeping = threading.Event()
+    writers, sleeping = Writers(directory), threading.Event()
     first = True
     while True:
         at = datetime.now(UTC)
         found = set(
-            alarms(directory, canary_seconds=canary or None, checkpoint_seconds=checkpoint or None, anchor=anchor, now=at)
+            alarms(
+                directory,
+                canary_seconds=canary or None,
+                checkpoint_seconds=checkpoint or None,
+                anchor=anchor,
+                writers=writers,
+                now=at,
+            )
         )
         kinds = {one.kind for one in known}
         for one in sorted(found, key=lambda one: one.kind):

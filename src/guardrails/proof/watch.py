@@ -17,6 +17,7 @@ from guardrails.audit.notes import NOTE_SUFFIX
 from guardrails.audit.reading import Malformed, parse
 from guardrails.audit.tails import last_lines, last_written
 from guardrails.core.health import LATE
+from guardrails.proof.writers import Writers
 
 _STREAMS: Final = 16  # files; several processes may write to one folder
 _FUTURE_SECONDS: Final = 5.0  # clocks of two hosts
@@ -28,7 +29,7 @@ class Alarm:
     Something that somebody has to look at.
 
     Args:
-        kind: "unreadable", "no_stream", "no_canary", "canary_failed", "no_checkpoint" or "clock".
+        kind: "unreadable", "no_stream", "writer_gone", "no_canary", "canary_failed", "no_checkpoint" or "clock".
         what: In our words.
     """
 
@@ -53,6 +54,7 @@ def alarms(
     canary_seconds: float | None,
     checkpoint_seconds: float | None,
     anchor: Path | None = None,
+    writers: Writers | None = None,
     now: datetime,
 ) -> list[Alarm]:
     """
@@ -63,9 +65,11 @@ def alarms(
         canary_seconds: How often canaries are to come; None for never.
         checkpoint_seconds: How often checkpoints are to come; None for never.
         anchor: The folder of a `DirectoryAnchor`; without it checkpoints are looked for in the log.
+        writers: Of the log, as they were seen before; without it nothing is said of them.
         now: The time.
     """
     try:
+        gone = [] if writers is None else list(writers.gone())
         seen = _read(folder)
         if anchor is not None:
             seen.checkpoint = _newest_note(anchor)
@@ -73,7 +77,11 @@ def alarms(
         return [Alarm("unreadable", f"the log or the anchor cannot be read ({type(error).__name__})")]
     if not seen.streams:
         return [Alarm("no_stream", "there is no stream in the folder")]
-    return [*_late(seen, canary_seconds, checkpoint_seconds, now), *_failed(seen)]
+    died = [
+        Alarm("writer_gone", f"the process that wrote stream {one[:8]} died, and no other has begun one since")
+        for one in gone
+    ]
+    return [*died, *_late(seen, canary_seconds, checkpoint_seconds, now), *_failed(seen)]
 
 
 def _late(seen: _Seen, canary_seconds: float | None, checkpoint_seconds: float | None, now: datetime) -> Iterator[Alarm]:
