@@ -58,9 +58,17 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
     del files
     folder = Path(config.docs_dir) / Path(page.file.src_path).parent
 
-    def inline(found: re.Match[str]) -> str:
-        svg = re.sub(r"<\?xml[^>]*\?>|<style>.*?</style>", "", (folder / found["path"]).read_text("utf-8"), flags=re.DOTALL)
+    def figure(path: Path, kinds: str) -> str:
+        svg = re.sub(r"<\?xml[^>]*\?>|<style>.*?</style>", "", path.read_text("utf-8"), flags=re.DOTALL)
         lines = " ".join(line.strip() for line in svg.splitlines())
-        return f'<figure class="picture">{lines}</figure>'
+        return f'<figure class="{kinds}">{lines}</figure>'
+
+    def inline(found: re.Match[str]) -> str:
+        """A picture; where there is one for narrow screens beside it, both, of which a screen shows one."""
+        wide = folder / found["path"]
+        narrow = wide.with_stem(f"{wide.stem}-narrow")
+        if not narrow.exists():
+            return figure(wide, "picture")
+        return figure(wide, "picture wide") + figure(narrow, "picture narrow")
 
     return _PICTURE.sub(inline, markdown)

@@ -36,7 +36,9 @@ def test_a_picture_becomes_part_of_the_page_and_follows_its_colours() -> None:
     text = hooks().on_page_markdown(
         (DOCS / "index.md").read_text("utf-8"), page=page, config=SimpleNamespace(docs_dir=str(DOCS)), files=None
     )
-    assert '<figure class="picture"><svg' in text
+    assert '<figure class="picture wide"><svg' in text
+    assert '<figure class="picture narrow"><svg' in text  # a phone's screen shows this one, and scrolls nothing sideways
+    assert len(set(re.findall(r' id="([^"]+)"', text))) == text.count(' id="')
     assert "<style>" not in text
     variables = set(re.findall(r"var\((--[\w-]+)\)", text))
     assert all(f"{name}:" in (DOCS / "assets" / "site.css").read_text("utf-8") for name in variables)
