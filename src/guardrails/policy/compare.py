@@ -31,6 +31,8 @@ class Change(NamedTuple):
 
 def changes(before: Version, after: Version) -> Iterator[Change]:
     """Every difference, as messages meet it: first the platform's, then what differs besides for channels, tenants, teams."""
+    if before.directs is not after.directs:
+        before, after = before.in_both_directions(), after.in_both_directions()
     said = set()
     for change in _settings(before.platform, after.platform, (PLATFORM,)):
         said.add((change.at[1:], str(change.before), str(change.after)))

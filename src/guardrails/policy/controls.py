@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -24,6 +25,7 @@ from guardrails.keys.several import keys_of
 from guardrails.pii.vault.vault import Vault
 from guardrails.policy import model
 from guardrails.policy.custom import control_named
+from guardrails.policy.directions import tightness_of
 from guardrails.policy.making.audit import AUDIT, AuditMaker
 from guardrails.policy.making.limits import (
     lease,
@@ -32,7 +34,7 @@ from guardrails.policy.making.limits import (
     quiet_hours,
     unique_recipients,
 )
-from guardrails.policy.making.mask import MASK, looks_for_more, mask_of, tightness_of
+from guardrails.policy.making.mask import MASK, looks_for_more, mask_of
 from guardrails.policy.objects import function_or_text
 from guardrails.policy.secret import Secret
 from guardrails.ratelimit import Concurrency, Limit, RateLimit, Suppression
@@ -288,7 +290,7 @@ class Controls:
             made = mask_of(settings, vault=vault, keys=self.keys, path=self.path)
             if above is None or not looks_for_more(above, settings):
                 return made
-            return made.beneath(self._mask(above.model_copy(update={"mode": None})), tightness_of(settings))
+            return made.beneath(self._mask(above.model_copy(update={"mode": None})), partial(tightness_of, settings))
 
         return self._once(("mask", fingerprint(settings), id(vault), self._key(), fingerprint(above)), make)
 

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from guardrails.policy.controls import own_name
 from guardrails.policy.defaults import FILLED
+from guardrails.policy.directions import DIRECTIONS
 from guardrails.policy.document import At
 from guardrails.policy.model import Anchor, Layer, Sink
 from guardrails.policy.order import DeniedWords, Fewer, More, MoreOrAll, PerEntity
@@ -21,6 +22,7 @@ from guardrails.policy.values import DURATIONS, spelled
 from guardrails.policy.version import Version
 
 _OF_ONE_KIND: Final = (Anchor, Sink)  # whose settings mostly belong to another kind
+_OPERATORS: Final = ("operators", *DIRECTIONS)
 _TOGETHER: Final = (More, MoreOrAll, Fewer, DeniedWords)  # what several layers say is put together
 
 
@@ -143,11 +145,13 @@ class _Says:
         name = str(at[-1])
         for layer, settings in self._layers:
             place = self._place((*layer, *at))
-            if place is None and len(at) > 1 and at[-2] == "operators":  # by the layer's DEFAULT
-                place = self._version.document.keys.get((*layer, *at[:-1], "DEFAULT"))
-                settings_at: At = (*at[:-1], "DEFAULT")
-            else:
-                settings_at = at
+            settings_at = at
+            if place is None and len(at) > 1 and at[-2] in _OPERATORS:  # by the layer's DEFAULT, or for both directions
+                ways = ((at[-2], "DEFAULT"), ("operators", at[-1]), ("operators", "DEFAULT"))
+                for way in ways:
+                    if (found := self._version.document.keys.get((*layer, *at[:-2], *way))) is not None:
+                        place, settings_at = found, (*at[:-2], *way)
+                        break
             if place is None:
                 continue
             where = "" if layer == (PLATFORM,) else f" ({'.'.join(map(str, layer))})"

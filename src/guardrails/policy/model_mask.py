@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from guardrails.policy.setting import Mode, Settings, says
 from guardrails.policy.values import Duration, NamesText, PatternText
 from guardrails.policy.words import MODE, MODE_SAYS, Entity, PathText, Score, Text
 
+_OPERATORS: Final = PerEntity(Operators(), otherwise=Operator("replace"))
 _SEGMENTS: Any = Field(ge=0, le=1_000_000)
 
 
@@ -32,9 +33,14 @@ class Mask(Settings):
         "YAML files with lists of Presidio recognizers, which find besides", otherwise=[]
     )
     analyzer: PathText | None = says("the YAML file of a Presidio `AnalyzerEngine` that finds instead, exactly as it is")
-    operators: Annotated[dict[Entity, Operator] | None, PerEntity(Operators(), otherwise=Operator("replace"))] = says(
+    operators: Annotated[dict[Entity, Operator] | None, _OPERATORS] = says(
         "what becomes of each entity; `DEFAULT` stands for all others", default="replace"
     )
+    inbound: Annotated[dict[Entity, Operator] | None, _OPERATORS] = says(
+        "what becomes of each entity in messages that come in; `DEFAULT` stands for all that are not named here. "
+        "Left out: `operators`"
+    )
+    outbound: Annotated[dict[Entity, Operator] | None, _OPERATORS] = says("the same for messages that go out")
     thresholds: Annotated[dict[Entity, Score] | None, PerEntity(Lower())] = says(
         "least score that counts as found, 0 to 1; `DEFAULT` stands for all others. "
         "Below the platform only where the platform gives one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from guardrails.policy.directions import DIRECTIONS
 from guardrails.policy.document import At, Document
 from guardrails.policy.layers import Difference, differences, disagreement
 from guardrails.policy.model import Layer, Platform, PolicyFile
@@ -59,7 +60,13 @@ def _stands(document: Document, at: At) -> str:
     for stands in (at, (PLATFORM, "defaults", at[-1])):
         if stands in document.keys:
             return str(document.keys[stands])
-    for other in ((*at[:-1], "DEFAULT"), at[:-1]):
+    ways: list[At] = [(*at[:-1], "DEFAULT"), at[:-1]]
+    if at[-2] in DIRECTIONS:  # which says nothing itself, and stands for what is said for both
+        both = (*at[:-2], "operators")
+        if ways[0] not in document.keys and (*both, at[-1]) in document.keys:
+            return str(document.keys[*both, at[-1]])
+        ways = [ways[0], (*both, "DEFAULT"), at[:-2]]
+    for other in ways:
         if other in document.keys:
             return f"{document.keys[other]}, which does not name it"
     return "where nothing is said"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from guardrails.core.companion import LEAST_SECONDS
 from guardrails.errors import ConfigError
@@ -16,6 +17,7 @@ from guardrails.policy import model
 from guardrails.policy.controls import AUDIT, LIMITS, MASK, SUPPRESSION, Controls
 from guardrails.policy.custom import SettingsError
 from guardrails.policy.defaults import filled
+from guardrails.policy.directions import DIRECTIONS, directs, written_out
 from guardrails.policy.document import At, Document, read_document
 from guardrails.policy.layers import met
 from guardrails.policy.making.mask import brought_entities, usual_entities
@@ -29,8 +31,12 @@ from guardrails.policy.unfit import names_taken, unfit_rules
 from guardrails.policy.values import DEFAULT
 
 SWITCHES: Final = "switches"
+_OPERATORS: Final = ("operators", *DIRECTIONS)
 CANARY_SECONDS: Final = 60.0  # between two rounds, where there is a quarantine and nothing else is said
 _RESERVED: Final = frozenset({AUDIT, SUPPRESSION, LIMITS, MASK, SWITCHES, "core", "guard", "binding", "caps", "policy"})
+
+
+L = TypeVar("L", bound=model.Layer)
 
 
 class Version:
@@ -55,7 +61,8 @@ class Version:
         self.document: Document = document
         self.file: model.PolicyFile = policy_file(document)
         said = self.file.platform or model.Platform()
-        self.platform: model.Platform = filled(said, said.defaults)
+        self.directs: bool = any(directs(layer.mask) for layer in (said, *(one for _, one in layers_of(self.file))))
+        self.platform: model.Platform = self._directed(filled(said, said.defaults))
         self.digest: str = f"sha256:{hashlib.sha256(document.raw).hexdigest()}"
         # Without following links: paths stay beside the name.
         self._folder = Path(os.path.abspath(document.file)).parent  # noqa: PTH100
@@ -79,11 +86,21 @@ class Version:
         for at, layer in self.layers(channel=channel, tenant=tenant, team=team):
             if at[0] == "teams":
                 own, tightens = split(layer, self.platform)
-                holds = met(holds, tightens)
+                holds = met(holds, self._directed(tightens))
             elif at[0] != PLATFORM:
-                holds = met(holds, layer)
+                holds = met(holds, self._directed(layer))
         defaults = self.platform.defaults
         return filled(holds, defaults), filled(own, defaults)
+
+    def in_both_directions(self) -> Version:
+        """The same, with all operators said for each direction."""
+        twin = copy(self)
+        twin.directs = True
+        twin.platform = written_out(self.platform)
+        return twin
+
+    def _directed(self, layer: L) -> L:
+        return written_out(layer) if self.directs else layer
 
     @property
     def channel(self) -> str:
@@ -142,9 +159,11 @@ class Version:
         for setting in ("own", "restore_into", "learn"):
             if getattr(mask, setting) and not vaulted:
                 yield self._problem((*at, "mask", setting), "needs platform.stores.vault")
-        for entity, operator in (mask.operators or {}).items():
-            if operator.name == "pseudonym" and not vaulted:
-                yield self._problem((*at, "mask", "operators", entity), "pseudonym needs platform.stores.vault")
+        for scope in _OPERATORS:
+            for entity, operator in (getattr(mask, scope) or {}).items():
+                here = (*at, "mask", scope, entity)
+                if operator.name == "pseudonym" and not vaulted and here in self.document.keys:
+                    yield self._problem(here, "pseudonym needs platform.stores.vault")
 
     def _not_found(self, at: At, mask: model.Mask, above: model.Mask) -> Iterator[Problem]:
         names = mask.names or above.names or "model"
@@ -162,10 +181,11 @@ class Version:
                 if entity not in findable:
                     here = (*at, "mask", setting, number)
                     yield self._problem(here, f"nothing finds {entity}{_near(entity, findable)}")
-        for setting in ("operators", "thresholds"):
+        for setting in (*_OPERATORS, "thresholds"):
             for entity in getattr(mask, setting) or ():
-                if entity not in {*wanted, DEFAULT}:
-                    yield self._problem((*at, "mask", setting, entity), f"is not looked for{_near(entity, wanted)}")
+                here = (*at, "mask", setting, entity)
+                if entity not in {*wanted, DEFAULT} and here in self.document.keys:
+                    yield self._problem(here, f"is not looked for{_near(entity, wanted)}")
 
     def _unfit_quarantine(self) -> Iterator[Problem]:
         quarantine, switches = self.platform.quarantine, self.platform.switches

@@ -15,10 +15,10 @@ from guardrails.pii.registry import DEFAULT_ENTITIES
 from guardrails.pii.vault.pseudonym import Pseudonym
 from guardrails.pii.vault.vault import Vault
 from guardrails.policy import model
+from guardrails.policy.directions import DIRECTIONS, tightness_of
 from guardrails.policy.operator import Operator
 
 MASK: Final = "mask_pii"
-_USUAL: Final = Operator("replace")
 _FINDING: Final = (
     "names",
     "entities",
@@ -65,8 +65,13 @@ def mask_of(
         entities = list(dict.fromkeys((*(entities or usual_entities(names)), *settings.more_entities)))
     if entities is not None:
         options["entities"] = entities
-    if settings.operators is not None:
-        options["operators"] = {entity: operator_of(one, keys()) for entity, one in settings.operators.items()}
+    operators = {
+        scope: {entity: operator_of(one, keys()) for entity, one in said.items()}
+        for scope in ("operators", *DIRECTIONS)
+        if (said := getattr(settings, scope)) is not None
+    }
+    if operators:
+        options["operators"] = operators.pop("operators", {}) | operators
     if settings.recognizers is not None:
         options["recognizers"] = [path(one) for one in settings.recognizers]
     if settings.allow is not None or settings.allow_patterns is not None:
@@ -82,17 +87,10 @@ def mask_of(
 
 def looks_for_more(above: model.Mask, settings: model.Mask) -> bool:
     """Whether *settings* find what *above* does not, and could so hide what it finds behind a looser operator."""
-    operators = settings.operators or {}
-    several = {DEFAULT: _USUAL, **operators}.values()
-    return len({one.tightness for one in several}) > 1 and any(
+    named = {entity for scope in ("operators", *DIRECTIONS) for entity in getattr(settings, scope) or ()}
+    return len({tightness_of(settings, entity) for entity in (*named, DEFAULT)}) > 1 and any(
         getattr(above, name) != getattr(settings, name) for name in _FINDING
     )
-
-
-def tightness_of(settings: model.Mask) -> Callable[[str], tuple[int, int]]:
-    """How little the operator of an entity leaves of a value."""
-    operators = {DEFAULT: _USUAL, **(settings.operators or {})}
-    return lambda entity: operators.get(entity, operators[DEFAULT]).tightness
 
 
 def operator_of(settings: Operator, keys: Keys | None) -> OperatorLike:
