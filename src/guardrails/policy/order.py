@@ -61,6 +61,23 @@ class _Ordered:
         return other if self.compare(base, other) in (TIGHTER, EQUAL) else base
 
 
+class _Said(_Ordered):
+    """An order in which nothing compares to what nobody has said."""
+
+    def compare(self, base: Any, other: Any, /) -> Relation:
+        if base is None or other is None:
+            return EQUAL if base == other else UNRELATED
+        return self.between(base, other)
+
+    def between(self, base: Any, other: Any, /) -> Relation:
+        """The same, of two values."""
+        raise NotImplementedError
+
+
+def _lower(base: Any, other: Any) -> Relation:
+    return EQUAL if other == base else TIGHTER if other < base else LOOSER
+
+
 class Fixed(_Ordered):
     """Has no order: below the platform it cannot be changed."""
 
@@ -70,15 +87,13 @@ class Fixed(_Ordered):
         return EQUAL if base == other else UNRELATED
 
 
-class Lower(_Ordered):
+class Lower(_Said):
     """Numbers: lower is tighter."""
 
     says: str = "a lower value is tighter"
 
-    def compare(self, base: Any, other: Any, /) -> Relation:
-        if base is None or other is None:
-            return EQUAL if base == other else UNRELATED
-        return EQUAL if other == base else TIGHTER if other < base else LOOSER
+    def between(self, base: Any, other: Any, /) -> Relation:
+        return _lower(base, other)
 
 
 class Ranked(_Ordered):
@@ -92,8 +107,7 @@ class Ranked(_Ordered):
     def compare(self, base: Any, other: Any, /) -> Relation:
         if base not in self.values or other not in self.values:
             return EQUAL if base == other else UNRELATED
-        one, two = self.values.index(base), self.values.index(other)
-        return EQUAL if one == two else TIGHTER if two > one else LOOSER
+        return _lower(self.values.index(other), self.values.index(base))
 
 
 class More:
@@ -198,44 +212,33 @@ class QuietTimes:
         return f"{first // 60:02}:{first % 60:02}-{last % _DAY // 60:02}:{last % 60:02}"
 
 
-class Caps(_Ordered):
+class Caps(_Said):
     """Messages by calendar: fewer in the same period are tighter. Another period is another cap."""
 
     says: str = "fewer in the same period are tighter; for another period add another cap"
 
-    def compare(self, base: str | None, other: str | None, /) -> Relation:
-        if base is None or other is None:
-            return EQUAL if base == other else UNRELATED
+    def between(self, base: str, other: str, /) -> Relation:
         (one, unit), (two, other_unit) = read_rate(base), read_rate(other)
-        if unit != other_unit:
-            return UNRELATED
-        return EQUAL if one == two else TIGHTER if two < one else LOOSER
+        return _lower(one, two) if unit == other_unit else UNRELATED
 
 
-class Windows(_Ordered):
+class Windows(_Said):
     """Lengths of a window in which people are counted: a longer one is tighter."""
 
     says: str = "a longer window is tighter"
 
-    def compare(self, base: str | None, other: str | None, /) -> Relation:
-        if base is None or other is None:
-            return EQUAL if base == other else UNRELATED
-        one, two = read_window(base), read_window(other)
-        return EQUAL if one == two else TIGHTER if two > one else LOOSER
+    def between(self, base: str, other: str, /) -> Relation:
+        return _lower(read_window(other), read_window(base))
 
 
-class Rates(_Ordered):
+class Rates(_Said):
     """Rates over the same window: fewer units are tighter. Another window is another limit."""
 
     says: str = "fewer units in the same window are tighter; for another window add another limit"
 
-    def compare(self, base: str | None, other: str | None, /) -> Relation:
-        if base is None or other is None:
-            return EQUAL if base == other else UNRELATED
+    def between(self, base: str, other: str, /) -> Relation:
         one, two = Rate(base), Rate(other)
-        if one.window_seconds != two.window_seconds:
-            return UNRELATED
-        return EQUAL if one.amount == two.amount else TIGHTER if two.amount < one.amount else LOOSER
+        return _lower(one.amount, two.amount) if one.window_seconds == two.window_seconds else UNRELATED
 
 
 class Operators(_Ordered):
@@ -244,8 +247,7 @@ class Operators(_Ordered):
     says: str = f"{' < '.join(OPERATORS)} (the last is tightest); a smaller keep_last is tighter"
 
     def compare(self, base: Operator, other: Operator, /) -> Relation:
-        one, two = base.tightness, other.tightness
-        return EQUAL if one == two else TIGHTER if two > one else LOOSER
+        return _lower(other.tightness, base.tightness)
 
 
 class PerEntity:
