@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from guardrails.core import forks
 from guardrails.errors import ConfigError, Unavailable
 
 _WAIT_SECONDS: Final = 1.0  # for another writer, so that a send is refused within 2 s
+_PAUSE_SECONDS: Final = 0.01
 
 
 @final
@@ -50,7 +52,7 @@ class SqliteFile:
         if not self._path.parent.is_dir():
             raise ConfigError(f"{asked_by}: the folder of the SQLite file does not exist; create it")
         try:
-            with self._opened():
+            with self._opened(_WAIT_SECONDS):
                 pass
         except (sqlite3.Error, OSError) as error:
             kind = type(error).__name__
@@ -59,16 +61,21 @@ class SqliteFile:
         raise ConfigError(f"{asked_by}: the SQLite file cannot be used ({kind})")
 
     @contextmanager
-    def asked(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
+    def asked(self, *, writes: bool = False, patience: float = _WAIT_SECONDS) -> Iterator[sqlite3.Connection]:
         """
         The connection, alone; with *writes* in one transaction that nobody else writes beside.
+
+        Args:
+            writes: Whether it is changed.
+            patience: Seconds to wait for other writers.
 
         Raises:
             Unavailable: The file does not answer in time, or not at all.
         """
         try:
-            with self._opened() as rows:
+            with self._opened(patience) as rows:
                 if writes:
+                    rows.execute(f"PRAGMA busy_timeout = {round(patience * 1_000)}")
                     rows.execute("BEGIN IMMEDIATE")
                 yield rows
                 if writes:
@@ -93,8 +100,8 @@ class SqliteFile:
             connection.close()
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        if not self._lock.acquire(timeout=_WAIT_SECONDS):
+    def _opened(self, patience: float) -> Iterator[sqlite3.Connection]:
+        if not self._lock.acquire(timeout=patience):
             raise sqlite3.OperationalError
         try:
             rows = self._connected()
@@ -115,16 +122,28 @@ class SqliteFile:
         if not self._path.exists():
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         inode = _inode_of(self._path)  # before it is opened: what is put there in between is found by the next question
+        until = time.monotonic() + _WAIT_SECONDS
+        while (made := self._made()) is None:
+            if time.monotonic() > until:
+                raise sqlite3.OperationalError
+            time.sleep(_PAUSE_SECONDS)
+        self._connection, self._inode = made, inode
+        return made
+
+    def _made(self) -> sqlite3.Connection | None:
+        """A connection to a file with our tables; None while processes that start together make them."""
         made = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             made.execute("PRAGMA journal_mode=WAL")
             made.execute("PRAGMA secure_delete=ON")
             for statement in self._schema:
                 made.execute(statement)
-        except BaseException:
+        except BaseException as error:
             made.close()
+            # The switch to a write-ahead log does not wait for others, whatever the timeout.
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                return None
             raise
-        self._connection, self._inode = made, inode
         return made
 
     def before_fork(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -228,6 +230,29 @@ def test_g10_no_opt_out_that_a_forked_worker_heard_is_lost(tmp_path: Path) -> No
     suppression = Suppression(storage, keys=KEYS)
     assert [suppression.has(f"+1212555017{number}", channel="sms") for number in range(6)] == [True] * 6
     suppression.close()
+
+
+def test_a_new_file_that_another_process_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "o.db", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE begun (one)")
+    other.execute("BEGIN IMMEDIATE")  # to which the switch to a write-ahead log says no at once
+    let_go = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+    let_go.start()
+    made(Suppression(f"sqlite:///{tmp_path}/o.db", keys=KEYS)).close()
+    let_go.join()
+    other.close()
+
+
+def test_an_opt_out_waits_for_other_writers_longer_than_a_send_would(tmp_path: Path) -> None:
+    suppression = made(Suppression(f"sqlite:///{tmp_path}/o.db", keys=KEYS))
+    other = sqlite3.connect(tmp_path / "o.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    let_go = threading.Timer(1.5, other.execute, ["ROLLBACK"])
+    let_go.start()
+    assert suppression.heard("STOP", sender=ANN, channel="sms")
+    let_go.join()
+    other.close()
+    assert suppression.has(ANN, channel="sms")
 
 
 def test_an_async_send_asks_from_a_worker_thread(storage: Storage) -> None:

@@ -15,6 +15,7 @@ _SCHEMA: Final = (
     "INSERT INTO about_opt_outs SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM about_opt_outs)",
 )
 _AT_ONCE: Final = 500  # digests in one statement
+_PATIENCE_SECONDS: Final = 10.0  # no send waits for it, and an opt-out must not be lost because others write
 
 
 @final
@@ -33,7 +34,7 @@ class SqliteOptOuts:
 
     def create(self, key_id: str, /) -> None:
         """Make the list."""
-        with self._file.asked(writes=True) as rows:
+        with self._file.asked(writes=True, patience=_PATIENCE_SECONDS) as rows:
             rows.execute("INSERT OR IGNORE INTO opt_out_keys VALUES (?)", (key_id,))
 
     def opted_out(self, digests: Sequence[str], key_ids: Collection[str], /) -> Collection[str]:
@@ -50,12 +51,12 @@ class SqliteOptOuts:
 
     def add(self, rows: Sequence[OptOut], /) -> int:
         """Put rows on the list."""
-        with self._file.asked(writes=True) as table:
+        with self._file.asked(writes=True, patience=_PATIENCE_SECONDS) as table:
             return sum(table.execute("INSERT OR IGNORE INTO opt_outs VALUES (?, ?, ?)", row).rowcount for row in rows)
 
     def remove(self, digests: Sequence[str], /) -> int:
         """Take digests off it."""
-        with self._file.asked(writes=True) as table:
+        with self._file.asked(writes=True, patience=_PATIENCE_SECONDS) as table:
             return sum(table.execute("DELETE FROM opt_outs WHERE digest = ?", (one,)).rowcount for one in digests)
 
     def rows(self) -> Iterator[OptOut]:
