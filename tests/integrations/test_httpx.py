@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails import AuditLog, Guard, Limit, MaskPII, RateLimit
+from guardrails import AuditLog, Guard, Limit, MaskPII, Message, RateLimit, check
 from guardrails.errors import Blocked, ConfigError, ControlError, Denied, RateLimited
 from guardrails.integrations import httpx as over_httpx
 from guardrails.integrations import httpx2 as over_httpx2
@@ -272,6 +272,24 @@ def test_g3_an_id_that_shows_somebodys_address_is_refused(module: Any, ours: Any
             with pytest.raises(Blocked) if name == EMAIL else contextlib.nullcontext():
                 client.post("https://llm.example.com/v1/chat/completions", json={"messages": [message]})
     assert [body["messages"][0]["name"] for body in provider.bodies] == ["shopper-7"]
+
+
+def test_g9_a_control_that_shows_what_it_is_told_shows_no_id() -> None:
+    told: list[str] = []
+
+    @check
+    def curious(message: Message) -> None:
+        told.append(f"{message!r} {dict(message.metadata)!r} {message.parts!r}")
+
+    provider = Provider(httpx2)
+    transport = over_httpx2.GuardTransport(Guard(mask()).extend(curious), provider.transport(), routes="openai")
+    with httpx2.Client(transport=transport) as client:
+        client.post(
+            "https://llm.example.com/v1/chat/completions",
+            json={"messages": [{"role": "user", "name": "shopper-7", "content": "hello"}]},
+        )
+    assert len(told) == 1
+    assert "shopper-7" not in told[0]
 
 
 @BOTH

@@ -24,6 +24,16 @@ _LONGEST: Final = 1_024  # characters of what is no text and looked at
 _FIELD_NAME: Final = re.compile(r"[A-Za-z_]\w{0,63}")
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Beside:
+    """What goes out beside the texts, for the door to look at: whoever shows the metadata of a message does not show it."""
+
+    strings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Beside({len(self.strings)} strings)"
+
+
 @dataclass(frozen=True, slots=True)
 class Texts:
     """
@@ -42,9 +52,9 @@ class Texts:
     beside: list[str] = field(default_factory=list)
 
     @property
-    def metadata(self) -> dict[str, tuple[str, ...]]:
+    def metadata(self) -> dict[str, Beside]:
         """For the message: the door looks at what is no text, too, and refuses what shows somebody's data."""
-        return {"beside": tuple(self.beside)} if self.beside else {}
+        return {"beside": Beside(tuple(self.beside))} if self.beside else {}
 
     def put(self, news: Mapping[str, str]) -> object:
         """
