@@ -259,3 +259,35 @@ def test_a_preview_learns_nothing() -> None:
     for wrong in wrongs:
         with pytest.raises(ConfigError):
             MaskPII(names="off", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("owned", "written"),
+    [
+        ("+1 212 555 0173", "(212) 555-0173"),
+        ("+1 212 555 0173", "2125550173"),
+        ("(212) 555-0173", "+1 212 555 0173"),
+        ("+44 20 7946 0102", "020 7946 0102"),
+        ("GB29 NWBK 6016 1331 9268 19", "GB29NWBK60161331926819"),
+        ("4242424242424242", "4242-4242-4242-4242"),
+        ("Ann@Example.com", "ann@example.com"),
+    ],
+)
+def test_a_value_is_somebodys_in_every_spelling(owned: str, written: str) -> None:
+    vault = Vault(keys=Keys(b"v" * 32))
+    for subject, address in (("ann", "sms:+12125550101"), ("bob", "sms:+12125550102")):
+        vault.link(address, subject=subject, verified=True)
+    vault.own("ann", [owned])
+    send = Guard(MaskPII(names="off", vault=vault, own="keep"), channel="sms")(lambda to, body: f"{body}" if to else "")
+    assert send(to="+12125550101", body=f"it is {written}") == f"it is {written}"
+    with pytest.raises(Blocked, match="other_subject"):
+        send(to="+12125550102", body=f"it is {written}")
+    assert vault.forget("ann") > 0
+    assert vault.owners(written, None) == set()
+
+
+def test_a_number_of_another_country_is_not_the_same() -> None:
+    vault = Vault(keys=Keys(b"v" * 32))
+    vault.own("ann", ["+1 212 555 0173"])
+    assert vault.owners("+49 212 5550173", None) == set()
+    assert vault.owners("+1 212 555 0174", None) == set()

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from guardrails.address import normalise
 from guardrails.pii.failures import SpeakableError
+from guardrails.pii.folding import fold_characters, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
+_LEAST_DIGITS: Final = 6  # of a number that is known without what stands between its groups
 _ALTERED: Final = "the vault holds a row that was altered, or that another key made"
 
 
@@ -49,12 +51,34 @@ def groups(keys: Keys, tenant: str | None, kind: str, data: str) -> list[str]:
     return [f"{owner}{kind}/{one}/" for owner, one in zip(owners, digests(keys, kind, tenant, data), strict=True)]
 
 
-def same_value(value: str) -> str:
-    """One text for all spellings of one value of a person: addresses are normalised, words folded."""
+def spellings(value: str, *, asked: bool) -> list[str]:
+    """
+    What a value of a person is known by: what is kept of one spelling and what is *asked* for another have one in common.
+
+    Addresses are normalised, words folded; a number is known by its letters and digits alone. A phone number with its country and
+    one without are the same if the rest is; two of different countries never are.
+
+    >>> spellings("+1 212 555 0173", asked=False), spellings("(212) 555-0173", asked=True)
+    (['+12125550173', '#2125550173'], ['(212) 555-0173', '#2125550173'])
+    >>> spellings("(212) 555-0173", asked=False), spellings("+1 212 555 0173", asked=True)
+    (['(212) 555-0173', '#2125550173', '=2125550173'], ['+12125550173', '=2125550173'])
+    """
     address = normalise(value)
     if address.parsed:
-        return address.value
-    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+        if address.kind != "phone":
+            return [address.value]
+        return [address.value, ("=" if asked else "#") + _within_country(address.value).lstrip("0")]
+    folded = " ".join(unicodedata.normalize("NFKC", fold_characters(plain(value)).text).casefold().split())
+    number = "".join(filter(str.isalnum, folded)).lstrip("0")
+    if sum(map(str.isdigit, number)) < _LEAST_DIGITS:
+        return [folded]
+    return [folded, f"#{number}"] if asked else [folded, f"#{number}", f"={number}"]
+
+
+def _within_country(number: str) -> str:
+    import phonenumbers  # noqa: PLC0415 - heavy, and loaded with the first number that was parsed
+
+    return phonenumbers.national_significant_number(phonenumbers.parse(number))
 
 
 def seal(key: bytes, data: bytes, bound_to: str) -> bytes:

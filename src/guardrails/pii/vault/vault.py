@@ -19,8 +19,8 @@ from guardrails.pii.vault.scope import (
     Value,
     digests,
     groups,
-    same_value,
     seal,
+    spellings,
     tenant_groups,
     unseal,
     wrapping_keys,
@@ -198,8 +198,8 @@ class Vault:
         self._ready()
         scope = self.scope(_SUBJECT + subject, tenant, make=True, dry=False)
         assert scope is not None  # noqa: S101 - made
-        for value in values:
-            group = groups(self._keys, tenant, "o", same_value(value))[0]
+        for spelling in {spelling for value in values for spelling in spellings(value, asked=False)}:
+            group = groups(self._keys, tenant, "o", spelling)[0]
             self._store.put(scope.group, _OWNS + group, b"", until=until, now=self._now())
             self._store.put(group, _id_of(scope.group), b"", until=until, now=self._now())
 
@@ -393,7 +393,7 @@ class Vault:
         """Ids of those that a value belongs to."""
         self._ready()
         now = self._now()
-        places = groups(self._keys, tenant, "o", same_value(value))
+        places = [group for spelling in spellings(value, asked=True) for group in groups(self._keys, tenant, "o", spelling)]
         return {one for group in places for one in self._store.keys(group, now=now)}
 
     def ids_of(self, subject: str, tenant: str | None) -> set[str]:
