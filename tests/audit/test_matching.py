@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +116,7 @@ VALUES = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_
 DEEP = VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(st.text(max_size=9), VALUES, max_size=3)
 
 
+@pytest.mark.timeout(60)  # a thousand examples, on a machine with other things to do
 @settings(max_examples=1_000)
 @given(
     record=st.sampled_from(RECORDS),

@@ -70,6 +70,7 @@ def test_no_name_or_detail_breaks_out_of_its_line_or_its_size(
     assert len(record["guards"]) + record.get("guards_omitted", 0) == len(notes)
 
 
+@pytest.mark.timeout(60)  # its examples are long, and slow to draw on a machine with other things to do
 @given(
     result=st.sampled_from(RESULTS),
     error_type=st.none() | NAMES,
