@@ -78,7 +78,7 @@ def alarms(
     if not seen.streams:
         return [Alarm("no_stream", "there is no stream in the folder")]
     died = [
-        Alarm("writer_gone", f"the process that wrote stream {one[:8]} died, and no other has begun one since")
+        Alarm("writer_gone", f"the process that wrote stream {one[:8]} died or gave it up, and no other began since")
         for one in gone
     ]
     return [*died, *_late(seen, canary_seconds, checkpoint_seconds, now), *_failed(seen)]

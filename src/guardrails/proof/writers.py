@@ -39,6 +39,8 @@ class Writers:
         """
         paths = last_written(self._folder, _STREAMS)
         newest, now = max((path.name for path in paths), default=""), f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+        there = {stream_of(path.name) for path in paths}
+        self._alive = {stream: seen for stream, seen in self._alive.items() if stream in there}
         for path in paths:
             stream = stream_of(path.name)
             try:
