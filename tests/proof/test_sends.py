@@ -413,3 +413,59 @@ def test_without_its_extra_the_command_names_it(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert ran.stderr == "guardrails: libcst is not installed: pip install 'platform-guardrails[scan]'\n"
+
+
+def test_a_send_that_is_handed_on_is_a_site_too(tmp_path: Path) -> None:
+    (tmp_path / "later.py").write_text("""\
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Thread
+
+from guardrails import Guard, MaskPII
+from twilio.rest import Client
+
+guard = Guard(MaskPII(names="off"), channel="sms")
+client = Client("a", "b")
+safe = guard.wrap(client.messages.create, text="body")
+also_safe = guard(text="body")(client.messages.create)
+fetched = print(client.messages.list)
+
+
+async def one(body):
+    await asyncio.to_thread(client.messages.create, body=body)
+
+
+def two(body):
+    ThreadPoolExecutor().submit(client.messages.create, body=body)
+
+
+def three(body):
+    return partial(client.messages.create, body=body)
+
+
+def four(body):
+    Thread(target=client.messages.create, kwargs={"body": body}).start()
+
+
+def five(body):
+    send = client.messages.create
+    send(body=body)
+
+
+def six(body):
+    somewhere(client.messages.create, body)
+
+
+@guard
+def seven(to, body):
+    asyncio.run(asyncio.to_thread(client.messages.create, to=to, body=body))
+""")
+    found = find_sites(read_project(tmp_path, tests=False))
+    assert [(one.function, one.state) for one in found] == [
+        *((name, "unguarded") for name in ("one", "two", "three", "four")),
+        ("five", "unknown"),
+        ("six", "unknown"),
+        ("seven", "guarded"),
+    ]
+    assert "handed on" in found[4].why

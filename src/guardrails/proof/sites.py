@@ -82,6 +82,12 @@ def mentions(own: Sequence[str] = ()) -> Callable[[bytes], bool]:
     return lambda source: found.search(source) is not None
 
 
+# Call what they are given, at once or later.
+_RUNNERS: Final = frozenset({
+    "Process", "Thread", "Timer", "apply_async", "call_later", "call_soon", "call_soon_threadsafe", "delay", "enqueue", "map",
+    "partial", "partialmethod", "run_in_executor", "run_in_threadpool", "run_sync", "starmap", "submit", "sync_to_async",
+    "to_thread",
+})  # fmt: skip
 # Too common to say anything by themselves; with what stands before them they do.
 _COMMON: Final = frozenset({"create", "send", "complete", "stream", "parse", "post", "completion", "publish"})
 
@@ -115,10 +121,39 @@ class _Sites(Scoped):
 
     def visit_Call(self, node: cst.Call) -> None:  # noqa: N802 - libcst names the method
         known = self._sent_by(node.func)
-        if known is None:
+        if known is not None:
+            self._add(node, known, *self._state(node.func, known[2], known[0]))
+        elif not self._is_of_guard(node.func):
+            name = node.func.attr if isinstance(node.func, cst.Attribute) else node.func
+            runs = isinstance(name, cst.Name) and name.value in _RUNNERS
+            for argument in node.args:
+                self._handed(argument.value, runs=runs)
+
+    def visit_Assign(self, node: cst.Assign) -> None:  # noqa: N802
+        self._handed(node.value, runs=False)
+
+    def _handed(self, value: Any, *, runs: bool) -> None:
+        """A send that is not called here, but given to something else: a thread, a partial, another name."""
+        if not isinstance(value, cst.Attribute | cst.Name):
             return
-        library, send, made = known
-        state, why = self._state(node, made, library)
+        known = self._sent_by(value)
+        if known is None or (known[2] is None and self.module.qualified(value) not in self._known_functions):
+            return
+        state, why = self._state(value, known[2], known[0])
+        if state == UNGUARDED and not runs:
+            state, why = UNKNOWN, "it is handed on, and nobody can tell who calls it"
+        self._add(value, known, state, why)
+
+    def _is_of_guard(self, func: Any) -> bool:
+        """Whether what is called is a guard, or makes one stand around its arguments."""
+        while isinstance(func, cst.Call):
+            func = func.func
+        if isinstance(func, cst.Attribute) and func.attr.value == "wrap":
+            func = func.value
+        return self.type_of(func) == GUARD
+
+    def _add(self, node: Any, known: tuple[Library, str, str | None], state: str, why: str) -> None:
+        library, send, _ = known
         start = self.module.positions[node].start
         self.found.append(
             Site(
@@ -176,10 +211,10 @@ class _Sites(Scoped):
                     return library, chain, None
         return None
 
-    def _state(self, node: Any, made: str | None, library: Library) -> tuple[str, str]:
+    def _state(self, func: Any, made: str | None, library: Library) -> tuple[str, str]:
         if made == GUARDED:
             return GUARDED_SITE, "its object passes a guard"
-        qualified = self.module.qualified(node.func)
+        qualified = self.module.qualified(func)
         callee = self.project.function(qualified)
         if callee is not None and _guard_of(*callee, self.project) == GUARDED_SITE:
             return GUARDED_SITE, "the function that is called is guarded"
