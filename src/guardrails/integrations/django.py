@@ -4,7 +4,8 @@ A guard around Django's e-mail: `EMAIL_BACKEND = "guardrails.integrations.django
     GUARDRAILS_EMAIL = {"guard": "shop.guards.mail", "inner": "django.core.mail.backends.smtp.EmailBackend"}
 
 Everything that goes through `django.core.mail` is guarded: `send_mail`, password resets, other applications' e-mails, and
-backends such as django-anymail as the inner one. With `MAILERS` (Django 6.1) the same names stand in `OPTIONS`.
+backends such as django-anymail as the inner one. With `MAILERS` (Django 6.1) the same names stand in its `OPTIONS`, beside
+those of the inner backend.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from django.utils.module_loading import import_string  # noqa: E402 - as above
 __all__ = ["EmailBackend"]
 
 SMTP: Final = "django.core.mail.backends.smtp.EmailBackend"
+_CONNECTION: Final = {"connection", "_connection"}  # where an e-mail keeps its backend, before and from Django 6.1 on
 
 
 class EmailBackend:
@@ -41,6 +43,7 @@ class EmailBackend:
 
     Args:
         fail_silently: For the inner backend: its own failures may be silent, a refusal never is.
+        alias: The mailer that this is, from Django 6.1 on; the inner backend is told so too.
         guard: The guard, or the dotted name of one; by default `settings.GUARDRAILS_EMAIL["guard"]`.
         inner: The backend that sends, or its dotted name; by default `settings.GUARDRAILS_EMAIL["inner"]`, else SMTP.
         attachments: "pass", or "refuse" e-mails with attachments that are not text.
@@ -55,6 +58,7 @@ class EmailBackend:
         self,
         fail_silently: bool = False,  # noqa: FBT001, FBT002 - django's signature
         *,
+        alias: str | None = None,
         guard: Guard | str | None = None,
         inner: Any = None,
         attachments: str | None = None,
@@ -62,13 +66,16 @@ class EmailBackend:
         **options: Any,
     ) -> None:
         self.fail_silently = fail_silently
+        self.alias = alias
         said: Mapping[str, Any] = getattr(settings, "GUARDRAILS_EMAIL", None) or {}
         found = _loaded(guard or said.get("guard"))
         if not isinstance(found, Guard):
             raise ConfigError('GUARDRAILS_EMAIL["guard"] must be a Guard, or the dotted name of one')
         self._guard = found
         backend = _loaded(inner or said.get("inner") or SMTP)
-        self._inner: Any = backend(fail_silently=fail_silently, **options)
+        # Only what is set: a mailer refuses options that its backend does not know, and older backends know no mailers.
+        options |= {name: value for name, value in (("fail_silently", fail_silently), ("alias", alias)) if value}
+        self._inner: Any = backend(**options)
         self._attachments = attachments or said.get("attachments", "pass")
         self._carries = bool(said.get("carries", False)) if carries is None else carries
 
@@ -181,7 +188,7 @@ class _Draft:
     def sealed(self, sealed: Message, *, carries: bool) -> Any:
         """A copy with the sealed texts; the original is not touched."""
         old, twin = self._email, copy.copy(self._email)
-        twin.connection = None  # it is this backend
+        vars(twin).update(dict.fromkeys(_CONNECTION & vars(twin).keys()))  # it is this backend
         twin.subject = " ".join(self._new("subject", "", sealed).splitlines())
         twin.body = self._new("body", str(old.body), sealed)
         if getattr(old, "alternatives", None):

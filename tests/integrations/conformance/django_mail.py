@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import django
 from django.conf import settings
 from django.core import mail
+from django.test.utils import override_settings
 
 from guardrails.errors import GuardrailsError
 from guardrails.integrations.django import EmailBackend
@@ -59,7 +60,10 @@ class Django(Host):
         backend: Any = EmailBackend(guard=self.guard, inner=Inner)
         if self.mode == "sync send_mail":
             self.given = [{"subject": f"Re: {text}", "message": text, "html_message": f"<p>{text}</p>"}]
-            return str(mail.send_mail(from_email=None, recipient_list=[BOB], connection=backend, **self.given[0]))
+            mailer = {"BACKEND": f"{__name__}.EmailBackend", "OPTIONS": {"guard": self.guard, "inner": Inner}}
+            with override_settings(MAILERS={"default": mailer}):  # what Django before 6.1 does not know
+                last = {} if django.VERSION >= (6, 1) else {"connection": backend}
+                return str(mail.send_mail(from_email=None, recipient_list=[BOB], **self.given[0], **last))
         email = mail.EmailMultiAlternatives(f"Re: {text}", text, None, [BOB])
         email.attach_alternative(f"<p>{text}</p>", "text/html")
         self.given = [vars(email)]
