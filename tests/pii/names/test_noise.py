@@ -38,6 +38,9 @@ def found(text: str, group: str) -> list[str]:
         "on [ur way] home",
         "[gr8], [l8r]",
         '"count": [404]',
+        "[chapter 12, page 204]",
+        "Your [seat is 22A]",
+        "[Lane 4] is closed",
     ],
 )
 def test_a_number_or_a_word_that_says_nothing_is_no_place(text: str) -> None:
@@ -90,6 +93,9 @@ def test_a_name_with_one_word_of_its_own_is_found_whole(name: str) -> None:
         "3.[14159265358979]",
         "9f3a-[426614174000]",
         "Case [00012345] is closed",
+        '{"order_id": [7788123]}',
+        "Su c\u00f3digo es [661204]",
+        "Ihre Bestellung [4471001]",
     ],
 )
 def test_a_number_that_is_said_to_be_another_is_nobodys(text: str) -> None:

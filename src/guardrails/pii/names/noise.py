@@ -41,11 +41,31 @@ _PROGRAMS: Final = """
 api count data error false http https id json line message none null number return size status true type undefined url user
 uuid value version aud brl cad chf cny czk dkk eur gbp hkd huf inr jpy krw mxn nok nzd pln rub sek sgd thb usd zar
 """
+# What is counted and is no part of an address; behind "room" or "floor" it may be one.
+_COUNTED: Final = frozenset(
+    (
+        "chapter",
+        "gate",
+        "half",
+        "job",
+        "lane",
+        "line",
+        "page",
+        "platform",
+        "queue",
+        "row",
+        "seat",
+        "size",
+        "step",
+        "table",
+        "volume",
+    )
+)
 _COMMON: Final = frozenset(f"{_SENTENCE} {_CHAT} {_PROGRAMS}".split())
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W\d_]+)?")
 # A number with or without what it counts, a single letter, a digit that is read aloud in a word ("gr8", "l8r", "4u", "2nite").
 _SAYS_NO_MORE: Final = re.compile(
-    r"\d+(?:am|pm|m?s|min|h|hrs?|k?m|[ckm]m|kg|g|[kmgt]?b|x|k|th|st|nd|rd)?|[a-z]|[pv]\d{1,3}"
+    r"\d+(?:am|pm|m?s|min|h|hrs?|k?m|[ckm]m|kg|g|[kmgt]?b|x|k|th|st|nd|rd)?|[a-z]|\d{1,3}[a-z]|[pv]\d{1,3}"
     r"|(?:gr8|l8r?s?|l8tr|m8|w8|h8|b4|4u|2u|ni8|4eva|2day|2mrw|2moro|2nite|2night)",
 )
 _LABELLED: Final = re.compile(
@@ -57,11 +77,17 @@ _ABBREVIATION: Final = re.compile(r"(?:[^\W\d_]\.){2}")  # U.S.A.
 _NEAR: Final = 16  # characters between a number and the rest of its address
 _SENTENCE_ENDS: Final = re.compile(r"[.!?]\s|\n\n")
 _REACH: Final = 48  # characters in front of a number
+_NUMBERED: Final = (
+    "order|tracking|parcel|package|shipment|invoice|ticket|case|issue|ref|reference|booking|sku|ean|upc|gtin|isbn|issn|serial|part|"
+    "item|article|product|model|build|batch|lot|version|otp|uuid|guid|commit|hash|ts|timestamp|meter reading|txn|transaction|rma|"
+    "quote|job|bestellung|sendung|commande|pedido|encomenda|ordine|bestelling|"
+    r"sha\d*|(?:verification|security|promo|error|confirmation|access|login) code|"
+    "(?:your|the|ur|der|ihr|votre|le|su|el|seu|o|il|tuo|uw|de) (?:code|c[o\u00f3]digo|codice)"
+)
+_IS: Final = "no|number|nr|num|id|code|is|was|of|es|est|ist|lautet|\u00e8|\u00e9"
 _OF_SOMETHING_ELSE: Final = re.compile(
-    r"(?i)(?:(?<!\w)(?:order|tracking|parcel|package|shipment|invoice|ticket|case|issue|ref|reference|booking|sku|ean|upc|gtin|isbn|"
-    r"issn|serial|part|item|article|product|model|build|batch|lot|version|otp|(?:verification|security|promo|error|confirmation|"
-    r"access) code|(?:your|the|ur) code|uuid|guid|commit|sha\d*|hash|ts|timestamp|meter reading|txn|transaction|rma|quote)(?!\w)"
-    r"[\s:#.=\"']*(?:(?:no|number|nr|num|id|code|is|was|of)(?!\w)[\s:#.=\"']*){0,2}[\w-]{0,12}|\d\.|[0-9a-f]{4}-)\Z"
+    rf"(?i)(?:(?<!\w)(?:{_NUMBERED})(?![^\W_])[\s:#.=_\"']*(?:(?:{_IS})(?!\w)[\s:#.=\"']*){{0,2}}[\w-]{{0,12}}"
+    r"|\d\.|[0-9a-f]{4}-)\Z"
 )
 _UNIX_TIME: Final = re.compile(r"1[4-9]\d{8}(?:\d{3})?")
 
@@ -110,7 +136,7 @@ def _is_number(text: str, span: Span) -> bool:
     if _ABBREVIATION.search(text, span.start, span.end) is not None:
         return False
     words = (word.lower() for word in _WORD.findall(text, span.start, span.end))
-    return all(word in _COMMON or _SAYS_NO_MORE.fullmatch(word) is not None for word in words)
+    return all(word in _COMMON or word in _COUNTED or _SAYS_NO_MORE.fullmatch(word) is not None for word in words)
 
 
 def _are_near(text: str, first: Span, second: Span) -> bool:
