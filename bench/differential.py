@@ -4,6 +4,8 @@ Our findings against Presidio's, text by text, on all processors: prints the num
 Three engines are repeated: what Presidio registers for English; every pattern recognizer that it ships for any country, with
 ours; and the first again with spaCy's tokens, so that context words count. Compared are type, start, end and score.
 
+It takes about an hour of two processors, says on stderr how far it is, and what it has compared so far when it is interrupted.
+
 Texts are seeded: messages, mutations of them, and fuzz over alphabets that personal data is made of. Rows of `*.jsonl` in
 `../shared/data`, if there are any, and mutations of those come on top.
 
@@ -30,6 +32,7 @@ from tests.pii.differing import ENGINES, differing, mutated, texts
 
 TEXTS: Final = 1_000_000
 BATCH: Final = 2_500
+SAID: Final = 20  # batches between two words about how far it is
 DATA: Final = Path(__file__).parent.parent.parent / "shared" / "data"
 # Of ten batches: the whole set of recognizers is the slowest, and shares its loop with the others.
 TURNS: Final = ("plain",) * 6 + ("everything",) * 2 + ("in context",) * 2
@@ -68,7 +71,7 @@ def main(count: int = TEXTS, seed: str = "2026-11") -> int:
     """Print the number of differences; 1 if there are any."""
     assert knows_presidio(), "the installed presidio-analyzer is not known: nothing fast to compare"
     assert knows_phones(), "the installed phonenumbers is not known: nothing fast to compare"
-    print(f"gate: {'google-re2' if has_re2() else 'none (google-re2 is not installed)'}")
+    print(f"gate: {'google-re2' if has_re2() else 'none (google-re2 is not installed)'}", flush=True)
     begun = time.monotonic()
     jobs = []
     for number in range(-(-count // BATCH)):
@@ -76,10 +79,17 @@ def main(count: int = TEXTS, seed: str = "2026-11") -> int:
         jobs.append((TURNS[number % 10], kind, f"{seed}/{number}"))
     differences: list[str] = []
     compared: Counter[tuple[str, str]] = Counter()
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for name, kind, size, found in pool.map(batch, jobs):
-            compared[name, kind] += size
-            differences += found
+    try:
+        with ProcessPoolExecutor(os.cpu_count()) as pool:
+            for number, (name, kind, size, found) in enumerate(pool.map(batch, jobs), 1):
+                compared[name, kind] += size
+                differences += found
+                if number % SAID == 0:
+                    print(
+                        f"  {number:>4} of {len(jobs)} batches, {len(differences)} differences", file=sys.stderr, flush=True
+                    )
+    except KeyboardInterrupt:
+        print("interrupted; so far:")
     for (name, kind), size in sorted(compared.items()):
         print(f"  {size:>9,} {kind} texts, {name}")
     print(f"{sum(compared.values()):,} texts, {len(differences)} differences, {time.monotonic() - begun:.0f} s")
