@@ -100,12 +100,15 @@ def explain(
     """Show the controls in their order, and each setting with the line that it comes from."""
     with told():
         from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
+        from guardrails.policy.channels import checked_channel  # noqa: PLC0415
         from guardrails.policy.explain import explained  # noqa: PLC0415
         from guardrails.policy.problems import nearest  # noqa: PLC0415
 
         version = read(file)
         if team is not None and team not in version.known("teams"):
             raise ConfigError(f"{file} has no team {team!r}{nearest(team, version.known('teams'))}")
+        if channel is not None:
+            checked_channel(channel, version.known("channels"), str(file))
         parts = explained(version, channel=channel, tenant=tenant, team=team)
     typer.echo(f"{file}: {version.digest}")
     width = max((len(line.setting) for part in parts for line in part.lines), default=0)

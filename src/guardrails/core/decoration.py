@@ -113,6 +113,8 @@ def _plan(
     for kind in kinds:
         check_async_only(kind, awaits=shape.awaits)
     channel = options.channel or channel
+    if edition.choice is not None:
+        edition.choice.check_channel(channel)
     required = dict(stack.required())
     binding: Binding
     if options.bind is not None:

@@ -38,6 +38,14 @@ class Choice(Protocol):
             GuardrailsError: They cannot be had; the message is refused.
         """
 
+    def check_channel(self, channel: str, /) -> None:
+        """
+        Whether messages on *channel* can be meant.
+
+        Raises:
+            ConfigError: It is a slip of another one.
+        """
+
     def kinds(self) -> Iterable[Stack]:
         """Stacks that stand for all that can be picked, so that a decoration is checked against each kind."""
 
@@ -108,6 +116,10 @@ class _Below:
     def stack(self, message: Message, /) -> Stack:
         """The parent's, and the team's own."""
         return self._with(self._above.stack(message))
+
+    def check_channel(self, channel: str, /) -> None:
+        """As the parent says."""
+        self._above.check_channel(channel)
 
     def kinds(self) -> Iterable[Stack]:
         """Those of the parent, each with the team's own."""

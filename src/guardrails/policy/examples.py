@@ -71,6 +71,10 @@ class _AtAnyTime:
         """Without them."""
         return _without_hours(self._inside.stack(message))
 
+    def check_channel(self, channel: str, /) -> None:
+        """At any time too."""
+        self._inside.check_channel(channel)
+
     def kinds(self) -> Iterable[Stack]:
         """Without them."""
         return map(_without_hours, self._inside.kinds())

@@ -107,7 +107,7 @@ class Policy:
             owner: As for `Guard`; the team otherwise.
 
         Raises:
-            ConfigError: There is no such team, or an option is wrong.
+            ConfigError: There is no such team, the channel is one that the policy has, misspelt, or an option is wrong.
         """
         teams = self.version.known("teams")
         if team is not None and team not in teams:
@@ -362,7 +362,8 @@ def from_policy(
         on_sighup: Reload when the process gets SIGHUP.
 
     Raises:
-        ConfigError: Something is wrong with the policy (every problem, with file, line and column), or there is no such team.
+        ConfigError: Something is wrong with the policy (every problem, with file, line and column), there is no such
+            team, or the channel is one that the policy has, misspelt.
     """
     policy = Policy.at(path)
     guard = policy.guard(team=team, channel=channel, tenant=tenant, direction=direction)

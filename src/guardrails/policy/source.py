@@ -44,6 +44,8 @@ class PolicySource:
         version = stacks.version
         stack = stacks.of(channel=self.channel, tenant=self.tenant, team=self.team)
         choice = ByMessage(stacks, team=self.team, tenant=self.tenant)
+        if self.channel is not None:
+            choice.check_channel(self.channel)
         return Edition(stack, version.controls.caps(), bool(version.platform.strict), choice)
 
     def open(self, guard: Guard, /) -> None:

@@ -11,6 +11,7 @@ from guardrails.core.message import Message
 from guardrails.core.stack import Monitored, Stack, check_twice, platform_slots, team_slots
 from guardrails.errors import ConfigError, Denied
 from guardrails.policy import model
+from guardrails.policy.channels import checked_channel, meant
 from guardrails.policy.controls import own_name
 from guardrails.policy.document import At
 from guardrails.policy.making.limits import errors_named
@@ -239,7 +240,7 @@ class ByMessage:
         The controls for *message*.
 
         Raises:
-            Denied: The guard is for another tenant.
+            Denied: The guard is for another tenant, or the channel is one that the policy has, misspelt.
             GuardrailsError: The controls cannot be made, or nobody knows which switches are on.
         """
         stack = self._known.get((message.tenant, message.channel)) or self._looked_up(message.tenant, message.channel)
@@ -250,11 +251,19 @@ class ByMessage:
     def _looked_up(self, tenant: str | None, channel: str) -> Stack:
         if self._tenant is not None and tenant not in (None, self._tenant):
             raise Denied("this guard is for another tenant", control="policy")
+        near = meant(channel, self._stacks.version.known("channels"))
+        if near is not None:
+            raise Denied(f"the channel is not in the policy; did you mean {near!r}?", control="policy")
         stack = self._stacks.of(channel=channel, tenant=self._tenant or tenant, team=self._team)
         if len(self._known) >= _REMEMBERED:  # anybody could invent as many names as they like
             self._known.clear()
         self._known[tenant, channel] = stack
         return stack
+
+    def check_channel(self, channel: str, /) -> None:
+        """Whether *channel* is none that the policy has, misspelt."""
+        version = self._stacks.version
+        checked_channel(channel, version.known("channels"), version.document.file)
 
     def kinds(self) -> Iterable[Stack]:
         """One of each kind."""

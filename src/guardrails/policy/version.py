@@ -14,6 +14,7 @@ from guardrails.core.companion import LEAST_SECONDS
 from guardrails.errors import ConfigError
 from guardrails.pii.registry import pattern_entities
 from guardrails.policy import model
+from guardrails.policy.channels import advice, meant
 from guardrails.policy.controls import AUDIT, LIMITS, MASK, SUPPRESSION, Controls
 from guardrails.policy.custom import SettingsError
 from guardrails.policy.defaults import filled
@@ -143,7 +144,14 @@ class Version:
             if layer.mask is not None:
                 yield from self._unfit_entities(at, layer.mask)
         yield from names_taken(self.document, [((PLATFORM,), self.platform), *layers_of(self.file)], _RESERVED)
+        channels = self.known("channels")
+        if (near := meant(self.channel, channels)) is not None:
+            here = (PLATFORM, "defaults", "channel")
+            yield self._problem(here, f"is no channel of this policy{advice(self.channel, near)}")
         for number, example in enumerate(self.file.examples or ()):
+            if example.channel is not None and (near := meant(example.channel, channels)) is not None:
+                at_channel = ("examples", number, "channel")
+                yield self._problem(at_channel, f"there is no such channel{advice(example.channel, near)}")
             if example.team is not None and example.team not in self.known("teams"):
                 here = ("examples", number, "team")
                 yield self._problem(here, f"there is no such team{nearest(example.team, self.known('teams'))}")
