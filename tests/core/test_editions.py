@@ -220,6 +220,10 @@ class ByTenant:
             raise ControlError("cannot be had")
         return self.others.get(message.tenant or "", self.otherwise)
 
+    def check_channel(self, channel: str, /) -> None:
+        if channel == "smss":
+            raise ConfigError("did you mean 'sms'?")
+
     def kinds(self) -> Iterable[Stack]:
         return [self.otherwise, *self.others.values()]
 

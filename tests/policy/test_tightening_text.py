@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from guardrails import Denied, MaskPII
 from guardrails.core.guard import Guard
 from guardrails.core.preview import Decision
+from guardrails.pii.lists import MOST_WORDS
 from guardrails.policy.problems import PolicyError
 from guardrails.policy.stacks import all_made
 from tests.policy.conftest import problems, version
@@ -134,3 +135,20 @@ def test_g9_less_time_is_refused_where_it_means_that_less_is_looked_at() -> None
             "say over_budget: deny, too"
         ),
     ]
+
+
+def test_g11_a_policy_says_where_the_list_is_too_long_also_of_layers_together() -> None:
+    half = MOST_WORDS // 2 + 1
+    ours, theirs = (", ".join(f"{name}{one}x" for one in range(half)) for name in ("ours", "theirs"))
+    told = problems(
+        f"""\
+        version: 1
+        platform: {{mask: {{names: off, deny: [{ours}]}}}}
+        tenants:
+          acme:
+            mask: {{deny: [{theirs}]}}
+        """
+    )
+    [line] = told
+    assert line.startswith("p.yaml:5:12: tenants.acme.mask.deny")
+    assert f"at most {MOST_WORDS:,} words" in line

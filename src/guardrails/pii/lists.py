@@ -18,8 +18,38 @@ DENIED: Final = "DENIED"
 _SECONDS: Final = 1.0  # of an allowed pattern, for one window
 _ENTITY: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
+MOST_WORDS: Final = 10_000  # of one list: compiling so many takes seconds, and looking at a message milliseconds (G11)
+MOST_CHARACTERS: Final = 200_000  # of all words of one list
+
 AllowList = Collection["str | re.Pattern[str]"]
 DenyList = Collection[str] | Mapping[str, Collection[str]]
+
+
+def check_size(given: AllowList | DenyList, *, argument: str) -> None:
+    """
+    Whether a list is within its bounds.
+
+    Args:
+        given: Words, or entity name to words; what else it may hold is checked elsewhere.
+        argument: Whose, for the error.
+
+    Raises:
+        ConfigError: It is too long.
+    """
+    lists = given.values() if isinstance(given, Mapping) else (given,)
+    number = characters = 0
+    for words in lists:
+        if not isinstance(words, Collection):
+            continue
+        number += len(words)
+        if number > MOST_WORDS:
+            break
+        characters += sum(len(word) for word in words if isinstance(word, str))
+    if number > MOST_WORDS or characters > MOST_CHARACTERS:
+        raise ConfigError(
+            f"MaskPII({argument}=...) takes at most {MOST_WORDS:,} words, of {MOST_CHARACTERS:,} characters together: "
+            "what people have belongs into a vault (own), and a longer list into a recognizer of yours (recognizers=)"
+        )
 
 
 @final
@@ -31,7 +61,7 @@ class Allowed:
         given: Exact strings, and compiled patterns.
 
     Raises:
-        ConfigError: Something else is among them.
+        ConfigError: Something else is among them, or there are too many.
     """
 
     __slots__ = ("_patterns", "words")
@@ -39,6 +69,7 @@ class Allowed:
     def __init__(self, given: AllowList = ()) -> None:
         if isinstance(given, str | re.Pattern) or not isinstance(given, Collection):
             raise ConfigError("MaskPII(allow=...) takes a list of str and of compiled patterns")
+        check_size(given, argument="allow")
         words: list[str] = []
         patterns: list[Any] = []
         for one in given:
@@ -93,12 +124,13 @@ def denied(given: DenyList, language: str) -> list[EntityRecognizer]:
         language: The language to register them under.
 
     Raises:
-        ConfigError: Something else was given.
+        ConfigError: Something else was given, or too much.
     """
     from presidio_analyzer import PatternRecognizer  # noqa: PLC0415 - loads presidio
 
     if isinstance(given, str) or not isinstance(given, Collection):
         raise ConfigError("MaskPII(deny=...) takes a list of str, or a mapping of entity name to list of str")
+    check_size(given, argument="deny")
     by_entity = given if isinstance(given, Mapping) else {DENIED: given} if given else {}
     found: list[EntityRecognizer] = []
     for entity, words in by_entity.items():

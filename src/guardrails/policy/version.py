@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from guardrails.core.companion import LEAST_SECONDS
 from guardrails.errors import ConfigError
+from guardrails.pii.lists import check_size
 from guardrails.pii.registry import pattern_entities
 from guardrails.policy import model
 from guardrails.policy.channels import advice, meant
@@ -22,6 +23,7 @@ from guardrails.policy.directions import DIRECTIONS, directs, written_out
 from guardrails.policy.document import At, Document, read_document
 from guardrails.policy.layers import met
 from guardrails.policy.making.mask import brought_entities, usual_entities
+from guardrails.policy.order import DeniedWords
 from guardrails.policy.problems import PolicyError, Problem, nearest
 from guardrails.policy.reading import NAMED, policy_file, spelled
 from guardrails.policy.secret import Secret, SecretError
@@ -146,12 +148,13 @@ class Version:
         yield from names_taken(self.document, [((PLATFORM,), self.platform), *layers_of(self.file)], _RESERVED)
         channels = self.known("channels")
         if (near := meant(self.channel, channels)) is not None:
-            here = (PLATFORM, "defaults", "channel")
-            yield self._problem(here, f"is no channel of this policy{advice(self.channel, near)}")
+            yield self._problem(
+                (PLATFORM, "defaults", "channel"), f"is no channel of this policy{advice(self.channel, near)}"
+            )
         for number, example in enumerate(self.file.examples or ()):
             if example.channel is not None and (near := meant(example.channel, channels)) is not None:
-                at_channel = ("examples", number, "channel")
-                yield self._problem(at_channel, f"there is no such channel{advice(example.channel, near)}")
+                on_channel: At = ("examples", number, "channel")
+                yield self._problem(on_channel, f"there is no such channel{advice(example.channel, near)}")
             if example.team is not None and example.team not in self.known("teams"):
                 here = ("examples", number, "team")
                 yield self._problem(here, f"there is no such team{nearest(example.team, self.known('teams'))}")
@@ -163,6 +166,7 @@ class Version:
         above = self.platform.mask or model.Mask()
         if mask.analyzer is None and above.analyzer is None:  # what an engine of somebody's finds, it says when it is made
             yield from self._not_found(at, mask, above)
+        yield from self._too_long(at, mask, above)
         vaulted = self.platform.stores is not None and self.platform.stores.vault is not None
         for setting in ("own", "restore_into", "learn"):
             if getattr(mask, setting) and not vaulted:
@@ -172,6 +176,17 @@ class Version:
                 here = (*at, "mask", scope, entity)
                 if operator.name == "pseudonym" and not vaulted and here in self.document.keys:
                     yield self._problem(here, "pseudonym needs platform.stores.vault")
+
+    def _too_long(self, at: At, mask: model.Mask, above: model.Mask) -> Iterator[Problem]:
+        """Lists that nobody would want to wait for; tenants' too, which are not made before they are needed."""
+        denied = mask.deny or ()
+        if at != (PLATFORM,) and above.deny and denied:
+            denied = DeniedWords().meet(above.deny, denied)
+        for setting, given in (("deny", denied), ("allow", mask.allow or ())):
+            try:
+                check_size(given, argument=setting)
+            except ConfigError as error:
+                yield self._problem((*at, "mask", setting), str(error))
 
     def _not_found(self, at: At, mask: model.Mask, above: model.Mask) -> Iterator[Problem]:
         names = mask.names or above.names or "model"
