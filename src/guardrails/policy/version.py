@@ -23,7 +23,6 @@ from guardrails.policy.directions import DIRECTIONS, directs, written_out
 from guardrails.policy.document import At, Document, read_document
 from guardrails.policy.layers import met
 from guardrails.policy.making.mask import brought_entities, usual_entities
-from guardrails.policy.order import DeniedWords
 from guardrails.policy.problems import PolicyError, Problem, nearest
 from guardrails.policy.reading import NAMED, policy_file, spelled
 from guardrails.policy.secret import Secret, SecretError
@@ -166,7 +165,7 @@ class Version:
         above = self.platform.mask or model.Mask()
         if mask.analyzer is None and above.analyzer is None:  # what an engine of somebody's finds, it says when it is made
             yield from self._not_found(at, mask, above)
-        yield from self._too_long(at, mask, above)
+        yield from self._too_long(at, mask)
         vaulted = self.platform.stores is not None and self.platform.stores.vault is not None
         for setting in ("own", "restore_into", "learn"):
             if getattr(mask, setting) and not vaulted:
@@ -177,12 +176,9 @@ class Version:
                 if operator.name == "pseudonym" and not vaulted and here in self.document.keys:
                     yield self._problem(here, "pseudonym needs platform.stores.vault")
 
-    def _too_long(self, at: At, mask: model.Mask, above: model.Mask) -> Iterator[Problem]:
+    def _too_long(self, at: At, mask: model.Mask) -> Iterator[Problem]:
         """Lists that nobody would want to wait for; tenants' too, which are not made before they are needed."""
-        denied = mask.deny or ()
-        if at != (PLATFORM,) and above.deny and denied:
-            denied = DeniedWords().meet(above.deny, denied)
-        for setting, given in (("deny", denied), ("allow", mask.allow or ())):
+        for setting, given in (("deny", mask.deny or ()), ("allow", mask.allow or ())):
             try:
                 check_size(given, argument=setting)
             except ConfigError as error:
