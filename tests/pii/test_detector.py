@@ -120,7 +120,9 @@ def test_what_a_users_engine_finds_in_a_segment_is_covered(theirs: MaskPII, text
 
 
 def test_results_are_the_same_in_every_thread() -> None:
-    texts = [f"Hello {value}. Bye {other}" for values in EXAMPLES.values() for value in values for other in ("x", values[0])]
+    texts = [
+        f"Hello {value}. Bye {other}" for values in EXAMPLES.values() for value in values for other in ("x", values[0])
+    ]
     barrier = Barrier(8)
     results: list[list[tuple[str, Any]]] = []
     control = MaskPII(names="off")
