@@ -19,7 +19,7 @@ class Caps:
         values: Values of any type under the selectors.
         recipients: Recipients of one message.
         argument_characters: Strings in arguments that no selector names, together.
-        argument_stream_characters: A text argument that is an iterator is collected up to this.
+        argument_stream_characters: A text argument that is an iterator is collected up to this, in as many pieces.
         id_characters: Conversation, tenant, actor, message key, each.
         notes: Notes that controls may leave about one message.
         steps: Door steps of one message.

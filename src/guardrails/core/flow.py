@@ -60,6 +60,11 @@ class Flow:
             self._journey.cut_characters = (self._journey.cut_characters or 0) + len(out)
         return out
 
+    def begun(self, entered: object) -> None:
+        """The source was entered as a context manager; it may give another object to read from."""
+        if hasattr(type(entered), "__next__") or hasattr(type(entered), "__anext__"):
+            self.source = entered
+
     def enter(self) -> Any:
         """Before each `next`: the send runs again."""
         self._stream._started = True  # noqa: SLF001 - core's own
@@ -84,7 +89,7 @@ class Flow:
             self._put(self._flushed())
             self._ready.append(chunk)
         elif self._filters:
-            self._put(self._fed(chunk))
+            self._put(self._fed(str.__str__(chunk)))  # a subclass may have an arithmetic of its own
         else:
             self._ready.append(chunk)
 
@@ -173,7 +178,7 @@ class Flow:
         except Exception as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
             failure = error
         if failure is None and isinstance(out, str):
-            return out
+            return str.__str__(out)
         slot = self._journey.plan.stack.mask if owner == MASK_FILTER else getattr(owner, "slot", None)
         name, where = (slot.name, slot.where) if slot is not None else ("a filter", "")
         if isinstance(failure, GuardrailsError):

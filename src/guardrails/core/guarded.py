@@ -23,10 +23,11 @@ _log: Final = logging.getLogger("guardrails")
 class _GuardedBase:
     """What a caller holds instead of the iterator that the send returned."""
 
-    __slots__ = ("__weakref__", "_flow")
+    __slots__ = ("__weakref__", "_flow", "_leave")
 
     def __init__(self, journey: Journey, stream: Stream) -> None:
         self._flow = Flow(journey, stream)
+        self._leave: Any = None  # the source's own `__exit__` or `__aexit__`, once it was entered
 
     def __getattr__(self, name: str) -> Any:
         # Whatever else the object offers is offered here, unless it could hand out what the filters would rewrite.
@@ -60,7 +61,7 @@ class GuardedStream(_GuardedBase):
             if flow.ended:
                 raise StopIteration(flow.value)
             failure = self._pull(flow)
-        _let_go(flow)
+        let_go(flow.source)
         return raise_clean(failure)
 
     def _pull(self, flow: Flow) -> BaseException | None:
@@ -95,8 +96,9 @@ class GuardedStream(_GuardedBase):
 
     def throw(self, error: BaseException) -> NoReturn:
         """End the stream with *error*."""
+        error = _made(error)
         self._flow.failed(error)
-        _let_go(self._flow)
+        let_go(self._flow.source)
         raise error
 
     def close(self) -> None:
@@ -107,10 +109,18 @@ class GuardedStream(_GuardedBase):
             close()
 
     def __enter__(self) -> Self:
+        source = self._flow.source
+        if hasattr(type(source), "__exit__"):
+            self._leave = source.__exit__
+            self._flow.begun(source.__enter__())
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.close()
+        try:
+            self.close()
+        finally:
+            if self._leave is not None:
+                self._leave(*exc_info)
 
 
 class GuardedAsyncStream(_GuardedBase):
@@ -130,7 +140,7 @@ class GuardedAsyncStream(_GuardedBase):
             if flow.ended:
                 raise StopAsyncIteration
             failure = await self._pull(flow)
-        await _alet_go(flow)
+        await alet_go(flow.source)
         return raise_clean(failure)
 
     async def _pull(self, flow: Flow) -> BaseException | None:
@@ -165,8 +175,9 @@ class GuardedAsyncStream(_GuardedBase):
 
     async def athrow(self, error: BaseException) -> NoReturn:
         """End the stream with *error*."""
+        error = _made(error)
         self._flow.failed(error)
-        await _alet_go(self._flow)
+        await alet_go(self._flow.source)
         raise error
 
     async def aclose(self) -> None:
@@ -175,10 +186,18 @@ class GuardedAsyncStream(_GuardedBase):
         await close_source(self._flow.source)
 
     async def __aenter__(self) -> Self:
+        source = self._flow.source
+        if hasattr(type(source), "__aexit__"):
+            self._leave = source.__aexit__
+            self._flow.begun(await source.__aenter__())
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
+        try:
+            await self.aclose()
+        finally:
+            if self._leave is not None:
+                await self._leave(*exc_info)
 
 
 def guarded(journey: Journey, stream: Stream) -> GuardedStream | GuardedAsyncStream:
@@ -196,23 +215,29 @@ def raise_clean(failure: BaseException) -> NoReturn:
         del failure
 
 
-def _let_go(flow: Flow) -> None:
-    close = getattr(flow.source, "close", None)
-    if close is not None:
-        _quietly(close)
+def _made(error: Any) -> BaseException:
+    """What `throw` was given, as generators take it: an exception, or its class."""
+    made = error() if isinstance(error, type) and issubclass(error, BaseException) else error
+    if not isinstance(made, BaseException):
+        raise TypeError(f"throw takes an exception, not {type(error).__name__}")
+    return made
 
 
-async def _alet_go(flow: Flow) -> None:
+def let_go(source: Any) -> None:
+    """Close what a sync stream is read from; what ended the stream is what the caller shall see."""
+    close = getattr(source, "close", None)
     try:
-        await close_source(flow.source)
-    except Exception as error:  # noqa: BLE001 - the failure that ended the stream is what the caller shall see
+        if close is not None:
+            close()
+    except Exception as error:  # noqa: BLE001 - said in the log, see above
         _log.error("guardrails: closing a failed stream raised %s", type(error).__name__)
 
 
-def _quietly(close: Any) -> None:
+async def alet_go(source: Any) -> None:
+    """As `let_go`, for an async stream."""
     try:
-        close()
-    except Exception as error:  # noqa: BLE001 - the failure that ended the stream is what the caller shall see
+        await close_source(source)
+    except Exception as error:  # noqa: BLE001 - said in the log, as in `let_go`
         _log.error("guardrails: closing a failed stream raised %s", type(error).__name__)
 
 

@@ -17,7 +17,7 @@ from guardrails.core import observe
 from guardrails.core.call import Call
 from guardrails.core.control import NO_FINDINGS, PHASES, Outcome, Sealed, Step
 from guardrails.core.message import Message, with_parts
-from guardrails.core.refusal import REASON_CHARACTERS, classes_of, code_of, cut, result_of
+from guardrails.core.refusal import classes_of, code_of, cut, result_of
 from guardrails.core.stack import PLATFORM
 from guardrails.core.stream import Stream
 from guardrails.core.verdict import VERDICTS, Coverage, Finding, Note
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("guardrails")
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _WITHHELD: Final = "reason withheld"
+_READ_CHARACTERS: Final = 16_384  # of a reason; half of a longer one could end within something personal
 _SHADOWS: Final = {"deny": "shadow_deny", "defer": "shadow_deny", "error": "shadow_error"}  # of one that only watches
 
 
@@ -188,7 +189,8 @@ class Journey:
         stack = self.plan.stack
         if stack.masker is None or not text:
             return text
-        text = text[: REASON_CHARACTERS * 16]
+        if len(text) > _READ_CHARACTERS:
+            return _WITHHELD
         known: str | None = stack.recall("reasons", text)
         if known is None:
             try:

@@ -145,7 +145,7 @@ async def _masked_value(journey: Journey, reply: object, masker: Masker, io: Any
     mode = journey.plan.reply
     if mode == "pass" or (mode == "auto" and not (isinstance(reply, str) and _answers_a_model(journey))):
         return reply
-    if isinstance(reply, str) and reply == journey.reply_masked:
+    if type(reply) is str and type(journey.reply_masked) is str and reply == journey.reply_masked:
         return reply
     monitored = _only_watched(journey)
     walk = Walk(journey.plan.caps)

@@ -74,6 +74,12 @@ class Walk:
             self.matched = True
             self._below(root, path, found, place, depth)
 
+    def leave_out(self, root: str, value: object, steps: tuple[Step, ...]) -> None:
+        """What *steps* select routes the message, and is no text, also where it stands below one."""
+        for _, found, place, _ in _select(root, value, steps, (), 0):
+            several = _children(found) if isinstance(found, list | tuple) else []
+            self._taken.update((root, (*place, *more)) for more in ((), *((step,) for step, _ in several)))
+
     def _below(self, root: str, path: str, value: object, place: Place, depth: int) -> None:
         self._values += 1
         if depth > self._caps.depth:
@@ -243,12 +249,12 @@ def _copied(value: object, news: dict[Any, object]) -> object:
     """A shallow copy of *value* with some children replaced."""
     twin: Any
     if isinstance(value, dict):
-        twin = copy.copy(value)
+        twin = _shallow_container(value)
         for step, new in news.items():
             dict.__setitem__(twin, step.key, new)
         return twin
     if isinstance(value, list):
-        twin = copy.copy(value)
+        twin = _shallow_container(value)
         for step, new in news.items():
             list.__setitem__(twin, step.number, new)
         return twin
@@ -265,6 +271,13 @@ def _copied(value: object, news: dict[Any, object]) -> object:
     twin = _shallow(value)
     for name, new in changed.items():
         object.__setattr__(twin, name, new)
+    return twin
+
+
+def _shallow_container(value: dict[Any, Any] | list[Any]) -> Any:
+    twin = copy.copy(value)
+    if twin is value or not isinstance(twin, dict if isinstance(value, dict) else list):  # its `__copy__` makes no copy
+        raise Denied(f"a {type(value).__name__} under a text selector cannot be copied", control="binding")
     return twin
 
 

@@ -55,20 +55,24 @@ class _Pieces:
     def __init__(self, cap: int) -> None:
         self._cap = cap
         self._characters = 0
+        self._pieces = 0
         self.texts: list[str] = []
 
     def add(self, piece: object) -> None:
         text = _text(piece)
         self._characters += len(text)
+        self._pieces += 1
         if self._characters > self._cap:
             raise Denied(f"a text argument in pieces of more than {self._cap} characters", control="caps")
+        if self._pieces > self._cap:  # they may all be empty
+            raise Denied(f"a text argument in more than {self._cap} pieces", control="caps")
         self.texts.append(text)
 
 
 def _text(piece: object) -> str:
     if not isinstance(piece, str):
         raise ControlError(f"a text argument in pieces must yield str, not {type(piece).__name__}", control="binding")
-    return piece
+    return str.__str__(piece)  # a subclass may have an arithmetic of its own
 
 
 def in_pieces(

@@ -25,6 +25,7 @@ _REMADE: Final = frozenset({"reason", "sent", "control", "where", "record_id", "
 _CHAIN: Final = 32  # chained exceptions looked at
 _CODE_CHARACTERS: Final = 32
 _CODE_DIGITS: Final = 6  # a code, not a phone number
+_PERSONAL_DIGITS: Final = 7  # a shorter number says nothing about anybody
 
 
 def rebuilt(
@@ -54,7 +55,8 @@ def rebuilt(
 def _twin(error: GuardrailsError, kind: type[GuardrailsError], clean: Callable[[str], str]) -> GuardrailsError:
     twin = kind.__new__(kind)
     for field, value in _fields(error).items():
-        twin.__dict__[field] = _safe(value, clean)
+        seconds = field == "retry_after" and isinstance(value, int | float)
+        twin.__dict__[field] = value if seconds else _safe(value, clean)
     said = getattr(error, "reason", None) if isinstance(error, Denied) else str(error)
     text = cut(clean(said)) if isinstance(said, str) else "refused"
     twin.args = (text,)
@@ -205,8 +207,12 @@ def _deepest(error: BaseException, where: str) -> str:
 
 def _safe(value: Any, clean: Callable[[str], str]) -> Any:
     """A field of somebody's own refusal class, without text that nobody looked at."""
-    if value is None or isinstance(value, bool | int | float | datetime):
+    if value is None or isinstance(value, bool | datetime):
         return value
+    if isinstance(value, int | float):
+        digits = f"{value:.0f}" if isinstance(value, float) else str(value)
+        seen = clean(digits) if len(digits) >= _PERSONAL_DIGITS else digits
+        return value if seen == digits else seen
     if isinstance(value, str):
         return cut(clean(value))
     if isinstance(value, dict):

@@ -48,9 +48,16 @@ class SelectorBinding:
         self._strict = strict
         self._names = [name for name, one in signature.parameters.items() if one.kind in _POSITIONAL]
         routes = (*roles.recipient, *roles.conversation, *roles.tenant, *roles.message_key, *roles.sender)
-        self._routes = frozenset(selector.root for selector in routes if not selector.steps) | _OWN_OBJECT
+        own = _OWN_OBJECT.intersection(self._names[:1])
+        self._routes = frozenset(selector.root for selector in routes if not selector.steps) | own
         self._whole = self._routes | {selector.root for selector in roles.text if not selector.steps}
-        self._all_known = len(self._whole) - len(_OWN_OBJECT - set(self._names))  # arguments, where all are known
+        self._all_known = len(self._whole)  # arguments, where all are known
+        # A keyword of this name is another argument, among `**kwargs`.
+        self._unnamed = {
+            name for name, one in signature.parameters.items() if one.kind is inspect.Parameter.POSITIONAL_ONLY
+        }
+        text_roots = {selector.root for selector in roles.text}
+        self._within = [selector for selector in routes if selector.steps and selector.root in text_roots]
         self._shapes: dict[tuple[Any, ...], CallShape] = {}
         self._envelope: Envelope = (channel, direction, None, None, None, None, EMPTY)
 
@@ -93,6 +100,10 @@ class SelectorBinding:
 
     def _read_any(self, shape: CallShape, args: Args, kwargs: Kwargs) -> Reading:
         walk = Walk(self._caps)
+        for selector in self._within:
+            value = shape.fetch(selector.root, args, kwargs)
+            if value is not ABSENT and not is_iterator(value):
+                walk.leave_out(selector.root, value, selector.steps)
         iterators: dict[str, Any] = {}
         for selector in self.roles.text:
             value = shape.fetch(selector.root, args, kwargs)
@@ -136,14 +147,16 @@ class SelectorBinding:
     def others(self, reading: Reading, args: Args, kwargs: Kwargs) -> Iterator[tuple[str, object]]:
         """Name and value of every argument that is not wholly a text, or who or what the message is for."""
         shape = reading.shape
-        if shape is not None and shape.plain is not None and len(args) + len(kwargs) == self._all_known:
+        plain = shape is not None and shape.plain is not None and reading.places is None
+        if plain and len(args) + len(kwargs) == self._all_known:
             return  # nothing but the text and the recipient
         for number, value in enumerate(args):
             name = self._names[min(number, len(self._names) - 1)] if self._names else "argument"
             if not (name in self._whole and (isinstance(value, str) or name in self._routes)):
                 yield name, value
         for name, value in kwargs.items():
-            if not (name in self._whole and (isinstance(value, str) or name in self._routes)):
+            known = name in self._whole and name not in self._unnamed
+            if not (known and (isinstance(value, str) or name in self._routes)):
                 yield name, value
 
     def write(self, reading: Reading, message: Message, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:

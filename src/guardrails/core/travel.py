@@ -15,7 +15,7 @@ from guardrails.core import drive
 from guardrails.core.call import make_call
 from guardrails.core.commit import undo_by_hand, undo_entered
 from guardrails.core.door import StopCarrier
-from guardrails.core.guarded import close_source, guarded, raise_clean
+from guardrails.core.guarded import alet_go, guarded, let_go, raise_clean
 from guardrails.core.journey import Journey
 from guardrails.core.nesting import sending
 from guardrails.core.onion import enter
@@ -67,17 +67,24 @@ async def run_awaiting(journey: Journey) -> Any:
     if failure is None and journey.refusal is None:
         failure = unfit(journey, reply)
         if failure is None:
-            if journey.stream is not None and reply is not journey.stream:
-                await close_dropped(journey)
-            return finish(journey, reply)
+            dropped = None if reply is journey.stream else _dropped(journey)
+            reply = finish(journey, reply)
+            if dropped is not None:
+                await alet_go(dropped)
+            return reply
     del reply
     if isinstance(failure, GeneratorExit):  # the caller closes this coroutine: nothing can be awaited
         undo_by_hand(journey)
-    else:
+        return raise_clean(ended(journey, failure))
+    dropped = _dropped(journey)
+    try:
         if journey.entered:  # a step would not stop, and was left behind
             await undo_entered(journey)
-        if journey.stream is not None:
-            await close_dropped(journey)
+        failure = ended(journey, failure)
+        if dropped is not None:
+            await alet_go(dropped)
+    except BaseException as error:  # noqa: BLE001 - a cancellation: raised below, outside this block
+        failure = error
     return raise_clean(ended(journey, failure))
 
 
@@ -100,7 +107,7 @@ def prepared(journey: Journey) -> Coroutine[Any, Any, Any]:
             _require(plan, reading)
     except TypeError as error:
         if journey.reading is None and _is_signature_error(error):
-            raise
+            raise error.with_traceback(None) from None  # the frames behind it hold the arguments
         refused = error
     except Exception as error:  # noqa: BLE001 - judged below, outside this block: nothing raw is chained
         refused = error
@@ -188,8 +195,7 @@ def finish(journey: Journey, reply: Any) -> Any:
     if type(reply) is Stream:
         return guarded(journey, reply)
     journey.settle()
-    if journey.stream is not None:
-        _close_dropped_now(journey)
+    _close_dropped_now(journey)
     return reply
 
 
@@ -217,24 +223,19 @@ def ended(journey: Journey, failure: BaseException | None) -> BaseException:
     assert failure is not None  # noqa: S101 - without a failure there is a refusal
     if isinstance(failure, GuardrailsError) and failure.sent is False:
         failure.sent = journey.sent
-    if journey.stream is not None:
-        _close_dropped_now(journey)
     journey.settle(failure)
+    _close_dropped_now(journey)
     journey.forget()
     return failure
 
 
+def _dropped(journey: Journey) -> Any:
+    """The source of a stream that will never reach the caller; it is closed once the outcome is written."""
+    stream, journey.stream = journey.stream, None
+    return None if stream is None else stream._source  # noqa: SLF001 - core's own
+
+
 def _close_dropped_now(journey: Journey) -> None:
-    """A sync stream that never reached the caller."""
-    stream, journey.stream = journey.stream, None
-    source = stream._source if stream is not None else None  # noqa: SLF001 - core's own
-    close = None if hasattr(type(source), "__anext__") else getattr(source, "close", None)
-    if close is not None:
-        close()
-
-
-async def close_dropped(journey: Journey) -> None:
-    """An async stream that never reached the caller."""
-    stream, journey.stream = journey.stream, None
-    if stream is not None:
-        await close_source(stream._source)  # noqa: SLF001 - core's own
+    source = _dropped(journey)
+    if source is not None and not hasattr(type(source), "__anext__"):
+        let_go(source)
