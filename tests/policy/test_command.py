@@ -46,6 +46,43 @@ def test_check_runs_the_examples_and_says_the_digest(write: Write) -> None:
     assert "2 of 2 examples hold; sha256:" in ran.output
 
 
+KEPT = """\
+    version: 1
+    platform:
+      keys: {master: [{file: key}]}
+      audit: {folder: audit, sinks: {db: {sqlite: audit.db}}}
+      stores:
+        vault: {url: "sqlite:///vault.db"}
+        people: {url: "sqlite:///people.db"}
+        suppression: {url: "sqlite:///stop.db"}
+      suppression: {}
+      unique_recipients: {a: {amount: 5, window: 1h}}
+      mask: {names: off, own: keep, operators: {EMAIL_ADDRESS: pseudonym}}
+    examples:
+      - {in: "hello", out: "hello", recipient: "+12125550173", tenant: acme, conversation: c1}
+    """
+
+
+def test_nothing_is_left_beside_a_policy_that_is_only_looked_at(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("42" * 32, encoding="utf-8")
+    path = write(KEPT)
+    for asked in (("check", path), ("explain", path), ("diff", path, path)):
+        ran = run(*asked)
+        assert ran.exit_code == 0, ran.output
+        assert sorted(one.name for one in tmp_path.iterdir()) == ["guardrails.yaml", "key"]
+
+
+def test_a_store_that_could_not_be_used_is_still_told(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("42" * 32, encoding="utf-8")
+    ran = run("check", write(KEPT.replace("///vault.db", "///nowhere/vault.db")))
+    assert ran.exit_code == 2
+    assert "the folder of the SQLite file does not exist" in ran.output
+    (tmp_path / "stop.db").write_text("not a database, and more than sixteen bytes", encoding="utf-8")
+    ran = run("check", write(KEPT))
+    assert ran.exit_code == 2
+    assert "cannot be used" in ran.output
+
+
 BROKEN = {
     "utf-16": POLICY.encode("utf-16"),
     "nothing": b"",

@@ -33,11 +33,11 @@ def told() -> Iterator[None]:
     raise typer.Exit(2)
 
 
-def read(path: Path) -> Version:
-    """The policy in *path*; ends the command if something is wrong with it."""
+def read(path: Path, *, tried: bool = False) -> Version:
+    """The policy in *path*, with *tried* to make no file; ends the command if something is wrong with it."""
     from guardrails.policy.version import read_version  # noqa: PLC0415 - `--help` does not need it
 
-    return read_version(path)
+    return read_version(path, tried=tried)
 
 
 @app.command()
@@ -61,7 +61,7 @@ def check(
         from guardrails.policy.stacks import all_made  # noqa: PLC0415
 
         try:
-            version = read(file)
+            version = read(file, tried=True)
             tried = list(outcomes(all_made(version)))
         except PolicyError as error:
             _write(junit, broken(str(file), error.problems))
@@ -104,7 +104,7 @@ def explain(
         from guardrails.policy.explain import explained  # noqa: PLC0415
         from guardrails.policy.problems import nearest  # noqa: PLC0415
 
-        version = read(file)
+        version = read(file, tried=True)
         if team is not None and team not in version.known("teams"):
             raise ConfigError(f"{file} has no team {team!r}{nearest(team, version.known('teams'))}")
         if channel is not None:
@@ -140,7 +140,7 @@ def diff(
         from guardrails.policy.reading import spelled  # noqa: PLC0415
         from guardrails.policy.setting import Settings  # noqa: PLC0415
 
-        found = list(changes(read(before), read(after)))
+        found = list(changes(read(before, tried=True), read(after, tried=True)))
 
     def value(one: object, name: str) -> str:
         return "nothing" if one is None else "settings" if isinstance(one, Settings) else shown(one, name)

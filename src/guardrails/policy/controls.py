@@ -74,9 +74,13 @@ class Controls:
         platform: The platform's settings: keys, stores and audit are its alone.
         folder: What relative paths start from: the policy file's folder.
         before: The version that this one follows; what is equal is taken from there.
+        tried: Whether nothing will be sent: files of stores that do not exist stay so, and memory answers as they would.
     """
 
-    def __init__(self, platform: model.Platform, folder: Path, before: Controls | None = None) -> None:
+    def __init__(
+        self, platform: model.Platform, folder: Path, before: Controls | None = None, *, tried: bool = False
+    ) -> None:
+        self._tried = tried
         self._platform = platform
         self._folder = folder
         self._before = before
@@ -155,7 +159,10 @@ class Controls:
     def _address(self, url: Secret) -> str:
         address = url.reveal(self._folder)
         kind, slashes, rest = address.partition(":///")
-        return f"sqlite:///{self.path(rest)}" if kind == "sqlite" and slashes else address
+        if kind != "sqlite" or not slashes or not rest:
+            return address
+        file = Path(self.path(rest))
+        return MEMORY if self._tried and file.parent.is_dir() and not file.exists() else f"sqlite:///{file}"
 
     @property
     def _stores(self) -> model.Stores:

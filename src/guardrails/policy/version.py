@@ -48,6 +48,7 @@ class Version:
     Args:
         document: The file.
         before: The version in force, whose controls are taken over where settings are equal.
+        tried: Whether nothing will be sent, and no store's file is to be made.
 
     Attributes:
         document: The file.
@@ -59,7 +60,7 @@ class Version:
         PolicyError: Something is wrong; all of it, each with its place.
     """
 
-    def __init__(self, document: Document, before: Version | None = None) -> None:
+    def __init__(self, document: Document, before: Version | None = None, *, tried: bool = False) -> None:
         self.document: Document = document
         self.file: model.PolicyFile = policy_file(document)
         said = self.file.platform or model.Platform()
@@ -71,7 +72,9 @@ class Version:
         problems = [*loosened(document, self.file, self.platform), *self._unfit()]
         if problems:
             raise PolicyError(document.file, problems)
-        self.controls: Controls = Controls(self.platform, self._folder, None if before is None else before.controls)
+        self.controls: Controls = Controls(
+            self.platform, self._folder, None if before is None else before.controls, tried=tried
+        )
 
     def layers(self, *, channel: str | None, tenant: str | None, team: str | None) -> Iterator[tuple[At, model.Layer]]:
         """The layers that apply, the platform's first."""
@@ -256,14 +259,14 @@ class Version:
                 yield self._problem(here, why)
 
 
-def read_version(path: str | os.PathLike[str], before: Version | None = None) -> Version:
+def read_version(path: str | os.PathLike[str], before: Version | None = None, *, tried: bool = False) -> Version:
     """
-    The policy in a file.
+    The policy in a file; the arguments are those of `Version`.
 
     Raises:
         PolicyError: It cannot be read, or something in it is wrong.
     """
-    return Version(read_document(path), before)
+    return Version(read_document(path), before, tried=tried)
 
 
 @lru_cache(maxsize=4)
