@@ -13,7 +13,7 @@ import inspect
 import logging
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -64,7 +64,8 @@ class _Wires:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.mode = ""
-        self.originals: dict[str, tuple[Any, str, Any]] = {}  # target to (owner, name, what was there)
+        # Target to (owner, name, what was there, whether it was the owner's own and not inherited).
+        self.originals: dict[str, tuple[Any, str, Any, bool]] = {}
         self.waiting: dict[str, list[str]] = {}  # module to its targets
         self.tripped: dict[tuple[str, str], int] = {}
 
@@ -105,8 +106,11 @@ def install(mode: str = "raise", *, own: Sequence[str] = ()) -> None:
 def uninstall() -> None:
     """Put everything back; what tripped stays listed."""
     with _wires.lock:
-        for owner, name, original in _wires.originals.values():
-            setattr(owner, name, original)
+        for owner, name, original, own in reversed(_wires.originals.values()):
+            if own:
+                setattr(owner, name, original)
+            else:
+                delattr(owner, name)
         _wires.originals.clear()
         _wires.waiting.clear()
         if _finder in sys.meta_path:
@@ -136,12 +140,14 @@ def _wire(module: ModuleType, target: str) -> None:
     if original is None or not callable(getattr(owner, name)):
         _log.warning("guardrails: the tripwire does not find %s", target)
         return
-    _wires.originals[target] = (owner, name, original)
+    _wires.originals[target] = (owner, name, original, name in vars(owner))
     setattr(owner, name, _watched(original, target))
 
 
-def _watched(original: Callable[..., Any], target: str) -> Callable[..., Any]:
+def _watched(original: Any, target: str) -> Any:
     """The send, which asks first; of a coroutine function, another one."""
+    if isinstance(original, staticmethod | classmethod):
+        return type(original)(_watched(original.__func__, target))
     if inspect.iscoroutinefunction(original):
 
         @functools.wraps(original)

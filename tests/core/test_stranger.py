@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import pytest
 
-from guardrails import AuditLog, Blocked, Call, Denied, Deny, Guard, MaskPII, Message, check
+from guardrails import AuditLog, Blocked, Call, Denied, Deny, Guard, MaskPII, Message, check, monitor
 from guardrails.core.control import Forward, Io
-from guardrails.errors import ControlError
-from guardrails.testing import CapturingSink
+from guardrails.errors import ConfigError, ControlError
+from guardrails.testing import CapturingSink, try_control
 from tests.conftest import Run, on_asyncio
 
 TO = "+12125550173"
@@ -424,3 +424,38 @@ def test_async_with_enters_and_leaves_what_the_stream_is_read_from(run: Run) -> 
         run(main)
     assert words.said == ["entered", "read", "read", "left"]
     assert results(sink) == ["sent"]
+
+
+class Filtering:
+    """Adds to the stream what is no filter."""
+
+    name = "filtering"
+
+    async def guard(self, call: Call, forward: Forward, io: Io) -> object:
+        stream: Any = await forward(call)
+        stream.add_filter(str.upper)
+        return stream
+
+
+def test_g10_what_is_no_filter_is_said_by_the_control_that_added_it() -> None:
+    guard, sink = guarded(Filtering(), channel="llm")
+    with guard, pytest.raises(ControlError, match=r"feed\(chunk\)") as caught:
+        guard(sends(iter(["hello"])))(TO, "hello")
+    assert caught.value.control == "filtering"
+    assert results(sink) == ["sent"]
+
+
+def test_a_run_of_what_is_no_message_says_what_to_give() -> None:
+    guard, _ = guarded()
+    no_message: Any = "hello"
+    with guard, pytest.raises(ControlError, match="takes a guardrails.Message"):
+        guard.run(no_message, sends)
+
+
+@pytest.mark.parametrize(
+    ("control", "message"),
+    [(lambda message: None, "x"), (After, "x"), (None, "x"), (monitor(After(crash)), "x"), (After(crash), 5)],
+)
+def test_a_trial_of_what_is_no_control_or_message_says_so(control: Any, message: Any) -> None:
+    with pytest.raises(ConfigError, match="control"):
+        try_control(control, message)

@@ -100,6 +100,52 @@ def test_a_library_is_wired_when_it_is_imported(tmp_path: Path, monkeypatch: pyt
     assert acme_gateway.Gateway().send("x") == "x"
 
 
+class Gateway:
+    """Sends of every kind that a class can have."""
+
+    @staticmethod
+    def static(to: str) -> str:
+        return to
+
+    @classmethod
+    def of_class(cls, to: str) -> str:
+        return f"{cls.__name__} {to}"
+
+    @classmethod
+    async def awaited(cls, to: str) -> str:
+        return f"{cls.__name__} {to}"
+
+
+class Branch(Gateway):
+    """Inherits them."""
+
+
+def test_static_and_class_methods_are_watched_and_work() -> None:
+    names = ("Gateway.static", "Gateway.of_class", "Gateway.awaited", "Branch.of_class")
+    own = [f"{__name__}:{name}" for name in names]
+
+    async def both() -> tuple[str, str]:
+        return await Gateway.awaited("x"), await Branch().awaited("x")
+
+    tripwire.install(mode="record", own=own)
+    with asyncio.Runner() as runner:
+        assert runner.run(both()) == ("Gateway x", "Branch x")
+    assert (Gateway.static("x"), Gateway().static("x")) == ("x", "x")
+    assert (Gateway.of_class("x"), Gateway().of_class("x"), Branch.of_class("x")) == ("Gateway x", "Gateway x", "Branch x")
+    assert {one.send.rpartition(":")[2] for one in tripwire.tripped()} == set(names)
+    tripwire.install(mode="raise")
+    for send in (Gateway.static, Gateway().static, Gateway.of_class, Branch.of_class):
+        with pytest.raises(Denied):
+            send("x")
+
+
+def test_uninstalling_leaves_nothing_in_a_class_that_inherits() -> None:
+    tripwire.install(mode="raise", own=[f"{__name__}:Gateway.of_class", f"{__name__}:Branch.of_class"])
+    tripwire.uninstall()
+    assert "of_class" not in vars(Branch)
+    assert Branch.of_class("x") == "Branch x"
+
+
 def test_uninstalling_puts_everything_back() -> None:
     before = smtplib.SMTP.sendmail
     tripwire.install(mode="raise")

@@ -101,6 +101,11 @@ class MessageBinding:
     def read(self, args: Args, kwargs: Kwargs) -> Reading:  # noqa: ARG002
         """The message itself."""
         (message,) = args
+        if not isinstance(message, Message):
+            raise ControlError(
+                f'run takes a guardrails.Message, such as Message("...", channel="sms"), not {type(message).__name__}',
+                control="binding",
+            )
         return Reading(checked(message, self._caps))
 
     def write(self, reading: Reading, message: Message, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:  # noqa: ARG002

@@ -35,8 +35,12 @@ class Stream:
         Rewrite the text that passes.
 
         Raises:
-            ControlError: The stream has already started.
+            ControlError: The stream has already started, or it is no filter.
         """
+        if not all(callable(getattr(text_filter, method, None)) for method in ("feed", "flush")):
+            raise ControlError(
+                f"add_filter: a filter has feed(chunk) and flush(), and {type(text_filter).__name__} has not"
+            )
         if self._started:
             raise ControlError("add_filter: the stream has already started")
         owner = self._owner()

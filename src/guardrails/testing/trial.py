@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from guardrails.core.guard import Guard
 from guardrails.core.message import Message
+from guardrails.core.stack import PLATFORM, Monitored, slot_of
 from guardrails.errors import ConfigError, GuardrailsError
 from guardrails.testing.io import FakeIo
 
@@ -88,13 +89,20 @@ async def atry_control(
 
 
 def _message(message: str | Message) -> Message:
-    return Message(message, channel="test") if isinstance(message, str) else message
+    if isinstance(message, Message):
+        return message
+    if not isinstance(message, str):
+        raise ConfigError(f"a control is tried with a str or a Message, not with {type(message).__name__}")
+    return Message(message, channel="test")
 
 
 class _Bench:
     """Stands in a guard for the control that is tried, and hands it another `io`."""
 
     def __init__(self, control: Control, io: Io, reply: object) -> None:
+        if isinstance(control, Monitored):
+            raise ConfigError("monitor(...) is tried by what it watches: give the control itself")
+        slot_of(control, PLATFORM)  # says what is no control
         self.control = control
         self.io = io
         self.gives = reply
