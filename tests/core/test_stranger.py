@@ -448,7 +448,7 @@ def test_g10_what_is_no_filter_is_said_by_the_control_that_added_it() -> None:
 def test_a_run_of_what_is_no_message_says_what_to_give() -> None:
     guard, _ = guarded()
     no_message: Any = "hello"
-    with guard, pytest.raises(ControlError, match="takes a guardrails.Message"):
+    with guard, pytest.raises(ControlError, match=r"takes a guardrails\.Message"):
         guard.run(no_message, sends)
 
 
