@@ -51,7 +51,7 @@ class Secret(OwnPatterns):
     FLAGS = re.MULTILINE  # capitals matter
     GATE = re.compile(
         r"A(?:KIA|SIA|BIA|CCA|Iza|C[0-9a-f]{8})|gh[pousr]_|github_pat_|gl[a-z]+-|xox[abeoprs]-|[srp]k_(?:live|test)_|SG\.|SK[0-9a-f]{8}"
-        r"|npm_|pypi-|sk-|eyJ|PRIVATE KEY|://[^\s/@]*:[^\s/@]*@|AccessKey=|AccountKey=|[Bb]earer "
+        r"|npm_|pypi-|sk-|eyJ|PRIVATE KEY|://[^:/@]{0,256}:[^/@]{1,256}@|AccessKey=|AccountKey=|[Bb]earer "
     )
     PATTERNS = (
         *(TimedPattern(name, _BEGIN + shape + _END, 0.9) for name, shape in _SHAPES.items()),

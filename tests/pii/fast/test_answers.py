@@ -53,6 +53,10 @@ def test_a_slice_of_the_differential_has_no_differences(name: str, count: int) -
     assert list(differing(ENGINES[name](), texts(f"slice of {name}", count))) == []
 
 
+def test_a_separator_that_is_space_to_one_matcher_only_is_no_difference() -> None:
+    assert list(differing(EVERYTHING, ["tp://:\x1c@9"], FAST)) == []
+
+
 @settings(max_examples=40, deadline=None)
 @given(text=st.one_of(SHORT, st.text("".join(ALPHABETS), max_size=80)))
 def test_any_text_gets_the_answers_of_every_recognizer_there_is(text: str) -> None:

@@ -48,6 +48,7 @@ def test_the_installed_versions_are_known() -> None:
         "\u0662\u0661\u0662-555-0173",
         "+0212 555 0173",
         "VLDB J. 12(3): 211-227 (2003)",
+        "8/X]832800\u0663\u066313",  # an X is punctuation, in capitals too
     ],
 )
 def test_examples_have_presidios_places(text: str) -> None:

@@ -31,7 +31,7 @@ _DIGIT: Final = re.compile(r"\d")
 def candidate(digits: int) -> re.Pattern[str]:
     """What every number of at least so many digits holds."""
     punctuation = shared._VALID_PUNCTUATION  # noqa: SLF001 - the library's own
-    return re.compile(rf"\d(?:[{punctuation}]{{0,4}}\d){{{digits - 1}}}")
+    return re.compile(rf"\d(?:[{punctuation}]{{0,4}}\d){{{digits - 1}}}", re.IGNORECASE)  # X is punctuation too
 
 
 CANDIDATE: Final = candidate(4)
