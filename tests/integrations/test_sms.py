@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -92,6 +93,47 @@ def test_g3_an_address_of_a_file_that_shows_somebodys_is_refused() -> None:
             to=PHONE, from_="+12125550100", body="hello", media_url=["https://files.example.com/?of=ann%40example.com"]
         )
     assert [form["MediaUrl"] for form in wire.forms] == [["https://files.example.com/a.png"]]
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        lambda client: client.conversations.v1.conversations.create(friendly_name=TEXT),
+        lambda client: client.conversations.v1.conversations("CH1").participants.create(attributes=json.dumps({"a": TEXT})),
+        lambda client: client.sync.v1.services("IS1").documents.create(data={"a": [TEXT]}),
+        lambda client: client.sync.v1.services("IS1").sync_streams("TO1").stream_messages.create(data={"a": TEXT}),
+        lambda client: client.taskrouter.v1.workspaces("WS1").tasks.create(attributes=json.dumps({"a": TEXT})),
+        lambda client: client.calls.create(to=PHONE, from_="+1", url="https://example.com/?say=ann%40example.com"),
+    ],
+)
+def test_g3_what_twilio_would_keep_and_show_is_refused_where_it_shows_somebodys_address(asks: Any) -> None:
+    wire = Wire()
+    with pytest.raises(Denied, match="EMAIL_ADDRESS in"):
+        asks(Client("AC1", "token", http_client=guard_http_client(wire, guard())))
+    assert wire.forms == []
+    keeps = Guard(MaskPII(names="off", operators={"EMAIL_ADDRESS": "keep"}))
+    asks(Client("AC1", "token", http_client=guard_http_client(wire, keeps)))
+    asks(Client("AC1", "token", http_client=guard_http_client(wire, Guard())))
+    assert len(wire.forms) == 2
+
+
+def test_what_twilio_keeps_and_shows_nobody_passes_without_a_recipient() -> None:
+    wire = Wire()
+    client = Client("AC1", "token", http_client=guard_http_client(wire, guard(RateLimit("1/hour", per="recipient"))))
+    for _ in range(2):
+        client.conversations.v1.conversations.create(friendly_name="support", attributes=json.dumps({"a": 1}))
+    client.conversations.v1.conversations("CH1").participants.create(identity="ann@example.com")
+    assert len(wire.forms) == 3
+
+
+@pytest.mark.parametrize("field", ["custom_message", "template_custom_substitutions", "custom_friendly_name"])
+def test_g3_words_of_a_verification_are_refused(field: str) -> None:
+    wire = Wire()
+    client = Client("AC1", "token", http_client=guard_http_client(wire, guard()))
+    with pytest.raises(Denied, match="words that no route knows"):
+        client.verify.v2.services("VA1").verifications.create(to=PHONE, channel="sms", **{field: "hello"})
+    client.verify.v2.services("VA1").verifications.create(to=PHONE, channel="sms")
+    assert len(wire.forms) == 1
 
 
 def test_g3_twilio_awaited() -> None:
@@ -213,4 +255,16 @@ def test_g1_a_request_to_sinch_that_sends_and_has_no_route_is_refused(api: Api) 
     client = sinch(api, guard())
     with pytest.raises(Denied, match="no route"):
         client.sms.batches.update_sms(batch_id="b1", from_="shop", body=TEXT, to_add=[PHONE])
+    assert api.bodies == []
+
+
+def test_g3_messages_that_are_put_into_a_conversation_of_sinch_are_refused(api: Api) -> None:
+    client = sinch(api, guard())
+    request = SimpleNamespace(
+        url=f"http://127.0.0.1:{api.server_address[1]}/v1/projects/p/conversations/c1:inject-message",
+        http_method="POST",
+        request_body=json.dumps({"app_message": {"text_message": {"text": TEXT}}}),
+    )
+    with pytest.raises(Denied, match="no route"):
+        client.configuration.transport.send_request(request)
     assert api.bodies == []

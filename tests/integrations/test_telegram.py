@@ -16,8 +16,8 @@ from telegram import (
 )
 from telegram.ext import ExtBot
 
-from guardrails import Guard, MaskPII
-from guardrails.errors import Denied
+from guardrails import Guard, MaskPII, RateLimit
+from guardrails.errors import Denied, RateLimited
 from guardrails.integrations.telegram import GuardLimiter
 from tests.conftest import on_asyncio
 from tests.integrations.conformance.chat import Wire
@@ -96,6 +96,47 @@ def test_g3_captions_of_media_are_masked_and_the_callers_objects_stay() -> None:
     assert called("send_photo", photo="file-id-1", caption=TEXT)["caption"] == MASKED
     with pytest.raises(Denied, match="markup beside a file"):
         called("send_media_group", media=[InputMediaPhoto("f", caption=f"*{TEXT}*", parse_mode="Markdown")] * 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("set_chat_title", {"title": TEXT}),
+        ("set_chat_description", {"description": TEXT}),
+        ("set_chat_administrator_custom_title", {"user_id": 1, "custom_title": TEXT}),
+        ("decline_suggested_post", {"message_id": 1, "comment": TEXT}),
+        ("verify_chat", {"custom_description": TEXT}),
+        (
+            "send_message",
+            {
+                "text": "hello",
+                "reply_markup": InlineKeyboardMarkup([[InlineKeyboardButton("share", switch_inline_query=TEXT)]]),
+            },
+        ),
+    ],
+)
+def test_g3_whatever_a_person_reads_besides_is_masked(method: str, arguments: dict[str, Any]) -> None:
+    sent = json.dumps(called(method, **arguments))
+    assert HIDDEN in sent
+    assert "ann@example.com" not in sent
+
+
+def test_the_recipient_of_what_names_a_person_and_no_chat_is_that_person() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def post(_endpoint: str, data: dict[str, Any]) -> bool:
+        sent.append(data)
+        return True
+
+    async def main() -> None:
+        limiter = GuardLimiter(Guard(RateLimit("1/hour", per="recipient"), MaskPII(names="off")))
+        gift = {"user_id": 42, "text": TEXT}
+        await limiter.process_request(post, (), {}, "giftPremiumSubscription", gift, None)
+        with pytest.raises(RateLimited):
+            await limiter.process_request(post, (), {}, "sendGift", gift, None)
+
+    on_asyncio(main)
+    assert sent == [{"user_id": 42, "text": MASKED}]
 
 
 def test_what_is_no_message_passes() -> None:

@@ -129,7 +129,7 @@ def _route(request: Any) -> Route | None:
 
 
 def _sends(path: str) -> bool:
-    return "/batches" in path or "messages" in path or "callouts" in path
+    return any(word in path for word in ("/batches", "messages", "callouts", ":inject-message", ":inject-event"))
 
 
 def _channel(data: Any) -> str | None:

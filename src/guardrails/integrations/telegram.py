@@ -27,12 +27,15 @@ from telegram.ext import BaseRateLimiter  # noqa: E402 - as above
 
 __all__ = ["GuardLimiter"]
 
-_SENDS: Final = re.compile(r"(?!sendChatAction)(send|edit|copy|forward|answer|post|repost|save|stopPoll)")
+_SENDS: Final = re.compile(
+    r"(?!sendChatAction)(send|edit|copy|forward|answer|post|repost|save|stopPoll|gift|declineSuggestedPost|createInvoiceLink|"
+    r"createForumTopic|createChat\w*InviteLink|setChat(Title|Description|AdministratorCustomTitle|MemberTag)|verify)"
+)
 _SKIP: Final = words(
     "chat_id from_chat_id parse_mode quote_parse_mode explanation_parse_mode question_parse_mode callback_data "
     "callback_query_id inline_query_id inline_message_id business_connection_id message_effect_id type action emoji url id "
     "photo audio document video animation voice video_note sticker media thumbnail cover provider_token payload currency "
-    "game_short_name result_id web_app_query_id switch_inline_query style icon_custom_emoji_id custom_emoji_id"
+    "game_short_name result_id web_app_query_id style icon_custom_emoji_id custom_emoji_id"
 )
 _REPLY_SKIP: Final = _SKIP | words(
     "first_name last_name username title file_id file_unique_id language_code mime_type entities caption_entities"
@@ -121,7 +124,7 @@ class _Sent:
             if getattr(one, "caption", None) is not None
         }
         self._parts |= {path: one.caption for path, one in self._captions.items()}
-        chat = self._data.get("chat_id")
+        chat = self._data.get("chat_id", self._data.get("user_id"))
         self.message: Message = Message(
             self._parts or {"request": ""}, channel="chat", recipients=() if chat is None else (str(chat),)
         )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from guardrails.adapters.answers import Answer, ProviderError, parsed
 from guardrails.adapters.hosts import host
+from guardrails.adapters.kept import refuse_exposed
 from guardrails.adapters.leaves import texts_of
 from guardrails.adapters.llm import words
 from guardrails.adapters.routes import TWILIO
@@ -38,7 +39,14 @@ _REPLY_SKIP: Final = TWILIO[0].reply_skip | words("code more_info url links mess
 _TO: Final[Place] = (Item("To"),)
 _MESSAGES: Final = re.compile(r"/Messages\.json$|/Conversations/(?P<conversation>[^/]+)/Messages$")
 # Fields that carry words to a person; a request with one of them that is not routed is refused.
-_SAYS: Final = words("Body Twiml Say Message ContentVariables Parameters CustomFriendlyName")
+_SAYS: Final = words(
+    "Body Twiml Say Message ContentVariables Parameters CustomFriendlyName CustomMessage TemplateCustomSubstitutions"
+)
+# Fields that are kept and shown, of conversations, people, documents, tasks and templates; addresses of TwiML tell words, too.
+_KEPT: Final = words(
+    "FriendlyName UniqueName Attributes Data Content Channel Routing Url FallbackUrl AnnounceUrl "
+    "friendly_name variables types"
+)
 
 
 class _Sent:
@@ -79,6 +87,7 @@ def _message_of(method: str, uri: str, data: object, guard: Guard) -> _Sent | No
         return _Sent(data, found["conversation"], masks=guard.masks)
     if any(data.get(field) for field in _SAYS & data.keys()):
         raise Denied("words that no route knows, such as TwiML: guard them before", control="twilio", sent=False)
+    refuse_exposed(data, _KEPT, guard, control="twilio")
     return None
 
 

@@ -1,0 +1,38 @@
+"""What a provider keeps though it is no message: names, attributes and documents, which no limit counts and no record tells."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from guardrails.core.exposure import Exposure, exposures
+from guardrails.core.guard import Guard
+from guardrails.errors import Denied
+
+
+def refuse_exposed(data: Mapping[str, Any], fields: Collection[str], guard: Guard, *, control: str) -> None:
+    """
+    Refuse a request that is no message and whose *fields* show what the door's own detector finds in any message.
+
+    Args:
+        data: The request's form or body.
+        fields: What in it is kept and shown, at its top.
+        guard: Whose mask says what may pass.
+        control: Who refuses.
+
+    Raises:
+        Denied: One of them shows a card, an account, an e-mail address or a social security number that no operator keeps.
+    """
+    if not guard.masks:
+        return
+    masks = [stack.masker for stack in guard.stacks]
+    for field in fields & data.keys():
+        for one in exposures(unquote(str(data[field]))):
+            if not all(_allows(mask, one) for mask in masks):
+                raise Denied(f"{one.type} in {field}, which is kept: mask it before", control=control, sent=False)
+
+
+def _allows(mask: Any, one: Exposure) -> bool:
+    allows = getattr(mask, "allows", None)
+    return allows is not None and bool(allows(one.type, one.value))
