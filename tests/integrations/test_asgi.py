@@ -12,10 +12,12 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
+from guardrails.errors import ConfigError
 from guardrails.integrations.asgi import GuardASGI
 
 TEXT = "Write to ann@example.com"
@@ -253,3 +255,49 @@ def test_g10_a_form_that_another_parser_could_read_otherwise_is_refused(kind: st
     guarded = TestClient(GuardASGI(kept.app, Guard(MaskPII(names="off"))))
     assert guarded.post("/raw", content=body, headers={"content-type": kind}).status_code == 403
     assert kept.bodies == []
+
+
+@pytest.mark.parametrize("how", ["mounted", "served"])
+@pytest.mark.parametrize("paths", [["/echo"], ["/shop/echo"], ["/shop"]])
+def test_g3_a_path_is_guarded_also_in_an_application_that_is_mounted_or_served_below_a_root(
+    how: str, paths: list[str]
+) -> None:
+    shop = Shop()
+    guarded = GuardASGI(shop.app, Guard(MaskPII(names="off")), paths=paths)
+    mounted = TestClient(Starlette(routes=[Mount("/shop", app=guarded)]))
+    asked = mounted if how == "mounted" else TestClient(guarded, root_path="/shop")
+    assert asked.post("/shop/echo", json={"note": TEXT}).status_code == 200
+    assert shop.bodies == [{"note": MASKED}]
+
+
+def test_a_root_that_only_begins_alike_is_no_root() -> None:
+    shop = Shop()
+    guarded = GuardASGI(shop.app, Guard(MaskPII(names="off")), paths=["/o"])
+    assert TestClient(guarded, root_path="/ech").post("/echo", json={"note": TEXT}).json()["own"] == TEXT
+
+
+async def echoes(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text(await websocket.receive_text())
+    await websocket.close()
+
+
+def test_g10_websockets_pass_and_the_log_says_so_once_or_they_are_refused(caplog: pytest.LogCaptureFixture) -> None:
+    app = Starlette(routes=[WebSocketRoute("/ws", echoes)])
+    guard = Guard(MaskPII(names="off"))
+    passing = TestClient(GuardASGI(app, guard))
+    for _ in range(2):
+        with passing.websocket_connect("/ws") as socket:
+            socket.send_text("hello")
+            assert socket.receive_text() == "hello"
+    assert [one.message for one in caplog.records if one.name == "guardrails.asgi"] == [
+        'a websocket passes unguarded; GuardASGI(websockets="refuse") closes them'
+    ]
+    refusing = TestClient(GuardASGI(app, guard, websockets="refuse"))
+    with pytest.raises(WebSocketDisconnect) as closed, refusing.websocket_connect("/ws"):
+        pass
+    assert closed.value.code == 1008
+    with TestClient(GuardASGI(app, guard, websockets="refuse", paths=["/api/"])).websocket_connect("/ws") as socket:
+        socket.send_text("elsewhere")
+    with pytest.raises(ConfigError, match="websockets"):
+        GuardASGI(app, guard, websockets="close")
