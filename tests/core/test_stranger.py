@@ -459,3 +459,54 @@ def test_a_run_of_what_is_no_message_says_what_to_give() -> None:
 def test_a_trial_of_what_is_no_control_or_message_says_so(control: Any, message: Any) -> None:
     with pytest.raises(ConfigError, match="control"):
         try_control(control, message)
+
+
+TO_MAIL = b"To: bob@example.org\r\n"
+MIXED = TO_MAIL + b"Content-Type: multipart/mixed; boundary=B\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        MIXED + b"Before ann@example.com\r\n--B\r\n\r\nhello\r\n--B--\r\nafter ann@example.com",
+        MIXED + b"--B\r\nContent-Description: ann@example.com\r\nX-Note: ann@example.com\r\n\r\nhello\r\n--B--\r\n",
+        TO_MAIL + b"Content-Description: ann@example.com\r\n\r\nhello",
+        TO_MAIL + b"Parts: ann@example.com\r\nAttachments: ann@example.com\r\nAround: ann@example.com\r\n\r\nhello",
+        MIXED
+        + b"--B\r\nContent-Type: message/delivery-status\r\n\r\nFinal-Recipient: rfc822; ann@example.com\r\n\r\n"
+        + b"Final-Recipient: rfc822; ann@example.com\r\n\r\n--B--\r\n",
+        TO_MAIL + b"Content-Type: message/global\r\n\r\nSubject: ann@example.com\r\n\r\nhello",
+    ],
+)
+def test_g3_no_words_of_an_email_stand_where_nobody_looks(mail: bytes) -> None:
+    guard, _ = guarded(channel="email")
+    sent: list[bytes] = []
+
+    @guard(text="body|mime", recipient="to")
+    def send(to: str, body: bytes) -> None:
+        sent.append(body)
+
+    with guard:
+        send("bob@example.org", mail)
+    assert MAIL.encode() not in sent[0]
+    assert sent[0].count(b"<EMAIL_ADDRESS>") == mail.count(MAIL.encode())
+
+
+@pytest.mark.parametrize("boundary", [b"", b"; boundary=Z"])
+def test_g3_an_email_whose_parts_cannot_be_told_apart_is_denied(boundary: bytes) -> None:
+    guard, _ = guarded(channel="email")
+    mail = TO_MAIL + b"Content-Type: multipart/mixed" + boundary + b"\r\n\r\n--B\r\n\r\nann@example.com\r\n--B--\r\n"
+
+    @guard(text="body|mime", recipient="to")
+    def send(to: str, body: bytes) -> None:
+        raise AssertionError
+
+    with guard, pytest.raises(Denied, match="told apart"):
+        send("bob@example.org", mail)
+
+
+def test_a_preview_of_what_is_no_message_says_so() -> None:
+    guard, _ = guarded()
+    no_message: Any = 5
+    with guard, pytest.raises(ConfigError, match="str or a Message"):
+        guard.preview(no_message, recipient=TO)

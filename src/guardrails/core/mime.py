@@ -48,6 +48,7 @@ _NO_TEXTS: Final = frozenset(
 _NO_TEXTS_ABOUT: Final = ("content-", "list-", "resent-", "arc-", "received-")
 _PEOPLE: Final = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender"})
 _SIGNED: Final = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_OWN_NAMES: Final = ("parts", "attachments", "around")  # of texts that are no headers
 _KEPT: Final = ("Content-Disposition", "Content-ID", "Content-Language")
 
 
@@ -64,6 +65,7 @@ class Mime:
         bodies: Number of a text part to its text, or to the texts of its HTML.
         names: Number of a part to the name of its attachment.
         others: How many parts are no text.
+        around: What stands before the first and after the last of several parts; few readers show it.
 
     Raises:
         Denied: It is signed or encrypted (guard it before it is signed), or cannot be read.
@@ -82,24 +84,32 @@ class Mime:
         self.bodies: dict[int, str | list[str]] = {}
         self.names: dict[int, str] = {}
         self.others: int = 0
+        self._around = [(one, at) for one in self.copy.walk() for at in ("preamble", "epilogue") if getattr(one, at)]
+        self.around: list[str] = [str(getattr(part, at)) for part, at in self._around]
         for number, part in enumerate(one for one in self.copy.walk() if not one.is_multipart()):
             if isinstance(part, EmailMessage):
                 self._read(number, part)
 
     def _mails(self) -> Iterator[tuple[AnyMail, str]]:
-        """This e-mail, and those that are attached to it."""
+        """This e-mail, those that are attached to it, and its parts: whatever has headers."""
         yield self.copy, ""
-        attached = [part for part in self.copy.walk() if part.get_content_type() == "message/rfc822"]
-        for number, part in enumerate(attached):
-            for inner in part.get_payload() if part.is_multipart() else ():
-                if isinstance(inner, AnyMail):
-                    yield inner, f"attached[{number}]."
+        attached = [
+            inner
+            for part in self.copy.walk()
+            if part.get_content_maintype() == "message" and part.is_multipart()
+            for inner in part.get_payload()
+        ]
+        for number, inner in enumerate(attached):
+            yield inner, f"attached[{number}]."
+        parts = [part for part in self.copy.walk() if part is not self.copy and all(part is not one for one in attached)]
+        for number, part in enumerate(parts):
+            yield part, f"part[{number}]."
 
     def _read_headers(self, mail: AnyMail, prefix: str) -> None:
         for name in dict.fromkeys(one.lower() for one in mail):
-            if is_text(name) or (prefix and name in _PEOPLE):
+            if is_text(name) or (prefix.startswith("attached") and name in _PEOPLE):
                 for number, value in enumerate(mail.get_all(name, [])):
-                    path = f"{prefix}{name}.{number + 1}" if number else f"{prefix}{name}"
+                    path = f"{prefix}{name}.{number + 1}" if number or name in _OWN_NAMES else f"{prefix}{name}"
                     self.headers[path] = str(value)
                     self._stands.setdefault((mail, name), []).append(path)
 
@@ -108,6 +118,8 @@ class Mime:
         name = part.get_filename()
         if name:
             self.names[number] = str(name)
+        if part.get_content_maintype() in ("multipart", "message") and part.get_payload():
+            raise Denied("an e-mail whose parts cannot be told apart", control="binding")
         if part.get_content_maintype() != "text":
             self.others += 1
             return
@@ -129,9 +141,15 @@ class Mime:
         ]
 
     def rewrite(
-        self, headers: Mapping[str, str], bodies: Mapping[int, str | list[str]], names: Mapping[int, str]
+        self,
+        headers: Mapping[str, str],
+        bodies: Mapping[int, str | list[str]],
+        names: Mapping[int, str],
+        around: Sequence[str] = (),
     ) -> EmailMessage:
         """The copy with other texts; what did not change stays as it was written."""
+        for (part, at), text in zip(self._around, around, strict=False):
+            setattr(part, at, text)
         for (mail, name), paths in self._stands.items():
             if any(headers[path] != self.headers[path] for path in paths):
                 _put_headers(mail, name, [" ".join(headers[path].splitlines()) for path in paths])
@@ -157,7 +175,7 @@ class Mime:
 
 def is_text(header: str) -> bool:
     """Whether a header (its name in lower case) holds words, and no addresses, dates or ids."""
-    return header not in _NO_TEXTS and not header.startswith(_NO_TEXTS_ABOUT)
+    return header == "content-description" or (header not in _NO_TEXTS and not header.startswith(_NO_TEXTS_ABOUT))
 
 
 def _put_headers(mail: AnyMail, name: str, values: Sequence[str]) -> None:
@@ -186,6 +204,8 @@ def opened(source: object) -> Texts:
         texts["parts"] = list(mime.bodies.values())
     if mime.names:
         texts["attachments"] = list(mime.names.values())
+    if mime.around:
+        texts["around"] = mime.around
     return Texts(texts, {name: mime.addresses(header) for name, header in ROUTES.items()})
 
 
@@ -195,7 +215,7 @@ def closed(texts: Any, like: object) -> object:
     mime = Mime(bytes(like) if isinstance(like, bytearray) else like)
     bodies = dict(zip(mime.bodies, texts.get("parts", ()), strict=True))
     names = dict(zip(mime.names, texts.get("attachments", ()), strict=True))
-    mail = mime.rewrite(texts, bodies, names)
+    mail = mime.rewrite(texts, bodies, names, texts.get("around", ()))
     if isinstance(like, AnyMail):
         return mail
     line_end = "\r\n" if (b"\r\n" if isinstance(like, bytes | bytearray) else "\r\n") in like else "\n"  # type: ignore[operator]  # alike

@@ -90,6 +90,8 @@ def _journey(plan: Plan, message: str | Message, envelope: Mapping[str, Any], *,
         given.setdefault("channel", plan.channel)
         given.setdefault("direction", plan.direction)
         message = Message(message, recipients=() if recipient is None else recipient, **given)
+    elif not isinstance(message, Message):
+        raise ConfigError(f"preview takes a str or a Message, not {type(message).__name__}")
     elif envelope:
         raise ConfigError("preview(Message) takes no envelope: it is in the message")
     journey = Journey(plan, (message,), {})
