@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -510,3 +512,60 @@ def test_a_preview_of_what_is_no_message_says_so() -> None:
     no_message: Any = 5
     with guard, pytest.raises(ConfigError, match="str or a Message"):
         guard.preview(no_message, recipient=TO)
+
+
+def test_g3_several_threads_that_read_one_stream_get_masked_text() -> None:
+    guard, sink = guarded(channel="llm")
+    sent = ["Write to ann@example.com now. "] * 400
+    out: list[str] = []
+    failures: list[BaseException] = []
+
+    def read(stream: Iterator[str]) -> None:
+        try:
+            out.extend(stream)
+        except BaseException as error:  # noqa: BLE001 - shown below
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with guard:
+            stream = guard(sends(iter(sent)))(TO, "hello")
+            threads = [threading.Thread(target=read, args=(stream,)) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert failures == []
+    assert not any(MAIL in chunk for chunk in out)
+    assert sum(map(len, out)) == sum(len(one.replace(MAIL, "<EMAIL_ADDRESS>")) for one in sent)
+    assert results(sink) == ["sent"]
+
+
+class EitherWay(AsyncWords):
+    """A stream that can be read sync and async."""
+
+    def __iter__(self) -> EitherWay:
+        return self
+
+    def __next__(self) -> str:
+        if (word := self._word()) is None:
+            raise StopIteration
+        return word
+
+
+def test_what_can_be_read_either_way_is_read_as_its_send_is_called(run: Run) -> None:
+    guard, _ = guarded(channel="llm")
+
+    @guard
+    async def send(to: str, body: str) -> Any:
+        return EitherWay().__enter__()
+
+    async def main() -> None:
+        assert [chunk async for chunk in await send(TO, "hello")] == ["<EMAIL_ADDRESS>"]
+
+    with guard:
+        assert list(guard(sends(EitherWay().__enter__()))(TO, "hello")) == ["<EMAIL_ADDRESS>"]
+        run(main)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
@@ -45,9 +46,13 @@ class _GuardedBase:
 
 
 class GuardedStream(_GuardedBase):
-    """A sync stream behind the guard."""
+    """A sync stream behind the guard. Several threads may read it: each chunk goes to one of them."""
 
-    __slots__ = ()
+    __slots__ = ("_reads",)
+
+    def __init__(self, journey: Journey, stream: Stream) -> None:
+        super().__init__(journey, stream)
+        self._reads = threading.RLock()  # what a filter holds back belongs to one reader at a time
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -55,12 +60,13 @@ class GuardedStream(_GuardedBase):
     def __next__(self) -> Any:
         flow = self._flow
         failure: BaseException | None = None
-        while failure is None:
-            if flow.ready():
-                return flow.take()
-            if flow.ended:
-                raise StopIteration(flow.value)
-            failure = self._pull(flow)
+        with self._reads:
+            while failure is None:
+                if flow.ready():
+                    return flow.take()
+                if flow.ended:
+                    raise StopIteration(flow.value)
+                failure = self._pull(flow)
         let_go(flow.source)
         return raise_clean(failure)
 
@@ -202,7 +208,10 @@ class GuardedAsyncStream(_GuardedBase):
 
 def guarded(journey: Journey, stream: Stream) -> GuardedStream | GuardedAsyncStream:
     """The caller's view of *stream*."""
-    if hasattr(type(stream._source), "__anext__") or journey.plan.shape is Shape.ASYNC_GENERATOR:  # noqa: SLF001
+    kind, shape = type(stream._source), journey.plan.shape  # noqa: SLF001 - core's own
+    if hasattr(kind, "__next__") and not shape.awaits:  # what can be read either way is read as its send was called
+        return GuardedStream(journey, stream)
+    if hasattr(kind, "__anext__") or shape is Shape.ASYNC_GENERATOR:
         return GuardedAsyncStream(journey, stream)
     return GuardedStream(journey, stream)
 

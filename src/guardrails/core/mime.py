@@ -98,6 +98,7 @@ class Mime:
             for part in self.copy.walk()
             if part.get_content_maintype() == "message" and part.is_multipart()
             for inner in part.get_payload()
+            if isinstance(inner, AnyMail)
         ]
         for number, inner in enumerate(attached):
             yield inner, f"attached[{number}]."
