@@ -15,10 +15,11 @@ from guardrails.core.context import current as current_ids
 from guardrails.core.message import EMPTY, Envelope, Message, assemble
 from guardrails.core.payload import Place, Walk, put
 from guardrails.core.roles import Roles
-from guardrails.core.selectors import Selector
+from guardrails.core.selectors import Decode, Selector
 from guardrails.errors import ControlError, Denied
 
 _SHAPES: Final = 256  # ways to call it that are remembered per send
+_EMAIL: Final = Decode("mime")  # its addresses are no texts anyway, and it is dear to open
 _OWN_OBJECT: Final = frozenset({"self", "cls"})  # whose method the send is: no payload
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -57,7 +58,11 @@ class SelectorBinding:
             name for name, one in signature.parameters.items() if one.kind is inspect.Parameter.POSITIONAL_ONLY
         }
         text_roots = {selector.root for selector in roles.text}
-        self._within = [selector for selector in routes if selector.steps and selector.root in text_roots]
+        self._within = [
+            selector
+            for selector in routes
+            if selector.steps and selector.root in text_roots and _EMAIL not in selector.steps
+        ]
         self._shapes: dict[tuple[Any, ...], CallShape] = {}
         self._envelope: Envelope = (channel, direction, None, None, None, None, EMPTY)
 
