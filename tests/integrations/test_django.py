@@ -27,7 +27,7 @@ if not settings.configured:
     django.setup()
 
 
-MAILERS = django.VERSION >= (6, 1)
+MAILERS = hasattr(mail, "mailers")
 
 
 def using(**options: Any) -> Any:

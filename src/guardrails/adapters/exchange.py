@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,7 +86,7 @@ class Exchange:
         # What the address says besides goes out too; a route's path is the provider's.
         self._query: list[tuple[str, str]] = list(request.url.params.multi_items())
         asked = {f"query[{number}].{name}": value for number, (name, value) in enumerate(self._query)}
-        self.message = Message(
+        self.message: Message = Message(
             {**self._texts.parts, **asked},
             channel=route.channel,
             recipients=people,
@@ -94,7 +95,7 @@ class Exchange:
             metadata=self._texts.metadata,
         )
         self._digest = hashlib.blake2b(body, digest_size=16, key=_PROCESS_KEY).digest()
-        self.attempt = gate.attempts(request, self._digest, self.message)
+        self.attempt: AbstractContextManager[None] = gate.attempts(request, self._digest, self.message)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 

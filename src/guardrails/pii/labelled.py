@@ -10,7 +10,10 @@ Each serves a plain `AnalyzerEngine` too: `registry.add_recognizer(LabelledNumbe
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from presidio_analyzer import Pattern
 
 from guardrails.pii.patterns import TimedPattern
 from guardrails.pii.recognizers import OwnPatterns
@@ -23,9 +26,9 @@ class MedicalRecordNumber(OwnPatterns):
     Source: HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(H); there is no common format.
     """
 
-    ENTITY = "MEDICAL_RECORD_NUMBER"
+    ENTITY: ClassVar[str] = "MEDICAL_RECORD_NUMBER"
     GATE = re.compile(r"(?i)mrn|medical rec|patient|chart|health rec")
-    PATTERNS = (
+    PATTERNS: ClassVar[Sequence[Pattern]] = (
         TimedPattern(
             "Behind its label",
             r"(?i)(?<=\b(?:MRN|(?:medical|health) record(?: (?:number|no\.?|num|id))?|(?:patient|chart) (?:id|number|no\.?))"
@@ -68,9 +71,9 @@ class LabelledNumber(OwnPatterns):
     Source: HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i), and NIST SP 800-122, 2.2, for the kinds.
     """
 
-    ENTITY = "ID"
+    ENTITY: ClassVar[str] = "ID"
     GATE = re.compile(rf"(?i){_LABEL}")
-    PATTERNS = (
+    PATTERNS: ClassVar[Sequence[Pattern]] = (
         TimedPattern(
             "Behind its label",
             rf"(?i)(?<=(?<![A-Z0-9]){_LABEL}(?:{_FILL}{{0,3}}s?{_MORE}){{0,3}}{_FILL}{{1,6}})"

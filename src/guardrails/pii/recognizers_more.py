@@ -7,9 +7,11 @@ Each serves a plain `AnalyzerEngine` too: `registry.add_recognizer(International
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Sequence
+from typing import ClassVar, Final
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+from presidio_analyzer import Pattern
 
 from guardrails.pii.labelled import MedicalRecordNumber
 from guardrails.pii.offline import bundled_suffixes
@@ -33,9 +35,9 @@ class InternationalPhone(OwnPatterns):
     Source: ITU-T E.164 (15 digits at most) and E.123 (how numbers are written); country codes from phonenumbers.
     """
 
-    ENTITY = "PHONE_NUMBER"
+    ENTITY: ClassVar[str] = "PHONE_NUMBER"
     GATE = re.compile(r"\+\d")
-    PATTERNS = (
+    PATTERNS: ClassVar[Sequence[Pattern]] = (
         TimedPattern(
             "International",
             rf"(?<![\w+])\+(?:{_CODES}){_GAP}(?:\(0\){_GAP})?\(?[1-9](?:\)?{_GAP}\(?\d){{6,11}}(?![\w+]|[.,:]\d)",
@@ -53,9 +55,9 @@ class GluedEmail(OwnPatterns):
     accept (`ann@my_example.com`, `ann@example-.com`), which people write all the same.
     """
 
-    ENTITY = "EMAIL_ADDRESS"
+    ENTITY: ClassVar[str] = "EMAIL_ADDRESS"
     GATE = re.compile("@")
-    PATTERNS = (
+    PATTERNS: ClassVar[Sequence[Pattern]] = (
         TimedPattern(
             "Before what is no suffix",
             rf"(?i)(?<![\w.+%-])[\w.+%-]{{1,64}}@{_DOMAIN}[a-z]{{2,24}}?(?=[\d_]|www\d{{0,3}}\.|https?:)",
@@ -85,7 +87,22 @@ class LocalPhone(OwnPatterns):
     Source: North American Numbering Plan: a central office code begins with 2 to 9.
     """
 
-    ENTITY = "PHONE_NUMBER"
-    CONTEXT = ("call", "called", "cell", "dial", "fax", "mobile", "phone", "ring", "tel", "telephone", "text", "whatsapp")
+    ENTITY: ClassVar[str] = "PHONE_NUMBER"
+    CONTEXT: ClassVar[Sequence[str]] = (
+        "call",
+        "called",
+        "cell",
+        "dial",
+        "fax",
+        "mobile",
+        "phone",
+        "ring",
+        "tel",
+        "telephone",
+        "text",
+        "whatsapp",
+    )
     GATE = re.compile(r"\d{3}[-. ]\d{4}")
-    PATTERNS = (TimedPattern("Seven digits", r"(?<![\w+./-]|[\d)] )[2-9]\d{2}[-. ]\d{4}(?![\w/-]|[.,]\d| \d)", 0.2),)
+    PATTERNS: ClassVar[Sequence[Pattern]] = (
+        TimedPattern("Seven digits", r"(?<![\w+./-]|[\d)] )[2-9]\d{2}[-. ]\d{4}(?![\w/-]|[.,]\d| \d)", 0.2),
+    )

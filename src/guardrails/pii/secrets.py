@@ -11,7 +11,10 @@ Slack token types, Stripe API keys, Google API keys, SendGrid, Twilio, npm, PyPI
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from presidio_analyzer import Pattern
 
 from guardrails.pii.patterns import TimedPattern
 from guardrails.pii.recognizers import OwnPatterns
@@ -47,13 +50,13 @@ _BEARER: Final = r"(?<=\b[Bb]earer )[A-Za-z0-9_\-.~+/]{20,4096}=*"
 class Secret(OwnPatterns):
     """Credentials with a shape of their own."""
 
-    ENTITY = "SECRET"
-    FLAGS = re.MULTILINE  # capitals matter
+    ENTITY: ClassVar[str] = "SECRET"
+    FLAGS: ClassVar[re.RegexFlag] = re.MULTILINE  # capitals matter
     GATE = re.compile(
         r"A(?:KIA|SIA|BIA|CCA|Iza|C[0-9a-f]{8})|gh[pousr]_|github_pat_|gl[a-z]+-|xox[abeoprs]-|[srp]k_(?:live|test)_|SG\.|SK[0-9a-f]{8}"
         r"|npm_|pypi-|sk-|eyJ|PRIVATE KEY|://[^:/@]{0,256}:[^/@]{1,256}@|AccessKey=|AccountKey=|[Bb]earer "
     )
-    PATTERNS = (
+    PATTERNS: ClassVar[Sequence[Pattern]] = (
         *(TimedPattern(name, _BEGIN + shape + _END, 0.9) for name, shape in _SHAPES.items()),
         TimedPattern("Private key", _PEM, 0.95),
         TimedPattern(

@@ -48,7 +48,7 @@ class Backlog(Generic[T]):
 
     def _fresh(self) -> None:
         self.waiting: deque[T] = deque()
-        self.left_out = 0
+        self.left_out: int = 0
         self._sleeps = True
         self._thread: threading.Thread | None = None
         self._wake: SimpleQueue[object] = SimpleQueue()  # its `put` may be entered again

@@ -62,7 +62,7 @@ class Django(Host):
             self.given = [{"subject": f"Re: {text}", "message": text, "html_message": f"<p>{text}</p>"}]
             mailer = {"BACKEND": f"{__name__}.EmailBackend", "OPTIONS": {"guard": self.guard, "inner": Inner}}
             with override_settings(MAILERS={"default": mailer}):  # what Django before 6.1 does not know
-                last = {} if django.VERSION >= (6, 1) else {"connection": backend}
+                last = {} if hasattr(mail, "mailers") else {"connection": backend}
                 return str(mail.send_mail(from_email=None, recipient_list=[BOB], **self.given[0], **last))
         email = mail.EmailMultiAlternatives(f"Re: {text}", text, None, [BOB])
         email.attach_alternative(f"<p>{text}</p>", "text/html")
