@@ -16,7 +16,7 @@ import pytest
 from guardrails import AuditLog, Blocked, Call, Denied, Deny, Guard, MaskPII, Message, check, monitor
 from guardrails.core.control import Forward, Io
 from guardrails.errors import ConfigError, ControlError
-from guardrails.testing import CapturingSink, try_control
+from guardrails.testing import CapturingSink, RecordingSend, assert_never_sent, try_control
 from tests.conftest import Run, on_asyncio
 
 TO = "+12125550173"
@@ -569,3 +569,20 @@ def test_what_can_be_read_either_way_is_read_as_its_send_is_called(run: Run) -> 
     with guard:
         assert list(guard(sends(EitherWay().__enter__()))(TO, "hello")) == ["<EMAIL_ADDRESS>"]
         run(main)
+
+
+def test_g3_a_number_that_python_does_not_write_out_is_no_crash_of_a_refusal() -> None:
+    class Mine(Denied):
+        """With a number of somebody's."""
+
+    @check
+    def refuses(_message: Message) -> None:
+        error = Mine("no")
+        error.__dict__["number"] = 10**5_000
+        raise error
+
+    send = RecordingSend()
+    with pytest.raises(Mine, match="no") as raised:
+        Guard(refuses, MaskPII(names="off"), channel="sms").wrap(send)("+12125550173", "hello")
+    assert_never_sent(send)
+    assert vars(raised.value)["number"] == "<int>"

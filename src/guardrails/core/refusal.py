@@ -25,6 +25,7 @@ _REMADE: Final = frozenset({"reason", "sent", "control", "where", "record_id", "
 _CHAIN: Final = 32  # chained exceptions looked at
 _CODE_CHARACTERS: Final = 32
 _CODE_DIGITS: Final = 6  # a code, not a phone number
+_NUMBER_BITS: Final = 1_024  # as far as a float reaches
 _PERSONAL_DIGITS: Final = 7  # a shorter number says nothing about anybody
 
 
@@ -209,6 +210,8 @@ def _safe(value: Any, clean: Callable[[str], str]) -> Any:
     """A field of somebody's own refusal class, without text that nobody looked at."""
     if value is None or isinstance(value, bool | datetime):
         return value
+    if isinstance(value, int) and value.bit_length() > _NUMBER_BITS:  # Python does not write it out
+        return "<int>"
     if isinstance(value, int | float):
         digits = f"{value:.0f}" if isinstance(value, float) else str(value)
         seen = clean(digits) if len(digits) >= _PERSONAL_DIGITS else digits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from guardrails.keys import Keys
 from guardrails.ratelimit.limit import ROLES, SCOPES
 from guardrails.ratelimit.people.classes import Classes, ClassOf
 from guardrails.ratelimit.people.clock import period
-from guardrails.ratelimit.people.counted import MAX_KEYS, Counting, Kept, kept_in, micros, moment
+from guardrails.ratelimit.people.counted import MAX_KEYS, Counting, Kept, kept_in, micros, moment, replayed
 from guardrails.ratelimit.people.person import fields_of, has_roles, joined, people
 from guardrails.ratelimit.people.storage import MEMORY
 from guardrails.ratelimit.people.tally import SECOND, Ask, Want
@@ -115,11 +114,7 @@ class Cap:
 
     def replayed(self, replay: Replay, /) -> Cap:
         """The same in a replay."""
-        twin = copy.copy(self)
-        twin._counting = self._counting.replayed(replay, twin._asked)  # noqa: SLF001 - same class
-        twin.kept = twin._counting.kept  # noqa: SLF001 - same class
-        twin.per_process, twin.uses_network = True, False
-        return twin
+        return replayed(self, replay)
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Defer what is over the cap; count at the door."""

@@ -7,6 +7,7 @@ just now. What was taken stays taken once the send is entered: an attempt may ha
 
 from __future__ import annotations
 
+import copy
 import secrets
 import threading
 import time
@@ -14,7 +15,7 @@ import weakref
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from guardrails.errors import Blocked, ConfigError, Deferred, GuardrailsError
 from guardrails.keys import Digester, Keys
@@ -246,6 +247,18 @@ class Counting:
             return False
         now = time.monotonic()
         return any(self._refused.get(want.counter, 0.0) > now for want in wants)
+
+
+R = TypeVar("R")
+
+
+def replayed(rule: R, replay: Replay) -> R:
+    """A rule that counts, as it is in a replay: with rows of its own, and no store."""
+    twin: Any = copy.copy(rule)
+    twin._counting = twin._counting.replayed(replay, twin._asked)  # noqa: SLF001 - the rules of this folder count alike
+    twin.kept = twin._counting.kept  # noqa: SLF001
+    twin.per_process, twin.uses_network = True, False
+    return twin  # type: ignore[no-any-return]  # a copy of what was given
 
 
 def _for_rehearsals(ask: Ask) -> Ask:

@@ -6,7 +6,6 @@ Messaging platforms limit this, and not messages: 250 or 2,000 people in a movin
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from guardrails.keys import Keys
 from guardrails.ratelimit.limit import SCOPES
 from guardrails.ratelimit.people.cap import read_roles
 from guardrails.ratelimit.people.classes import Classes, ClassOf
-from guardrails.ratelimit.people.counted import MAX_KEYS, Counting, Kept, kept_in
+from guardrails.ratelimit.people.counted import MAX_KEYS, Counting, Kept, kept_in, replayed
 from guardrails.ratelimit.people.person import fields_of, has_roles, joined, people
 from guardrails.ratelimit.people.storage import MEMORY
 from guardrails.ratelimit.people.tally import SECOND, Ask, Want
@@ -106,11 +105,7 @@ class UniqueRecipients:
 
     def replayed(self, replay: Replay, /) -> UniqueRecipients:
         """The same in a replay."""
-        twin = copy.copy(self)
-        twin._counting = self._counting.replayed(replay, twin._asked)  # noqa: SLF001 - same class
-        twin.kept = twin._counting.kept  # noqa: SLF001 - same class
-        twin.per_process, twin.uses_network = True, False
-        return twin
+        return replayed(self, replay)
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
         """Defer what would reach one person too many; count at the door."""
