@@ -220,3 +220,51 @@ def test_atry_control_tries_controls_that_need_a_loop(run: Run) -> None:
     on_asyncio(main)
     with pytest.raises(ConfigError):
         try_control(refuses, "x")
+
+
+class Late:
+    """Control whose step looks at the clock at the door."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int, datetime]] = []
+
+    async def guard(self, call: Call, forward: Forward, io: Io, /) -> object:
+        self.seen.append(("guard", 0, io.now()))
+        for step in (Look(self), Other(self), Look(self)):
+            call.at_door(step)
+        return await forward(call)
+
+
+class Look:
+    """Door step that says when it was asked, and with how many peers."""
+
+    phase = "recheck"
+
+    def __init__(self, late: Late) -> None:
+        self.store = self.late = late
+
+    async def commit(self, sealed: Any, peers: Any, io: Io, /) -> None:  # noqa: ARG002 - the shape of a step
+        assert all(type(peer) is type(self) for peer in peers)
+        self.late.seen.append((type(self).__name__, len(peers), io.now()))
+        if type(self) is Other:
+            raise Denied("late")
+
+    async def undo(self, io: Io, /) -> None:
+        self.late.seen.append(("undo", 0, io.now()))
+
+    def settle(self, outcome: Any, /) -> None:  # noqa: ARG002 - the shape of a step
+        raise AssertionError("nothing was committed")
+
+
+class Other(Look):
+    """Another type: committed by itself."""
+
+
+def test_door_steps_of_a_control_that_is_tried_wait_for_the_same_io_as_itself() -> None:
+    then = datetime(2024, 5, 1, 20, 59, tzinfo=UTC)
+    trial = try_control(late := Late(), "hello", io=FakeIo(now=then))
+    assert isinstance(trial.error, Denied)
+    assert {at for _, _, at in late.seen} == {then}
+    assert [(name, peers) for name, peers, _ in late.seen] == [
+        ("guard", 0), ("Look", 1), ("Other", 0), ("undo", 0), ("undo", 0), ("undo", 0)
+    ]  # fmt: skip

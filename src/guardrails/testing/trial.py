@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from guardrails.core.guard import Guard
@@ -14,7 +15,7 @@ from guardrails.testing.io import FakeIo
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
-    from guardrails.core.control import Control, Forward, Io
+    from guardrails.core.control import Control, Forward, Io, Outcome, Sealed, Step
     from guardrails.core.verdict import Note
 
 
@@ -117,8 +118,13 @@ class _Bench:
         return getattr(self.control, name)
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> object:  # noqa: ARG002 - another one is handed on
+        async def registered(call: Call, /) -> object:
+            journey = call._journey  # noqa: SLF001 - its steps get the same `io` as the control
+            journey.steps = [(hop, _tried(step, self.io)) for hop, step in journey.steps or ()] or None
+            return await forward(call)
+
         try:
-            return await self.control.guard(call, forward, self.io)
+            return await self.control.guard(call, registered, self.io)
         finally:
             self.verdicts = [note for note in call.so_far().verdicts if note.control == self.name]
 
@@ -131,3 +137,35 @@ class _Bench:
 
     def trial(self, error: GuardrailsError | None = None) -> Trial:
         return Trial(self.forwarded, None if error is not None else self.reply, error, tuple(self.verdicts))
+
+
+class _TriedStep:
+    """A door step that is handed another `io`, together with its peers."""
+
+    def __init__(self, step: Step, io: Io) -> None:
+        self.step = step
+        self.io = io
+        self.phase = step.phase
+        self.store = step.store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.step, name)
+
+    async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - another one is handed on
+        await self.step.commit(sealed, [peer.step for peer in peers], self.io)
+
+    async def undo(self, io: Io, /) -> None:  # noqa: ARG002 - as above
+        await self.step.undo(self.io)
+
+    def settle(self, outcome: Outcome, /) -> None:
+        self.step.settle(outcome)
+
+
+def _tried(step: Step, io: Io) -> _TriedStep:
+    return step if isinstance(step, _TriedStep) else _kind(type(step))(step, io)
+
+
+@cache
+def _kind(of: type) -> type[_TriedStep]:
+    """Steps of one type are committed together: those of two types stay two."""
+    return type(of.__name__, (_TriedStep,), {})
