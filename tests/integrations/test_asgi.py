@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -19,6 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
 from guardrails.errors import ConfigError
 from guardrails.integrations.asgi import GuardASGI
+from tests.conftest import on_asyncio
 
 TEXT = "Write to ann@example.com"
 MASKED = "Write to <EMAIL_ADDRESS>"
@@ -92,7 +94,7 @@ def test_g1_refusals_reach_nobody(tmp_path: Path) -> None:
     assert int(answer.headers["retry-after"]) > 3000
     with context(conversation="c-2"):
         assert (
-            asked.post("/echo", content=f"no json {TEXT}", headers={"content-type": "application/json"}).status_code == 403
+            asked.post("/echo", content=f"no json {TEXT}", headers={"content-type": "application/json"}).status_code == 400
         )
     guard.close()
     assert len(shop.bodies) == 1
@@ -253,7 +255,7 @@ def test_g3_fields_of_a_form_with_files_arrive_masked_and_the_files_as_they_are(
 def test_g10_a_form_that_another_parser_could_read_otherwise_is_refused(kind: str, body: bytes) -> None:
     kept = Kept()
     guarded = TestClient(GuardASGI(kept.app, Guard(MaskPII(names="off"))))
-    assert guarded.post("/raw", content=body, headers={"content-type": kind}).status_code == 403
+    assert guarded.post("/raw", content=body, headers={"content-type": kind}).status_code == 400
     assert kept.bodies == []
 
 
@@ -301,3 +303,110 @@ def test_g10_websockets_pass_and_the_log_says_so_once_or_they_are_refused(caplog
         socket.send_text("elsewhere")
     with pytest.raises(ConfigError, match="websockets"):
         GuardASGI(app, guard, websockets="close")
+
+
+def served(app: Any, scope: dict[str, Any], *events: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a server would be given to send, when a client sends these events."""
+    sent: list[dict[str, Any]] = []
+    left = list(events or [{"type": "http.request"}])
+
+    async def receive() -> dict[str, Any]:
+        while not left:
+            await asyncio.Event().wait()
+        return left.pop(0)
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    whole = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"", "http_version": "1.1"}
+    on_asyncio(lambda: app({**whole, **scope}, receive, send))
+    return sent
+
+
+@pytest.mark.parametrize("wanted", ["bytes=9-18", "bytes=0-11,12-30"])
+@pytest.mark.parametrize("name", ["people.txt", "people.json"])
+def test_g3_ranges_of_a_text_do_not_cut_what_would_be_found(tmp_path: Path, wanted: str, name: str) -> None:
+    (tmp_path / name).write_text(json.dumps(TEXT))
+
+    async def file(request: Request) -> Response:
+        return FileResponse(tmp_path / name)
+
+    asked = TestClient(GuardASGI(Starlette(routes=[Route("/", file)]), Guard(MaskPII(names="off"))))
+    answer = asked.get("/", headers={"range": wanted})
+    assert answer.status_code == 416
+    assert "ann@" not in answer.text
+    whole = asked.get("/")
+    assert whole.json() == MASKED
+    assert "accept-ranges" not in whole.headers  # so that nobody asks for them
+
+
+def test_ranges_of_other_things_are_served(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(bytes(100))
+
+    async def file(request: Request) -> Response:
+        return FileResponse(tmp_path / "a.mp4")
+
+    asked = TestClient(GuardASGI(Starlette(routes=[Route("/", file)]), Guard(MaskPII(names="off"))))
+    answer = asked.get("/", headers={"range": "bytes=0-9"})
+    assert (answer.status_code, len(answer.content)) == (206, 10)
+
+
+def test_g3_a_server_that_sends_files_by_itself_is_not_told_to(tmp_path: Path) -> None:
+    (tmp_path / "people.txt").write_text(TEXT)
+    app = GuardASGI(FileResponse(tmp_path / "people.txt"), Guard(MaskPII(names="off")))
+    sent = served(app, {"extensions": {"http.response.pathsend": {}, "tls": {}}})
+    assert b"".join(event.get("body", b"") for event in sent) == MASKED.encode()
+    assert {event["type"] for event in sent} == {"http.response.start", "http.response.body"}
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+def test_an_answer_without_a_body_says_no_length_of_one(method: str, status: int, kind: str) -> None:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", kind.encode()), (b"content-length", b"23"), (b"etag", b'"1"')]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    start, body = served(GuardASGI(answer, Guard(MaskPII(names="off"))), {"method": method})
+    assert start["headers"] == [(b"content-type", kind.encode()), (b"etag", b'"1"')]
+    assert body["body"] == b""
+
+
+def test_g2_half_a_body_of_a_client_that_has_gone_reaches_nobody() -> None:
+    reached: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        reached.append((await receive())["body"])
+
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"100")]
+    gone = {"type": "http.disconnect"}
+    half = {"type": "http.request", "body": b"pay 100 to b", "more_body": True}
+    assert served(GuardASGI(app, Guard(MaskPII(names="off"))), {"method": "POST", "headers": headers}, half, gone) == []
+    assert reached == []
+
+
+def test_answers_that_are_not_looked_into_pass_whatever_they_are() -> None:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-encoding", b"gzip"), (b"accept-ranges", b"bytes")]
+        await send({"type": "http.response.start", "status": 206, "headers": headers})
+        await send({"type": "http.response.body", "body": b"no json"})
+
+    start, body = served(GuardASGI(answer, Guard(MaskPII(names="off")), reply="pass"), {})
+    assert (len(start["headers"]), body["body"]) == (3, b"no json")
+
+
+def test_a_path_is_guarded_however_many_slashes_it_begins_with() -> None:
+    shop = Shop()
+    asked = served(GuardASGI(shop.app, Guard(RateLimit("1/hour"), MaskPII(names="off"))), {"path": ""})
+    assert asked[0]["status"] == 404
+    for path in ("", "//echo", "*"):
+        guarded = GuardASGI(shop.app, Guard(RateLimit("1/hour")))
+        served(guarded, {"path": path})
+        assert served(guarded, {"path": path})[0]["status"] == 429
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=b", "text/plain"])
+def test_a_body_that_cannot_be_read_is_the_client_s_mistake(kind: str) -> None:
+    answer = client(Shop(), Guard(MaskPII(names="off"))).post("/echo", content=b"\xff{", headers={"content-type": kind})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "Denied"

@@ -19,20 +19,44 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _MULTIPART: Final = "multipart/form-data"
+_RANGES: Final = "multipart/byteranges"
+_PARTIAL: Final = 206
+_BODILESS: Final = frozenset({204, 304})
+# They tell of a body that leaves with other texts: its length, its digests, and that parts of it can be had.
+_OF_OLD: Final = frozenset(
+    {b"content-length", b"content-md5", b"digest", b"content-digest", b"repr-digest", b"accept-ranges"}
+)
+# With these a server sends a file by itself, past everybody's `send`.
+_PAST_US: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 _JSON: Final = ("/json", "+json")
 _LINES: Final = frozenset({"application/x-ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines"})
 
 
 class Answer:
-    """What the application sends, masked on its way."""
+    """
+    What the application sends, masked on its way.
 
-    def __init__(self, send: Send, reader: Reader, skip: frozenset[str], most: int) -> None:
+    Args:
+        send: The server's.
+        reader: What the events of a stream say about their texts.
+        skip: Keys of JSON that are no text.
+        most: Bytes of the longest JSON.
+        method: What the application was asked with.
+        passes: Whether everything leaves as it is.
+    """
+
+    def __init__(
+        self, send: Send, reader: Reader, skip: frozenset[str], most: int, *, method: str, passes: bool = False
+    ) -> None:
         self.own: OwnReply | None = None
         self.has_started: bool = False
         self._send = send
         self._reader = reader
         self._skip = skip
         self._most = most
+        self._passes = passes
+        self._is_head = method == "HEAD"
+        self._is_bodiless = False
         self._start: MutableMapping[str, Any] = {}
         self._kind = ""
         self._held = b""
@@ -52,8 +76,17 @@ class Answer:
     async def _begin(self, own: OwnReply, start: MutableMapping[str, Any]) -> None:
         self._start = start
         self._kind = kind = header(start, b"content-type")
-        if not (is_json(kind) or _is_lines(kind) or _is_text(kind)):
+        is_read = is_json(kind) or _is_lines(kind) or _is_text(kind)
+        if self._passes:
+            is_read = False
+        elif start["status"] == _PARTIAL and (is_read or kind.lower().startswith(_RANGES)):
+            raise Denied("a part of an answer, whose texts may be cut anywhere", control="range", sent=True)
+        if not is_read:
             await self._started(start)
+            return
+        if self._is_head or start["status"] in _BODILESS:
+            self._is_bodiless = True
+            await self._started(_of_new(start))
             return
         if header(start, b"content-encoding") not in ("", "identity"):
             raise Denied("an answer that is compressed inside the guard; compress outside it", control="binding", sent=True)
@@ -73,7 +106,7 @@ class Answer:
     async def _body(self, own: OwnReply, event: MutableMapping[str, Any]) -> None:
         data, more = event.get("body", b""), bool(event.get("more_body"))
         if self._stream is None and self.has_started:
-            await self._send(event)
+            await self._send({**event, "body": b""} if self._is_bodiless else event)
             return
         if self._stream is None:
             await self._hold(own, data, more=more)
@@ -86,7 +119,7 @@ class Answer:
 
         out = await own.ask(masked, len(data))
         if not self.has_started:
-            start = _without_length(self._start)
+            start = _of_new(self._start)
             if not more:
                 start["headers"].append((b"content-length", str(len(out)).encode()))
             await self._started(start)
@@ -101,7 +134,7 @@ class Answer:
         if more:
             return
         body = await own.ask(lambda: self._masked(own), len(self._held))
-        start = _without_length(self._start)
+        start = _of_new(self._start)
         start["headers"].append((b"content-length", str(len(body)).encode()))
         await self._started(start)
         await self._send({"type": "http.response.body", "body": body})
@@ -176,8 +209,15 @@ def header(scope: Scope, wanted: bytes) -> str:
     return next((value.decode("latin-1") for name, value in scope.get("headers", ()) if name.lower() == wanted), "")
 
 
-def _without_length(start: MutableMapping[str, Any]) -> dict[str, Any]:
-    return {**start, "headers": [(n, v) for n, v in start.get("headers", ()) if n.lower() != b"content-length"]}
+def _of_new(start: MutableMapping[str, Any]) -> dict[str, Any]:
+    """The start of an answer without what it says of a body with other texts."""
+    return {**start, "headers": [(n, v) for n, v in start.get("headers", ()) if n.lower() not in _OF_OLD]}
+
+
+def held(scope: Scope) -> dict[str, Any]:
+    """A request whose answer passes `send` whole."""
+    offered = {name: value for name, value in (scope.get("extensions") or {}).items() if name not in _PAST_US}
+    return {**scope, "extensions": offered}
 
 
 def is_json(kind: str) -> bool:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from guardrails.adapters.asgi import Answer, Asked, Receive, Scope, Send, header, is_read
+from guardrails.adapters.asgi import Answer, Asked, Receive, Scope, Send, header, held, is_read
 from guardrails.adapters.llm import PIECES, events_with
 from guardrails.core.context import current
 from guardrails.core.guard import Guard
@@ -81,7 +81,8 @@ class GuardASGI:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
             return
-        answer = Answer(send, self._reader, self._skip, self._most)
+        passes = self._reply == "pass"
+        answer = Answer(send, self._reader, self._skip, self._most, method=scope["method"], passes=passes)
         refused: GuardrailsError
         try:
             await self._guarded(scope, receive, answer)
@@ -95,7 +96,7 @@ class GuardASGI:
 
     def _is_guarded(self, scope: Scope) -> bool:
         """By the whole path, or by what is left of it below the place where the application is mounted or served."""
-        path, root = scope["path"], scope.get("root_path", "").rstrip("/")
+        path, root = f"/{scope['path'].lstrip('/')}", scope.get("root_path", "").rstrip("/")
         within = path.removeprefix(root) if path.startswith(f"{root}/") else path
         return bool(path.startswith(self._paths) or within.startswith(self._paths))
 
@@ -111,7 +112,9 @@ class GuardASGI:
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         kind = header(scope, b"content-type")
-        body = await self._body(receive) if is_read(kind) else None
+        body: bytes | None = None
+        if is_read(kind) and (body := await self._body(receive)) is None:
+            return  # the client has gone in the middle of it
         asked = Asked(kind, body, self._skip)
         ids = current.get()
         message = Message(
@@ -126,19 +129,21 @@ class GuardASGI:
         async def serve(sealed: Message) -> None:
             answer.own = own_reply()
             if body is None:
-                await self._app(scope, receive, answer.send)
+                await self._app(held(scope), receive, answer.send)
                 return
             changed = asked.put(sealed.parts)
             headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
             headers.append((b"content-length", str(len(changed)).encode()))
-            await self._app({**scope, "headers": headers}, _replayed(changed, receive), answer.send)
+            await self._app({**held(scope), "headers": headers}, _replayed(changed, receive), answer.send)
 
         await self._guard.arun(message, serve, reply=self._reply)
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive) -> bytes | None:
         out = b""
         while True:
             event: Any = await receive()
+            if event["type"] == "http.disconnect":
+                return None
             out += event.get("body", b"")
             if len(out) > self._most:
                 raise Denied(f"a body of more than {self._most} bytes", control="caps", sent=False)
@@ -160,15 +165,28 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(send: Send, error: GuardrailsError) -> None:
-    status = 429 if isinstance(error, RateLimited) else 403 if isinstance(error, Denied) else 503
     headers = [(b"content-type", b"application/json")]
     if isinstance(error, RateLimited):
         headers += [(name.lower().encode(), value.encode()) for name, value in rate_limit_fields(error).items()]
-    if isinstance(error, Denied) and error.sent is not False:
-        status = 500  # the application has answered, and its answer is withheld
-    elif isinstance(error, Denied) and error.control == "caps":
-        status = 413
     body = json.dumps({"error": type(error).__name__, "message": str(error)}).encode()
     headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": _status(error), "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _status(error: GuardrailsError) -> int:
+    match error:
+        case Denied(control="range"):
+            return 416  # asked again without a range, it is masked as a whole
+        case Denied(sent=True) | Denied(sent=None):
+            return 500  # the application has answered, and its answer is withheld
+        case RateLimited():
+            return 429
+        case Denied(control="caps"):
+            return 413
+        case Denied(control="binding"):
+            return 400  # not what its content type says
+        case Denied():
+            return 403
+        case _:
+            return 503
