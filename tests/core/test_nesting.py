@@ -14,6 +14,7 @@ import pytest
 
 from guardrails.core.checks import monitor
 from guardrails.core.guard import Guard
+from guardrails.core.message import Message
 from guardrails.errors import Denied, RateLimited
 from guardrails.ratelimit import RateLimit
 from guardrails.testing import RecordingSend
@@ -339,3 +340,87 @@ def test_a_control_that_sends_during_an_inner_guard_does_not_use_the_marker_of_t
     assert guard(inner)(TO, "hello") == "sent"
     assert record.intents == ["hello", "hello"]
     assert len(send.calls) == 2
+
+
+def test_g1_a_send_that_calls_itself_once_more_is_two_sends() -> None:
+    record = Record()
+    calls: list[str] = []
+    guard = Guard(record, RateLimit("5/hour"), channel="sms")
+
+    @guard
+    def send(to: str, body: str) -> str:
+        calls.append(body)
+        return "sent" if len(calls) == 3 else send(to, body)  # a retry by recursion
+
+    assert send(TO, "hello") == "sent"
+    assert calls == ["hello"] * 3
+    assert record.intents == ["hello"] * 3
+
+
+def test_g6_a_send_that_calls_itself_is_charged_each_time() -> None:
+    calls: list[str] = []
+    guard = Guard(RateLimit("1/hour", per="recipient"), channel="sms")
+
+    @guard
+    async def send(to: str, body: str) -> str:
+        calls.append(body)
+        return await send(to, body)
+
+    with pytest.raises(RateLimited):
+        on_asyncio(lambda: send(TO, "hello"))
+    assert len(calls) == 1
+
+
+def test_g1_a_send_that_calls_itself_through_another_guarded_one_is_two_sends() -> None:
+    record = Record()
+    calls: list[str] = []
+    guard = Guard(record, channel="sms")
+
+    @guard
+    def notify(to: str, body: str) -> str:
+        return str(gateway(to, body))
+
+    @guard
+    def gateway(to: str, body: str) -> str:
+        calls.append(body)
+        return "sent" if len(calls) == 2 else notify(to, body)
+
+    assert notify(TO, "hello") == "sent"
+    assert len(calls) == 2
+    assert record.intents == ["hello"] * 2
+
+
+def test_g1_a_method_that_calls_itself_is_two_sends_and_one_that_asks_another_object_is_one() -> None:
+    record = Record()
+    calls: list[str] = []
+    guard = Guard(record, channel="sms")
+
+    class Gateway:
+        def __init__(self, inner: Gateway | None = None, times: int = 1) -> None:
+            self.inner, self.times = inner, times
+
+        @guard
+        def send(self, to: str, body: str) -> str:
+            if self.inner is not None:
+                return self.inner.send(to, body)
+            calls.append(body)
+            return "sent" if len(calls) == self.times else self.send(to, body)
+
+    assert Gateway(Gateway()).send(TO, "handed on") == "sent"
+    assert record.intents == ["handed on"]
+    calls.clear()
+    assert Gateway(times=2).send(TO, "again") == "sent"
+    assert record.intents == ["handed on", "again", "again"]
+
+
+def test_g1_a_message_that_is_run_within_its_own_send_is_two_sends() -> None:
+    record = Record()
+    calls: list[str] = []
+    guard = Guard(record, channel="sms")
+
+    def send(message: Message) -> str:
+        calls.append(message.text)
+        return "sent" if len(calls) == 2 else guard.run(message, send)
+
+    assert guard.run(Message("hello", channel="sms", recipients=TO), send) == "sent"
+    assert record.intents == ["hello"] * 2

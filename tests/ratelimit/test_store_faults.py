@@ -6,13 +6,14 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import redis
 
-from guardrails import AuditLog, Guard
+from guardrails import AuditLog, Cap, Guard, Suppression
 from guardrails.core.message import Message
 from guardrails.errors import RateLimited, Unavailable
 from guardrails.ratelimit import Limit, RateLimit
@@ -22,17 +23,22 @@ from guardrails.server.endpoint import endpoint
 from guardrails.server.link import Link, StoreDown, sha_of
 from tests.ratelimit.conftest import KEYS
 from tests.ratelimit.test_store import ANN, admitted, sender
-from tests.servers import Server
+from tests.servers import Server, running
 
 PATIENCE_SECONDS: Final = 15.0
 
 
 def recovered(send: Any) -> Any:
     """What the first send returns or raises that the store has decided."""
+    return retried(lambda: send(ANN, "hello"))
+
+
+def retried(question: Callable[[], Any]) -> Any:
+    """What *question* answers once the store does."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return send(ANN, "hello")
+            return question()
         except Unavailable:
             if time.monotonic() > until:
                 raise
@@ -98,6 +104,36 @@ def test_g10_a_read_only_store_refuses_people(server: Server) -> None:
             client.replicaof("no", "one")
 
     assert recovered(send) == "sent"
+
+
+@pytest.mark.parametrize("control", ["limit", "cap", "suppression"])
+def test_an_address_that_moves_to_another_server_is_followed(
+    server: Server, tmp_path_factory: pytest.TempPathFactory, control: str
+) -> None:
+    folder = tmp_path_factory.mktemp("o")
+    address = folder / "address"
+    address.symlink_to(server.socket_path)
+    storage = f"redis+unix://{address}"
+    rule: Any = RateLimit("9/hour", storage=storage, keys=KEYS)
+    if control == "cap":
+        rule = Cap("9/day", storage=storage, keys=KEYS)
+    if control == "suppression":
+        rule = Suppression(storage, keys=KEYS)
+        rule.create()
+    send = sender(rule)
+    assert recovered(send) == "sent"
+    # A failover: what was asked becomes a replica, and its connections stay open.
+    with running(server.binary, folder) as other, server.client() as client:
+        client.replicaof("127.0.0.1", "1")
+        try:
+            address.unlink()
+            address.symlink_to(other.socket_path)
+            if control == "suppression":
+                retried(rule.create)
+                assert retried(lambda: rule.add("+12125550174"))
+            assert recovered(send) == "sent"
+        finally:
+            client.replicaof("no", "one")
 
 
 def test_a_provider_is_protected_by_each_process_share_and_the_record_says_so(server: Server, tmp_path: Path) -> None:

@@ -116,11 +116,13 @@ def _plan(
     if edition.choice is not None:
         edition.choice.check_channel(channel)
     required = dict(stack.required())
+    is_method = False
     binding: Binding
     if options.bind is not None:
         binding = _custom(options, caps=caps)
     else:
         signature = signature_of(send)
+        is_method = next(iter(signature.parameters), None) == "self"
         roles = roles_of(send, signature, _role_options(options), PROFILES.get(channel, NOTHING))
         for kind in kinds:
             needed = dict(kind.required()).get("recipient")
@@ -150,6 +152,7 @@ def _plan(
         pulse=pulse,
         choice=edition.choice,
         strict=strict,
+        is_method=is_method,
     )
 
 

@@ -67,6 +67,8 @@ async def through_the_door(journey: Journey, call: Call) -> Any:  # noqa: C901, 
         raise failure
     # From here to the send nothing waits.
     plan = journey.plan
+    if plan.is_method:
+        journey.owner = journey.args[:1]
     journey.args, journey.kwargs = (), {}
     shape = plan.shape
     if shape is Shape.SYNC or shape is Shape.ASYNC:

@@ -69,6 +69,8 @@ class Journey:
     coverage: Coverage | None = None
     skipped: tuple[Slot, ...] = ()
     inherited: tuple[Any, ...] = ()
+    owner: tuple[Any, ...] = ()  # whose method the send is, once it was entered
+    around: tuple[Journey, ...] = ()  # of the guards that send this same message, outermost first
     innermost: Any = None
     before_late: Any = None
     notes: list[tuple[Any, str, Mapping[str, Sequence[Finding]], Coverage | None, Any]] | None = None
@@ -239,6 +241,13 @@ class Journey:
             return False
         return True
 
+    def repeats(self, outer: Journey) -> bool:
+        """Whether this calls the very send that *outer* is in; a method of another object is another send."""
+        plan = self.plan
+        if plan.send is not outer.plan.send:
+            return False
+        return not plan.is_method or all(own is its for own, its in zip(self.args, outer.owner, strict=False))
+
     def changed_since_bound(self, call: Call) -> bool:
         """Whether controls have changed the text that the arguments hold."""
         return self.reading is not None and call.message.parts != self.reading.message.parts
@@ -333,6 +342,7 @@ class Journey:
         self.args = ()
         self.kwargs = {}
         self.home = None
+        self.owner = self.around = ()
         self.reading = None
         self.raw_parts = self.masked_parts = None
         self.sealed_message = self.payload = None

@@ -39,6 +39,7 @@ class Plan:
         pulse: Told how each send ends.
         choice: Picks other controls by message; None where every message has the same.
         strict: Whether what cannot be looked at is refused.
+        is_method: Whether the first argument is the object whose send it is.
     """
 
     send: Callable[..., Any]
@@ -57,6 +58,7 @@ class Plan:
     pulse: Pulse
     choice: Choice | None = None
     strict: bool = False
+    is_method: bool = False
     known: dict[Stack, Plan] = field(default_factory=dict)  # of stacks that were chosen
 
     def chosen(self, message: Message) -> Plan:

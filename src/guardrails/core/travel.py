@@ -151,9 +151,11 @@ def _require(plan: Plan, reading: Reading) -> None:
 
 
 def _meet(journey: Journey, outer: Journey, reading: Reading) -> None:
-    """Whether this call is the same send as the one that an outer guard runs now."""
-    if not outer.is_same_send(reading.message):
+    """Whether this call is the same send as the one that an outer guard runs now; a send that calls itself sends twice."""
+    around = (*outer.around, outer)
+    if any(journey.repeats(one) for one in around) or not outer.is_same_send(reading.message):
         return
+    journey.around = around
     done = outer.plan.acting + outer.inherited
     slots = journey.plan.stack.slots
     journey.skipped = tuple(slot for slot in slots if _committed(slot, done))

@@ -94,6 +94,8 @@ class Link:
                     self.client.connection_pool.disconnect(inuse_connections=False)
                     answer = question(self.client)
             except (redis.RedisError, OSError):
+                # Not kept for the next question: behind the address there may be another server by then, as after a failover.
+                self.client.connection_pool.disconnect(inuse_connections=False)
                 self.breaker.failed()
                 failed = True
             else:

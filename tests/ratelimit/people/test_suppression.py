@@ -176,6 +176,23 @@ def test_g10_a_server_that_lost_its_list_lets_nothing_pass(server: Server) -> No
     assert send(BOB, "hello") == "sent"
 
 
+def test_g10_a_server_that_dropped_any_of_its_keys_lets_nothing_pass(server: Server) -> None:
+    suppression = Suppression(server.url, keys=KEYS)
+    send = sender(suppression)
+    with server.client() as client:
+        for number in range(10):
+            suppression.create()
+            suppression.add(ANN)
+            with pytest.raises(Blocked):
+                send(ANN, "hello")
+            keys = sorted(client.keys("*"))
+            if number >= len(keys):
+                return
+            client.delete(keys[number])  # as a server that is full and may evict
+            with pytest.raises(Unavailable):
+                send(ANN, "hello")
+
+
 def test_g10_a_file_that_was_taken_away_lets_nothing_pass(tmp_path: Path) -> None:
     suppression = made(Suppression(f"sqlite:///{tmp_path}/o.db", keys=KEYS))
     send = sender(suppression)

@@ -1,4 +1,9 @@
-"""Opt-outs in Redis or Valkey: one hash, and the set of keys that its digests were made with."""
+"""
+Opt-outs in Redis or Valkey: one hash, and the set of keys that its digests were made with.
+
+The hash has a field that is nobody's. A server that is full may drop one key and keep the other: a hash without that field is
+not a list without people, it is no list.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from guardrails.ratelimit.people.server import Server
 
 _ROWS: Final = "guardrails:people:opt-outs"
 _KEYS: Final = "guardrails:people:opt-out-keys"
+_MADE: Final = "made"  # no digest looks like it
 _AT_ONCE: Final = 1_000
 
 
@@ -29,7 +35,14 @@ class ServerOptOuts:
 
     def create(self, key_id: str, /) -> None:
         """Make the list."""
-        self._server.ask(lambda client: client.sadd(_KEYS, key_id))
+
+        def question(client: Any) -> Any:
+            both = client.pipeline(transaction=True)
+            both.hsetnx(_ROWS, _MADE, "1")
+            both.sadd(_KEYS, key_id)
+            return both.execute()
+
+        self._server.ask(question)
 
     def opted_out(self, digests: Sequence[str], key_ids: Collection[str], /) -> Collection[str]:
         """Those of *digests* that are on the list; keys and rows are of one moment."""
@@ -37,11 +50,11 @@ class ServerOptOuts:
         def question(client: Any) -> Any:
             both = client.pipeline(transaction=True)
             both.smembers(_KEYS)
-            both.hmget(_ROWS, list(digests))
+            both.hmget(_ROWS, [_MADE, *digests])
             return both.execute()
 
-        held, rows = self._server.ask(question)
-        checked_keys((one.decode() for one in held), key_ids)
+        held, (made, *rows) = self._server.ask(question)
+        checked_keys((one.decode() for one in held) if made else (), key_ids)
         return [digest for digest, row in zip(digests, rows, strict=True) if row is not None]
 
     def add(self, rows: Sequence[OptOut], /) -> int:
@@ -69,8 +82,9 @@ class ServerOptOuts:
         while True:
             cursor, some = self._server.ask(lambda client, at=cursor: client.hscan(_ROWS, at, count=_AT_ONCE))  # type: ignore[misc]  # bound now
             for digest, row in some.items():
-                since, _, source = row.decode().partition(" ")
-                yield OptOut(digest.decode(), since, source)
+                if digest.decode() != _MADE:
+                    since, _, source = row.decode().partition(" ")
+                    yield OptOut(digest.decode(), since, source)
             if not cursor:
                 return
 
