@@ -410,3 +410,12 @@ def test_a_body_that_cannot_be_read_is_the_client_s_mistake(kind: str) -> None:
     answer = client(Shop(), Guard(MaskPII(names="off"))).post("/echo", content=b"\xff{", headers={"content-type": kind})
     assert answer.status_code == 400
     assert answer.json()["error"] == "Denied"
+
+
+def test_g3_keys_that_are_no_names_of_fields_are_masked() -> None:
+    shop = Shop()
+    answer = client(shop, Guard(MaskPII(names="off"))).post(
+        "/echo", json={"ann@example.com": {"+1 212 555 0173": 1}, "a b": 2}
+    )
+    assert shop.bodies == [{"<EMAIL_ADDRESS>": {"<PHONE_NUMBER>": 1}, "a b": 2}]
+    assert answer.json()["heard"] == shop.bodies[0]

@@ -274,6 +274,29 @@ def test_g3_an_id_that_shows_somebodys_address_is_refused(module: Any, ours: Any
     assert [body["messages"][0]["name"] for body in provider.bodies] == ["shopper-7"]
 
 
+@BOTH
+def test_g3_a_key_that_shows_somebodys_address_is_refused(module: Any, ours: Any) -> None:
+    provider = Provider(module)
+    with module.Client(transport=ours.GuardTransport(Guard(mask()), provider.transport())) as client:
+        with pytest.raises(Blocked):
+            ask(client, metadata={EMAIL: "1"})
+        ask(client, logit_bias={"50256": -100})
+    assert EMAIL not in provider.wire
+
+
+@BOTH
+def test_an_answer_can_be_read_raw_and_in_the_characters_that_it_came_in(module: Any, ours: Any) -> None:
+    def provider(request: Any) -> Any:
+        kind = {"content-type": "text/plain; charset=utf-16"}
+        return module.Response(200, headers=kind, content=f"h\u00e9 {EMAIL}".encode("utf-16"))
+
+    with (
+        module.Client(transport=ours.GuardTransport(Guard(mask()), module.MockTransport(provider))) as client,
+        client.stream("POST", "https://llm.example.com/v1/chat/completions", json={"messages": ["hi"]}) as answer,
+    ):
+        assert b"".join(answer.iter_raw()).decode("utf-16") == f"h\u00e9 {HIDDEN}"
+
+
 def test_g9_a_control_that_shows_what_it_is_told_shows_no_id() -> None:
     told: list[str] = []
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,6 +68,39 @@ def test_g3_messages_arguments_extras_and_exceptions_are_masked(log: tuple[loggi
     assert "wrote to <EMAIL_ADDRESS> from Odd(<EMAIL_ADDRESS>) {'phone': '<PHONE_NUMBER>', 'n': 3}" in text
     assert "ValueError: invalid literal for int() with base 10: '<EMAIL_ADDRESS>'" in text
     assert "do not fit" in text
+
+
+def test_g3_names_of_loggers_and_threads_are_masked_and_nobody_can_say_that_a_line_is(
+    log: tuple[logging.Logger, io.StringIO],
+) -> None:
+    logger, out = log
+    logger.handlers[0].setFormatter(logging.Formatter("%(name)s %(threadName)s %(message)s"))
+    spoken = logger.getChild(EMAIL.replace(".", "-"))
+    thread = threading.Thread(
+        target=lambda: spoken.warning(EMAIL, extra={"_guardrails_masked": True}), name=f"call {PHONE}"
+    )
+    thread.start()
+    thread.join()
+    logger.warning("bye")
+    assert out.getvalue() == (
+        f"{MASK(spoken.name)[0]} call <PHONE_NUMBER> <EMAIL_ADDRESS>\nshop {threading.current_thread().name} bye\n"
+    )
+    assert EMAIL not in out.getvalue()
+
+
+@pytest.mark.parametrize("given", ["true", "exception", "tuple"])
+def test_g3_an_exception_that_no_processor_has_written_is_not_left_to_a_renderer(given: str) -> None:
+    out = io.StringIO()
+    renderer = structlog.dev.ConsoleRenderer(colors=False)
+    logger = structlog.wrap_logger(structlog.PrintLogger(out), processors=[masking_processor(MASK), renderer])
+    try:
+        int(EMAIL)
+    except ValueError as error:
+        told: Any = {"true": True, "exception": error, "tuple": sys.exc_info()}[given]
+        logger.exception("it failed", exc_info=told)
+    logger.error("it goes on", exc_info=True)  # noqa: LOG014 - outside of one, on purpose
+    assert EMAIL not in out.getvalue()
+    assert "ValueError: invalid literal for int() with base 10: '<EMAIL_ADDRESS>'" in out.getvalue()
 
 
 def test_g10_what_cannot_be_masked_is_withheld_and_the_application_goes_on() -> None:

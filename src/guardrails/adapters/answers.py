@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from guardrails.adapters.leaves import Texts, texts_of, without_tokens
+from guardrails.adapters.leaves import Texts, texts_of, with_keys, without_tokens
 
 ERROR: Final = 400  # the first HTTP status that says that something went wrong
 
@@ -52,14 +52,14 @@ class Answer:
             whole: The host's own response.
             data: What it says, parsed.
             status: Its HTTP status.
-            mask: For an error's texts, which the guard does not see.
+            mask: For keys, and for an error's texts, which the guard does not see.
             rebuild: Makes a response of other data.
 
         Raises:
             ProviderError: The status says so.
         """
         self._whole, self._rebuild = whole, rebuild
-        kept = without_tokens(data) if self._masks else data
+        kept = with_keys(without_tokens(data), mask) if self._masks else data
         self._texts = texts_of(kept, skip=self._skip)
         if status >= ERROR:
             masked = {path: mask(text) for path, text in self._texts.parts.items()}

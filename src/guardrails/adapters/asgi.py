@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from guardrails.adapters.chunks import TextChunks, charset_of, is_text
-from guardrails.adapters.leaves import texts_of
+from guardrails.adapters.leaves import odd_keys, texts_of, with_keys
 from guardrails.adapters.multipart import Multipart
-from guardrails.adapters.sse import Events, JsonLines, Reader
+from guardrails.adapters.sse import Reader, events_of
 from guardrails.core.codecs import decode, encode
 from guardrails.core.replies import OwnReply
 from guardrails.errors import Denied
@@ -29,7 +29,6 @@ _OF_OLD: Final = frozenset(
 # With these a server sends a file by itself, past everybody's `send`.
 _PAST_US: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 _JSON: Final = ("/json", "+json")
-_LINES: Final = frozenset({"application/x-ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines"})
 
 
 class Answer:
@@ -76,7 +75,7 @@ class Answer:
     async def _begin(self, own: OwnReply, start: MutableMapping[str, Any]) -> None:
         self._start = start
         self._kind = kind = header(start, b"content-type")
-        is_read = is_json(kind) or _is_lines(kind) or _is_text(kind)
+        is_read = is_json(kind) or events_of(kind) is not None or _is_text(kind)
         if self._passes:
             is_read = False
         elif start["status"] == _PARTIAL and (is_read or kind.lower().startswith(_RANGES)):
@@ -92,10 +91,9 @@ class Answer:
             raise Denied("an answer that is compressed inside the guard; compress outside it", control="binding", sent=True)
         if is_json(kind):
             return  # masked whole
-        if kind.startswith("text/event-stream"):
-            self._stream = Events(own, self._reader, self._skip)
-        elif _is_lines(kind):
-            self._stream = JsonLines(own, self._reader, self._skip)
+        events = events_of(kind)
+        if events is not None:
+            self._stream = events(own, self._reader, self._skip)
         else:
             self._stream = TextChunks(own, charset_of(kind))
 
@@ -143,7 +141,7 @@ class Answer:
         body = self._held
         if not body:
             return body
-        texts = texts_of(decode(body, "json"), skip=self._skip)
+        texts = texts_of(with_keys(decode(body, "json"), own.whole), skip=self._skip)
         news = {path: own.whole(text, path) for path, text in texts.parts.items()}
         changed: Any = encode(texts.put(news), "json", like=body)
         return bytes(changed)
@@ -172,9 +170,18 @@ class Asked:
             form = Multipart(body, kind, skip)
             texts, self._put = form.texts, form.put
         elif (codec := _codec(kind, body)) is not None:
-            found = texts_of(decode(body, codec), skip=skip)
-            texts = found.parts
-            self._put = lambda news: bytes(encode(found.put(news), codec, like=body))  # type: ignore[call-overload]  # bytes
+            data = decode(body, codec)
+            found = texts_of(data, skip=skip)
+            odd = dict.fromkeys(odd_keys(data)) if codec == "json" else ()
+            keys = {f"keys[{number}]'": key for number, key in enumerate(odd)}
+            texts = {**found.parts, **keys}
+
+            def put(news: Mapping[str, str]) -> bytes:
+                renamed = {key: news.get(path, key) for path, key in keys.items()}
+                changed: Any = encode(with_keys(found.put(news), renamed.__getitem__), codec, like=body)
+                return bytes(changed)
+
+            self._put = put
         else:
             return
         self.parts = texts or self.parts
@@ -186,7 +193,7 @@ class Asked:
 
 def is_read(kind: str) -> bool:
     """Whether bodies of requests of this content type are looked into; one that does not say what it is may be anything."""
-    return not kind or is_json(kind) or _is_lines(kind) or is_text(kind) or kind.lower().startswith(_MULTIPART)
+    return not kind or is_json(kind) or events_of(kind) is not None or is_text(kind) or kind.lower().startswith(_MULTIPART)
 
 
 def _codec(kind: str, body: bytes) -> str | None:
@@ -223,10 +230,6 @@ def held(scope: Scope) -> dict[str, Any]:
 def is_json(kind: str) -> bool:
     """Whether a content type is JSON."""
     return kind.partition(";")[0].strip().lower().endswith(_JSON)
-
-
-def _is_lines(kind: str) -> bool:
-    return kind.partition(";")[0].strip().lower() in _LINES
 
 
 def _is_text(kind: str) -> bool:

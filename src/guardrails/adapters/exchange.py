@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.adapters.answers import ERROR, ProviderError
 from guardrails.adapters.chunks import is_text
-from guardrails.adapters.leaves import Texts, texts_of, without_tokens
+from guardrails.adapters.leaves import Texts, texts_of, with_keys, without_tokens
 from guardrails.adapters.routes import Route
-from guardrails.adapters.sse import Events
+from guardrails.adapters.sse import Events, events_of
 from guardrails.core.codecs import decode, encode
 from guardrails.core.message import Message
 from guardrails.core.payload import Place, placed
@@ -106,9 +106,8 @@ class Exchange:
             self._gate.charge(self._digest)
             own = own_reply()
             response = inner.handle_request(self._sealed(sealed))
-            if _is_events(response):
-                self._response = response
-                return self._events(own, response)
+            if (events := self._stream(own, response)) is not None:
+                return self._events(events, own, response)
             response.read()
             return self._read(own, response)
 
@@ -121,9 +120,8 @@ class Exchange:
             self._gate.charge(self._digest)
             own = own_reply()
             response = await inner.handle_async_request(self._sealed(sealed))
-            if _is_events(response):
-                self._response = response
-                return self._aevents(own, response)
+            if (events := self._stream(own, response)) is not None:
+                return self._aevents(events, own, response)
             await response.aread()
             if response.status_code >= ERROR:
                 return await own.ask(lambda: self._read(own, response), len(response.content))
@@ -152,7 +150,7 @@ class Exchange:
             data, self._is_json = _json(response)
         elif is_text(kind):
             data = response.text
-        kept = without_tokens(data) if self._gate.masks else data
+        kept = with_keys(without_tokens(data), own.whole) if self._gate.masks else data
         self._is_shortened = kept is not data
         self._replied = texts_of(kept, skip=self._route.reply_skip)
         if response.status_code >= ERROR:
@@ -180,13 +178,23 @@ class Exchange:
             return self._module.Response(response.status_code, headers=headers, stream=body, extensions=extensions)
         data = self._replied.put(reply)
         if data is self._replied.value and not self._is_shortened:
-            content = response.content
+            written: bytes = response.content
+        elif self._is_json:
+            written = json.dumps(data, ensure_ascii=False).encode()
         else:
-            content = json.dumps(data, ensure_ascii=False) if self._is_json else str(data)
-        return self._module.Response(response.status_code, headers=headers, content=content, extensions=extensions)
+            written = str(data).encode(response.encoding or "utf-8", "replace")
+        body = self._module.ByteStream(written)  # not read yet: a client may want it raw
+        return self._module.Response(response.status_code, headers=headers, stream=body, extensions=extensions)
 
-    def _events(self, own: OwnReply, response: Any) -> Iterator[bytes]:
-        events = Events(own, self._route.events, self._route.reply_skip)
+    def _stream(self, own: OwnReply, response: Any) -> Events | None:
+        """What reads an answer as it passes, if it is a stream of events."""
+        kind = None if response.status_code >= ERROR else events_of(response.headers.get("content-type", ""))
+        if kind is None:
+            return None
+        self._response = response
+        return kind(own, self._route.events, self._route.reply_skip)
+
+    def _events(self, events: Events, own: OwnReply, response: Any) -> Iterator[bytes]:
         try:
             for data in response.iter_bytes():
                 out = events.feed(data)
@@ -199,8 +207,7 @@ class Exchange:
         finally:
             response.close()
 
-    async def _aevents(self, own: OwnReply, response: Any) -> AsyncIterator[bytes]:
-        events = Events(own, self._route.events, self._route.reply_skip)
+    async def _aevents(self, events: Events, own: OwnReply, response: Any) -> AsyncIterator[bytes]:
         try:
             async for data in response.aiter_bytes():
                 out = await own.ask(lambda data=data: events.feed(data), len(data))  # type: ignore[misc]  # bound now
@@ -224,12 +231,6 @@ def _json(response: Any) -> tuple[object, bool]:
         return json.loads(response.content), True
     except (ValueError, RecursionError):
         return response.text, False
-
-
-def _is_events(response: Any) -> bool:
-    return bool(response.status_code < ERROR) and str(response.headers.get("content-type", "")).startswith(
-        "text/event-stream"
-    )
 
 
 def _strings(data: object, selectors: Sequence[Selector]) -> tuple[list[str], list[Place]]:

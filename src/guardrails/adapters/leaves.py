@@ -7,7 +7,7 @@ Unknown fields are texts: a field that a provider adds tomorrow is masked, and n
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import is_
 from typing import Any, Final
@@ -43,7 +43,7 @@ class Texts:
         value: The payload as it was parsed.
         parts: Path to text, such as `messages[0].content`.
         places: Path to the way there.
-        beside: Strings that are no texts: ids, enumerations, addresses of files.
+        beside: Strings that are no texts: ids, enumerations, addresses of files, and keys that are no names of fields.
     """
 
     value: object
@@ -115,6 +115,49 @@ def without_tokens(value: Any, depth: int = 0) -> Any:
     return value if all(map(is_, news.values(), value.values())) else news
 
 
+def odd_keys(value: Any, depth: int = 0) -> Iterator[str]:
+    """
+    The keys below *value* that are no names of fields, such as `{"ann@example.com": ...}`.
+
+    Raises:
+        Denied: It is nested too deeply.
+    """
+    if depth > DEPTH:
+        raise Denied(f"a payload nested deeper than {DEPTH}", control="caps")
+    if isinstance(value, dict):
+        yield from (key for key in value if isinstance(key, str) and not _FIELD_NAME.fullmatch(key))
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from odd_keys(child, depth + 1)
+
+
+def with_keys(value: Any, mask: Callable[[str], str]) -> Any:
+    """
+    *value* with its odd keys masked; two that become one stay two.
+
+    Returns:
+        The same object where there are none.
+
+    Raises:
+        Denied: It is nested too deeply.
+    """
+    known = {key: mask(key) for key in dict.fromkeys(odd_keys(value))}
+    return _renamed(value, known) if any(key != new for key, new in known.items()) else value
+
+
+def _renamed(value: Any, known: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_renamed(child, known) for child in value]
+    if not isinstance(value, dict):
+        return value
+    out: dict[Any, Any] = {}
+    for key, child in value.items():
+        new = known.get(key, key)
+        while new in out:
+            new += "'"
+        out[new] = _renamed(child, known)
+    return out
+
+
 def _below(found: Texts, value: Any, path: str, place: Place, skip: frozenset[str], places: frozenset[Place]) -> None:
     if len(place) > DEPTH:
         raise Denied(f"a payload nested deeper than {DEPTH}", control="caps")
@@ -131,7 +174,10 @@ def _below(found: Texts, value: Any, path: str, place: Place, skip: frozenset[st
             if key in skip or (encoded and key == "data"):
                 found.beside.extend(_short(child))
                 continue
-            shown = f".{key}" if _FIELD_NAME.fullmatch(key) else f"[#{number}]"
+            is_name = _FIELD_NAME.fullmatch(key) is not None
+            shown = f".{key}" if is_name else f"[#{number}]"
+            if not is_name:
+                found.beside.extend(_short(key))
             below = frozenset[str]() if key in FREE and isinstance(child, dict) else skip
             _below(found, child, (path + shown).removeprefix("."), (*place, Item(key)), below, places)
     elif isinstance(value, list):

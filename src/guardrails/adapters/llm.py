@@ -31,27 +31,38 @@ REPLY_SKIP: Final = words(
 )
 
 
+_STANDS_ALONE: Final = words("annotations citation citations")
+
+
+def _pieces(delta: Any, key: tuple[Any, ...], way: Place, *, is_argument: bool = False) -> list[Piece]:
+    """Every text of a delta, also one that a provider adds tomorrow: it goes on in the next event."""
+    texts = texts_of(delta, skip=REPLY_SKIP)
+    return [
+        Piece((*key, path), (*way, *place), texts.parts[path], is_argument)
+        for path, place in texts.places.items()
+        if not (place and isinstance(place[0], Item) and place[0].key in _STANDS_ALONE)
+    ]
+
+
 def chat_events(data: dict[str, Any]) -> Reading:
-    """OpenAI chat completions, and what imitates them."""
+    """OpenAI chat completions and their elder, and what imitates them."""
     pieces: list[Piece] = []
     ended: set[object] = set()
     for at, choice in enumerate(data.get("choices") or []):
         if not isinstance(choice, dict):
             continue
-        number, delta = choice.get("index", at), choice.get("delta") or {}
-        way: Place = (Item("choices"), Index(at), Item("delta"))
-        pieces += [
-            Piece((number, field), (*way, Item(field)), delta[field])
-            for field in ("content", "refusal", "reasoning_content", "reasoning")
-            if isinstance(delta.get(field), str)
-        ]
-        for place, tool in enumerate(delta.get("tool_calls") or []):
-            function = tool.get("function") if isinstance(tool, dict) else None
-            if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-                steps = (*way, Item("tool_calls"), Index(place), Item("function"), Item("arguments"))
-                pieces.append(
-                    Piece((number, "tool", tool.get("index", place)), steps, function["arguments"], is_argument=True)
-                )
+        number, delta = choice.get("index", at), choice.get("delta")
+        choices: Place = (Item("choices"), Index(at))
+        if isinstance(choice.get("text"), str):
+            pieces.append(Piece((number, "text"), (*choices, Item("text")), choice["text"]))
+        for field, value in delta.items() if isinstance(delta, dict) else ():
+            way: Place = (*choices, Item("delta"), Item(field))
+            if field == "tool_calls" and isinstance(value, list):
+                for place, tool in enumerate(value):
+                    named = tool.get("index", place) if isinstance(tool, dict) else place
+                    pieces += _pieces(tool, (number, "tool", named), (*way, Index(place)), is_argument=True)
+            elif field not in REPLY_SKIP | _STANDS_ALONE:
+                pieces += _pieces(value, (number, field), way, is_argument=field == "function_call")
         if choice.get("finish_reason") is not None:
             ended.add(number)
     return Reading(pieces, lambda key: key[0] in ended)
@@ -80,12 +91,8 @@ def message_events(data: dict[str, Any]) -> Reading:
     kind, index = data.get("type"), data.get("index")
     delta = data.get("delta")
     if kind == "content_block_delta" and isinstance(delta, dict):
-        pieces = [
-            Piece((index, field), (Item("delta"), Item(field)), delta[field], field == "partial_json")
-            for field in ("text", "partial_json", "thinking")
-            if isinstance(delta.get(field), str)
-        ]
-        return Reading(pieces, lambda _key: False)
+        called_with = delta.get("type") == "input_json_delta"
+        return Reading(_pieces(delta, (index,), (Item("delta"),), is_argument=called_with), lambda _key: False)
     if kind == "content_block_stop":
         return Reading([], lambda key: key[0] == index)
     return Reading([], lambda _key: kind == "message_stop", last=kind == "message_stop")

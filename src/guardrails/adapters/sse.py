@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import Any, Final, NamedTuple
 
 from guardrails.adapters.joined import JoinedFilter
-from guardrails.adapters.leaves import Texts, texts_of, without_tokens
+from guardrails.adapters.leaves import Texts, texts_of, with_keys, without_tokens
 from guardrails.core.payload import Item, Place, put
 from guardrails.core.replies import OwnReply, ReplyFilter
 from guardrails.errors import Denied
@@ -23,6 +23,10 @@ MOST_TEXTS: Final = 1_000  # that have begun in a stream and not ended
 _END_OF_EVENT: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
 _LINE: Final = re.compile(r"\r\n|\n|\r")  # and nothing else: U+2028 and its like may stand in the middle of JSON
 _FIELDS: Final = ("event:", "id:", "retry:")
+_EVENTS: Final = "text/event-stream"
+_LINES: Final = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines"}
+)
 
 
 class Piece(NamedTuple):
@@ -128,6 +132,7 @@ class Events:
 
     def _read(self, head: list[str], data: Any) -> Iterator[str]:
         """One event; of text without a structure, every event goes on where the last one stopped."""
+        data = with_keys(data, self._own.whole)
         if isinstance(data, dict):
             reading = self._reader(data)
         elif isinstance(data, str):
@@ -215,6 +220,12 @@ class JsonLines(Events):
     def _framed(self, head: list[str], data: Any) -> str:
         del head
         return f"{data if isinstance(data, _Plain) else _json(data)}\n"
+
+
+def events_of(kind: str) -> type[Events] | None:
+    """How a body of this content type is read as it passes; None where it is no stream of events."""
+    named = kind.partition(";")[0].strip().lower()
+    return Events if named == _EVENTS else JsonLines if named in _LINES else None
 
 
 class _Plain(str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from guardrails.adapters.leaves import Texts, texts_of
+from guardrails.adapters.leaves import Texts, texts_of, with_keys
 from guardrails.core.context import current
 from guardrails.core.guard import Guard
 from guardrails.core.message import Message
@@ -73,7 +73,7 @@ async def called(
         given: Any = texts.put(sealed.parts)
         own, failed = own_reply(), None
         try:
-            result = _texts(await call(given))
+            result = _texts(with_keys(await call(given), own.whole))
         except Exception as error:  # noqa: BLE001 - raised again below without what is chained to it
             failed = ToolFailed(own.whole(str(error)))
         if failed is None and is_error(result.value):
