@@ -103,16 +103,55 @@ def test_g1_a_refusal_is_never_silent(outbox: list[Any]) -> None:
 
 def test_unwanted_attachments_are_refused_and_text_of_other_kinds_passes(outbox: list[Any]) -> None:
     email = mail.EmailMessage("Hi", "hello", to=[BOB])
-    part = MIMEPart()
-    part.set_content("made elsewhere")
-    email.attach(part if MAILERS else MIMEText("made elsewhere"))
+    email.attach("a.bin", b"\x00", "application/octet-stream")
     with mailing(attachments="refuse"), pytest.raises(Denied, match="not text"):
         email.send()
     other = mail.EmailMessage("Hi", "hello", to=[BOB])
     other.attach("a.txt", b"\xff\xfe", "text/plain")
-    with mailing(attachments="refuse"), pytest.raises(Denied, match="not text"):
+    with mailing(), pytest.raises(Denied, match="other characters than UTF-8"):
         other.send()
     assert outbox == []
+
+
+def test_g3_parts_and_emails_that_are_attached_are_masked(outbox: list[Any]) -> None:
+    inner = mail.EmailMessage(f"About {ANN}", f"Write to {ANN}", "shop@example.com", [ANN])
+    email = mail.EmailMessage("Hi", "hello", to=[BOB])
+    part: Any = MIMEPart()
+    if MAILERS:
+        part.set_content(f"Write to {ANN}")
+    else:
+        part = MIMEText(f"Write to {ANN}")
+    email.attach(part)
+    email.attach(None, inner, "message/rfc822")
+    email.attach("old.eml", inner.message().as_bytes(), "message/rfc822")
+    email.attach("invite.ics", f"DESCRIPTION:Write to ann@exa\r\n mple.com {ANN}\r\n", "text/calendar")
+    before = email.message().as_string()
+    with mailing():
+        email.send()
+    written = outbox[0].message().as_string()
+    assert "example.com" not in written.replace(BOB, "").replace("shop@example.com", "").replace("@localhost", "")
+    assert written.count(HIDDEN) >= 7
+    assert [line for line in email.message().as_string().splitlines() if ANN in line] == [
+        line for line in before.splitlines() if ANN in line
+    ]
+
+
+def test_g3_what_django_anymail_adds_to_an_email_is_masked_but_for_addresses(outbox: list[Any]) -> None:
+    email: Any = mail.EmailMessage("Hi", "hello", to=[BOB])
+    email.merge_data = {BOB: {"name": "Bob", "note": f"Write to {ANN}"}}
+    email.merge_global_data = {"note": f"Write to {ANN}"}
+    email.merge_headers = {BOB: {"List-Unsubscribe": f"<mailto:{BOB}>", "X-Note": f"Write to {ANN}"}}
+    email.tags, email.metadata = [f"for {ANN}"], {"order": 7}
+    email.template_id, email.envelope_sender = "t-1", "bounce@example.com"
+    with mailing():
+        email.send()
+    (sent,) = outbox
+    assert sent.merge_data == {BOB: {"name": "Bob", "note": f"Write to {HIDDEN}"}}
+    assert sent.merge_global_data == {"note": f"Write to {HIDDEN}"}
+    assert sent.merge_headers == {BOB: {"List-Unsubscribe": f"<mailto:{BOB}>", "X-Note": f"Write to {HIDDEN}"}}
+    assert (sent.tags, sent.metadata) == ([f"for {HIDDEN}"], {"order": 7})
+    assert (sent.template_id, sent.envelope_sender) == ("t-1", "bounce@example.com")
+    assert email.tags == [f"for {ANN}"]
 
 
 def test_the_conversation_travels_as_an_opaque_id_only(outbox: list[Any]) -> None:

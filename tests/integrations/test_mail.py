@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
+from guardrails.core.folded import values, with_values
 from guardrails.core.markup import rewritten, spans
 from guardrails.errors import Denied, RateLimited
 from guardrails.integrations import aiosmtplib as over_aiosmtplib
@@ -199,6 +200,90 @@ def test_a_signed_mail_and_an_unwanted_attachment_are_refused(inbox: tuple[Inbox
         with pytest.raises(AttributeError, match="use send_message"):
             guard_smtp(client, Guard(mask())).data(b"")
     assert kept.mails == []
+
+
+INVITATION = """BEGIN:VCALENDAR
+METHOD:REQUEST
+BEGIN:VEVENT
+UID:1@example.com
+DESCRIPTION:Write to somebody whose address is cut in two: ann@exa
+ mple.com
+ATTENDEE;CN=Ann:mailto:ann@exam
+\tple.com
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+def test_g3_a_folded_line_of_a_calendar_or_a_card_does_not_cut_an_address(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+    made = mail("hello")
+    made.add_attachment(INVITATION, subtype="calendar", params={"method": "REQUEST"}, filename="invite.ics")
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        guard_smtp(client, Guard(mask())).send_message(made)
+    part = list(kept.mails[0].iter_attachments())[-1]
+    lines = part.get_content().splitlines()
+    assert lines[4:6] == [
+        f"DESCRIPTION:Write to somebody whose address is cut in two: {HIDDEN}",
+        f"ATTENDEE;CN=Ann:mailto:{HIDDEN}",
+    ]
+    assert lines[:4] + lines[6:] == INVITATION.splitlines()[:4] + INVITATION.splitlines()[8:]
+    assert (part["Content-Type"].params["method"], part.get_filename()) == ("REQUEST", "invite.ics")
+
+
+@given(st.lists(st.sampled_from(["NOTE:", "UID:", "x.TEL;TYPE=home:", "\r\n", "\n", "\r\n ", "\n\t", "a", ":", ";", "\r"])))
+def test_a_calendar_that_is_not_changed_stays_as_it_was_written(pieces: list[str]) -> None:
+    source = "".join(pieces)
+    assert with_values(source, values(source)) == source
+
+
+def test_g3_words_before_and_after_the_parts_and_in_headers_of_any_name_are_masked(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+    made = mail("hello")
+    made.preamble, made.epilogue = f"write to {ANN}", "call +1 212 555 0173"
+    for name in ("List-Note", "Content-Note", "Resent-Subject", "Received-Note"):
+        made[name] = f"write to {ANN}"
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        guard_smtp(client, Guard(mask())).send_message(made)
+    (one,) = kept.mails
+    assert ANN not in one.as_string()
+    assert "0173" not in one.as_string()
+    assert {one[name] for name in ("List-Note", "Content-Note", "Resent-Subject", "Received-Note")} == {
+        f"write to {HIDDEN}"
+    }
+
+
+def test_whom_a_mail_is_sent_on_to_receives_it(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+    made = mail("hello")
+    made["Resent-Date"], made["Resent-From"] = "Mon, 01 Jan 2024 00:00:00 +0000", "shop@example.com"
+    made["Resent-To"] = "dan@example.com"
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        guarded = guard_smtp(client, Guard(RateLimit("1/hour", per="recipient"), mask()))
+        guarded.send_message(made)
+        with pytest.raises(RateLimited):
+            guarded.send_message(made)
+        guarded.send_message(mail("hello"))  # those in To and Cc have had none yet
+    assert kept.people == [["dan@example.com"], [BOB, "carol@example.com"]]
+
+
+def test_g2_no_method_of_a_client_goes_past_the_guard(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+
+    async def main() -> None:
+        client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port)
+        async with over_aiosmtplib.guard_smtp(client, Guard(mask())) as guarded:
+            for name in ("send_message_sync", "sendmail_sync", "data", "execute_command", "mail", "rcpt"):
+                with pytest.raises(AttributeError, match="use send_message"):
+                    getattr(guarded, name)
+            await guarded.send_message(mail())
+
+    on_asyncio(main)
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        for name in ("docmd", "putcmd", "send", "mail", "rcpt", "data"):
+            with pytest.raises(AttributeError, match="use send_message"):
+                getattr(guard_smtp(client, Guard(mask())), name)
+    check(kept)
 
 
 def test_the_conversation_travels_as_an_opaque_id_only(inbox: tuple[Inbox, int]) -> None:

@@ -1,8 +1,8 @@
 """
 An e-mail as its texts and addresses, and a new e-mail with other texts; the one that was given is never touched.
 
-Texts are the subject and every other header that is not known to hold addresses, dates or ids; the text parts (an HTML part text
-by text), and the names of attachments; of an e-mail that is attached, also whom it was from and to.
+Texts are the subject and every other header that is not known to hold addresses, dates or ids; the text parts (of HTML and
+calendars text by text), and the names of attachments; of an e-mail that is attached, also whom it was from and to.
 
 Sources: RFC 5322 (headers), RFC 2045 and 2046 (parts), RFC 2183 (names of attachments).
 """
@@ -17,8 +17,8 @@ from email.policy import SMTP
 from email.utils import getaddresses
 from typing import Any, Final
 
+from guardrails.core.boxes import box_of
 from guardrails.core.codecs import Texts
-from guardrails.core.markup import blocks, with_blocks
 from guardrails.errors import Denied
 
 ROUTES: Final = {"to": "To", "cc": "Cc", "bcc": "Bcc", "sender": "From", "reply_to": "Reply-To"}
@@ -42,10 +42,14 @@ _NO_TEXTS: Final = frozenset(
         *("auto-submitted", "precedence", "priority", "importance", "sensitivity", "encoding", "user-agent", "feedback-id"),
         *("authentication-results", "dkim-signature", "x-smtpapi", "x-mailgun-recipient-variables", "x-original-to"),
         *("x-envelope-to", "x-forwarded-to", "x-sender", "x-receiver", "x-mailer", "x-priority", "x-msmail-priority"),
-        "x-guardrails-conversation",
+        *("arc-seal", "arc-message-signature", "arc-authentication-results", "received-spf", "x-guardrails-conversation"),
+        *("content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-language"),
+        *("content-location", "content-base", "content-md5", "content-duration", "content-class", "content-features"),
+        *("list-id", "list-help", "list-subscribe", "list-unsubscribe", "list-unsubscribe-post", "list-post"),
+        *("list-owner", "list-archive", "resent-from", "resent-to", "resent-cc", "resent-bcc", "resent-sender"),
+        *("resent-reply-to", "resent-date", "resent-message-id"),
     ]
 )
-_NO_TEXTS_ABOUT: Final = ("content-", "list-", "resent-", "arc-", "received-")
 _PEOPLE: Final = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender"})
 _SIGNED: Final = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 _OWN_NAMES: Final = ("parts", "attachments", "around")  # of texts that are no headers
@@ -58,11 +62,12 @@ class Mime:
 
     Args:
         source: An e-mail, or its bytes or text.
+        is_attached: Whether it is part of another: then it goes to nobody, and whom it names is text.
 
     Attributes:
         copy: A copy, into which new texts are written.
         headers: Lower-case name to text; of a second header of that name, and of an attached e-mail, with a number.
-        bodies: Number of a text part to its text, or to the texts of its HTML.
+        bodies: Number of a text part to its text, or to the texts in it (HTML, calendars).
         names: Number of a part to the name of its attachment.
         others: How many parts are no text.
         around: What stands before the first and after the last of several parts; few readers show it.
@@ -71,7 +76,8 @@ class Mime:
         Denied: It is signed or encrypted (guard it before it is signed), or cannot be read.
     """
 
-    def __init__(self, source: AnyMail | bytes | str) -> None:
+    def __init__(self, source: AnyMail | bytes | str, *, is_attached: bool = False) -> None:
+        self._goes = not is_attached
         data = source.encode() if isinstance(source, str) else source if isinstance(source, bytes) else source.as_bytes()
         self.copy: EmailMessage = email.message_from_bytes(data, policy=SMTP)
         if self.copy.get_content_type() in _SIGNED or "DKIM-Signature" in self.copy:
@@ -108,7 +114,8 @@ class Mime:
 
     def _read_headers(self, mail: AnyMail, prefix: str) -> None:
         for name in dict.fromkeys(one.lower() for one in mail):
-            if is_text(name) or (prefix.startswith("attached") and name in _PEOPLE):
+            is_attached = prefix.startswith("attached") or not (prefix or self._goes)
+            if is_text(name) or (is_attached and name in _PEOPLE):
                 for number, value in enumerate(mail.get_all(name, [])):
                     path = f"{prefix}{name}.{number + 1}" if number or name in _OWN_NAMES else f"{prefix}{name}"
                     self.headers[path] = str(value)
@@ -130,10 +137,8 @@ class Mime:
             text = None
         if text is None:
             raise Denied("a text part in an encoding that cannot be read", control="binding")
-        if part.get_content_subtype() == "html":
-            self.bodies[number] = blocks(text)
-        else:
-            self.bodies[number] = text
+        box = box_of(part.get_content_subtype())
+        self.bodies[number] = text if box is None else box.opened(text)
 
     def addresses(self, *headers: str) -> list[str]:
         """The addresses in some headers, without names."""
@@ -165,10 +170,14 @@ class Mime:
         if body == self.bodies[number]:
             return
         part = self._parts[number]
-        if isinstance(body, list):
-            body = with_blocks(str(part.get_content()), body)
+        box = box_of(part.get_content_subtype())
+        if box is not None:
+            body = box.closed(str(part.get_content()), body)
         kept = {name: part[name] for name in _KEPT if name in part}
+        about = [(name, value) for name, value in part.get_params([])[1:] if name.lower() != "charset"]
         part.set_content(body, subtype=part.get_content_subtype(), charset="utf-8")
+        for name, value in about:
+            part.set_param(name, value)
         for name, value in kept.items():
             del part[name]
             part[name] = value
@@ -176,7 +185,7 @@ class Mime:
 
 def is_text(header: str) -> bool:
     """Whether a header (its name in lower case) holds words, and no addresses, dates or ids."""
-    return header == "content-description" or (header not in _NO_TEXTS and not header.startswith(_NO_TEXTS_ABOUT))
+    return header not in _NO_TEXTS
 
 
 def _put_headers(mail: AnyMail, name: str, values: Sequence[str]) -> None:

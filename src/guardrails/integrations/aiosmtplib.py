@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from email.message import Message as AnyMail
-from typing import Any
+from types import TracebackType
+from typing import Any, Final, Self
 
 from guardrails.adapters.hosts import host
 from guardrails.adapters.mail import Mail
@@ -16,6 +17,8 @@ host("aiosmtplib", extra="aiosmtplib", distribution="aiosmtplib", least=(3, 0), 
 import aiosmtplib  # noqa: E402 - said first what to install
 
 __all__ = ["GuardedSMTP", "guard_smtp", "send"]
+
+_PAST_US: Final = frozenset({"data", "execute_command", "mail", "rcpt", "rset", "send_message_sync", "sendmail_sync"})
 
 
 async def send(
@@ -77,8 +80,17 @@ class GuardedSMTP:
 
         return await _sent(self._guard, message, recipients, hand_over, **self._options)
 
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
     def __getattr__(self, name: str) -> Any:
-        if name in ("data", "rset", "execute_command") or name.startswith("_"):
+        if name in _PAST_US or name.startswith("_"):
             raise AttributeError(f"a guarded SMTP client has no {name!r}; use send_message or sendmail")
         return getattr(self._client, name)
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 
 from guardrails.adapters.hosts import host
 from guardrails.adapters.ids import IDS, carried_ids
+from guardrails.adapters.signatures import named_tasks
 from guardrails.core.context import context
 from guardrails.core.guard import Guard
 from guardrails.core.repeats import repeats
@@ -28,6 +29,7 @@ __all__ = ["guard_send_task", "guarded_task"]
 
 _HIDDEN: Final = ("link", "link_error", "chain", "chord")  # their tasks' arguments travel inside this message
 _FREE: Final = ("key", "id", "cls")
+_BUILT_IN: Final = "celery."  # tasks that publish other ones: maps, chunks, what waits for a chord
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -72,18 +74,26 @@ class _GuardedTask(celery.Task):  # type: ignore[misc]  # celery has no types
         """
         headers = {**(headers or {}), **carried_ids("guardrails_")}
         given = {"task_id": task_id, "headers": headers, **options}
-        if self.guard_options is False or self.guard is None:
-            return super().apply_async(args, kwargs, **given)
-        if any(options.get(name) for name in _HIDDEN):
+        hidden = [options.get(name) for name in _HIDDEN]
+        if str(self.name).startswith(_BUILT_IN):
+            hidden += [args, kwargs]
+        if self.guard is not None and not all(self._is_free(name) for name in named_tasks(hidden)):
             raise Denied(
-                "a task that is linked or chained to this one carries arguments that the guard does not see; "
-                "publish it from inside this task",
+                "a task that is linked, chained or mapped here carries arguments that the guard does not see; publish it from "
+                "inside a task, or say guard_options=False where they are no message",
                 control="celery",
                 sent=False,
             )
+        if self.guard_options is False or self.guard is None or str(self.name).startswith(_BUILT_IN):
+            return super().apply_async(args, kwargs, **given)
         publication = _Publication(self, given)
         with self._attempt(publication):
             return self._publish()(publication, *(args or ()), **(kwargs or {}))
+
+    def _is_free(self, name: str) -> bool:
+        """Whether a task's arguments are known to be no message."""
+        task = self.app.tasks.get(name)
+        return name.startswith(_BUILT_IN) or (isinstance(task, _GuardedTask) and task.guard_options is False)
 
     def _publish(self) -> Any:
         if self._guarded is None:

@@ -10,21 +10,15 @@ those of the inner backend.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from email.utils import parseaddr
 from types import TracebackType
 from typing import Any, Final, Self
 
+from guardrails.adapters.drafts import Draft
 from guardrails.adapters.hosts import host
-from guardrails.adapters.ids import is_opaque
-from guardrails.adapters.mail import CONVERSATION
-from guardrails.core.context import current
 from guardrails.core.guard import Guard
-from guardrails.core.markup import blocks, with_blocks
 from guardrails.core.message import Message
-from guardrails.core.mime import is_text
-from guardrails.errors import ConfigError, Denied
+from guardrails.errors import ConfigError
 
 host("django", extra="django", distribution="django", least=(5, 2), below=(7,))
 
@@ -34,7 +28,6 @@ from django.utils.module_loading import import_string  # noqa: E402 - as above
 __all__ = ["EmailBackend"]
 
 SMTP: Final = "django.core.mail.backends.smtp.EmailBackend"
-_CONNECTION: Final = {"connection", "_connection"}  # where an e-mail keeps its backend, before and from Django 6.1 on
 
 
 class EmailBackend:
@@ -117,7 +110,7 @@ class EmailBackend:
     def _sent(self, email: Any) -> int:
         if not email.recipients():
             return 0
-        draft = _Draft(email, self._attachments)
+        draft = Draft(email, self._attachments)
 
         def send_messages(sealed: Message) -> int:
             done = self._inner.send_messages([draft.sealed(sealed, carries=self._carries)])
@@ -135,99 +128,5 @@ class _NotSentError(Exception):
     """The inner backend says that it has sent nothing."""
 
 
-class _Draft:
-    """One e-mail as parts of a message, and a copy of it with other texts."""
-
-    def __init__(self, email: Any, attachments: str) -> None:
-        self._email = email
-        self._html: dict[str, int] = {}  # how many blocks
-        self._parts: dict[str, str] = {}
-        self._add("subject", str(email.subject))
-        self._add("body", str(email.body), is_html=email.content_subtype == "html")
-        for number, one in enumerate(getattr(email, "alternatives", None) or []):
-            if isinstance(one[0], str):
-                self._add(f"alternatives[{number}]", one[0], is_html=one[1] == "text/html")
-        for number, one in enumerate(email.attachments):
-            if isinstance(one, tuple) and isinstance(one[0], str):
-                self._add(f"attachments[{number}].name", one[0])
-            text = _text_of(one)
-            if text is not None:
-                self._add(f"attachments[{number}]", text, is_html=one[2] == "text/html")
-            elif attachments == "refuse":
-                raise Denied("an attachment that is not text", control="binding")
-        for number, (name, value) in enumerate((email.extra_headers or {}).items()):
-            if is_text(name.lower()):
-                self._add(f"headers[{number}]", str(value))
-        self.message: Message = Message(
-            self._parts,
-            channel="email",
-            recipients=tuple(parseaddr(one)[1] or one for one in email.recipients()),
-            sender=parseaddr(email.from_email or "")[1] or None,
-            conversation=current.get().conversation,
-        )
-
-    def _add(self, path: str, text: str, *, is_html: bool = False) -> None:
-        if is_html:
-            found = blocks(text)
-            self._html[path] = len(found)
-            self._parts |= {f"{path}.html[{number}]": one for number, one in enumerate(found)}
-        else:
-            self._parts[path] = text
-
-    def _new(self, path: str, old: str, sealed: Message) -> str:
-        if path not in self._html:
-            return sealed.parts[path]
-        return with_blocks(old, [sealed.parts[f"{path}.html[{number}]"] for number in range(self._html[path])])
-
-    def _attachment(self, number: int, one: Any, sealed: Message) -> Any:
-        name, text = f"attachments[{number}].name", _text_of(one)
-        if name in sealed.parts:
-            one = _again(one, " ".join(sealed.parts[name].splitlines()), 0)
-        return one if text is None else _again(one, self._new(f"attachments[{number}]", text, sealed), 1)
-
-    def sealed(self, sealed: Message, *, carries: bool) -> Any:
-        """A copy with the sealed texts; the original is not touched."""
-        old, twin = self._email, copy.copy(self._email)
-        vars(twin).update(dict.fromkeys(_CONNECTION & vars(twin).keys()))  # it is this backend
-        twin.subject = " ".join(self._new("subject", "", sealed).splitlines())
-        twin.body = self._new("body", str(old.body), sealed)
-        if getattr(old, "alternatives", None):
-            twin.alternatives = [
-                _again(one, self._new(f"alternatives[{number}]", one[0], sealed), 0) if isinstance(one[0], str) else one
-                for number, one in enumerate(old.alternatives)
-            ]
-        twin.attachments = [self._attachment(number, one, sealed) for number, one in enumerate(old.attachments)]
-        headers = {
-            name: " ".join(self._new(f"headers[{number}]", "", sealed).splitlines()) if is_text(name.lower()) else value
-            for number, (name, value) in enumerate((old.extra_headers or {}).items())
-        }
-        if carries and sealed.conversation is not None and is_opaque(sealed.conversation):
-            headers[CONVERSATION] = sealed.conversation
-        twin.extra_headers = headers
-        return twin
-
-
 def _loaded(name: Any) -> Any:
     return import_string(name) if isinstance(name, str) else name
-
-
-def _again(one: Any, text: str, at: int) -> Any:
-    """A tuple or named tuple with another text."""
-    items = [*one]
-    items[at] = text
-    return type(one)(*items) if hasattr(one, "_fields") else tuple(items)
-
-
-def _text_of(attachment: Any) -> str | None:
-    """The text of an attachment, if it is one."""
-    if not isinstance(attachment, tuple):
-        return None  # a part that was made outside of Django
-    _, content, kind = attachment[:3]
-    if isinstance(content, str) and not str(kind).startswith("message/"):
-        return content
-    if isinstance(content, bytes) and str(kind).startswith("text/"):
-        try:
-            return content.decode()
-        except UnicodeDecodeError:
-            return None
-    return None

@@ -6,13 +6,15 @@ import smtplib
 from collections.abc import Sequence
 from email.message import Message as AnyMail
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from guardrails.adapters.mail import Mail
 from guardrails.core.guard import Guard
 from guardrails.core.message import Message
 
 __all__ = ["GuardedSMTP", "guard_smtp"]
+
+_PAST_US: Final = frozenset({"data", "docmd", "mail", "putcmd", "rcpt", "rset", "send"})
 
 
 class GuardedSMTP:
@@ -72,7 +74,7 @@ class GuardedSMTP:
         return self._guard.run(mail.message, sendmail, reply="pass")
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("data", "rset") or name.startswith("_"):
+        if name in _PAST_US or name.startswith("_"):
             raise AttributeError(f"a guarded SMTP client has no {name!r}; use send_message or sendmail")
         return getattr(self._client, name)
 
