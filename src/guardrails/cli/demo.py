@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from guardrails.cli.output import unescaped
 from guardrails.cli.usage import UsageError, one_line_errors
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def _run(messages: Path | None, count: int | None, gateway: str | None, audit: P
     from guardrails.errors import GuardrailsError  # noqa: PLC0415
 
     lines = _lines(messages, count)
-    console = Console(highlight=False)
+    console = Console(file=unescaped(sys.stdout), highlight=False)
     with _gateway(gateway) as url:
         client = Client(url)
         client.check_reachable()

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from guardrails.cli.output import one_line
 from guardrails.cli.usage import UsageError, one_line_errors
 
 
@@ -33,13 +34,15 @@ def homegrown(
             from guardrails.proof.homegrown import find_homegrown, totals  # noqa: PLC0415
             from guardrails.proof.reading import read_project  # noqa: PLC0415
 
-            found = find_homegrown(read_project(path, tests=tests, exclude=exclude or ()))
+            project = read_project(path, tests=tests, exclude=exclude or ())
+            found = find_homegrown(project)
         except ConfigError as error:
             raise UsageError(str(error)) from None
     lines = totals(found)
     if as_json:
         listed = [{**asdict(one), "equivalent": one.equivalent} for one in found]
-        typer.echo(json.dumps({"lines": lines, "found": listed}, indent=2, default=str))
+        unreadable = [{"file": file, "why": why} for file, why in project.unreadable]
+        typer.echo(json.dumps({"lines": lines, "found": listed, "unreadable": unreadable}, indent=2, default=str))
         return
     for one in found:
         age = (
@@ -47,9 +50,11 @@ def homegrown(
             if one.written is None or one.changed is None
             else f", since {one.written:%Y-%m}, changed {one.changed:%Y-%m}"
         )
-        typer.echo(f"{one.file}:{one.line}: {one.kind}: {one.function} ({one.lines} lines{age}): {one.sign}")
+        typer.echo(f"{one_line(one.file)}:{one.line}: {one.kind}: {one.function} ({one.lines} lines{age}): {one.sign}")
     for kind, count in lines.items():
         if count:
             equivalent = next(one.equivalent for one in found if one.kind == kind)
             typer.echo(f"{count} lines of {kind} -> {equivalent}")
+    for file, why in project.unreadable:
+        typer.echo(f"{one_line(file)}: could not be read ({why})")
     typer.echo(f"{len(found)} findings")

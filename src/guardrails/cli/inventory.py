@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from guardrails.cli.usage import UsageError, one_line_errors
+from guardrails.cli.usage import UsageError, is_folder, one_line_errors
 
 
 def inventory(
@@ -33,7 +33,7 @@ def inventory(
     from guardrails.proof.target import load  # noqa: PLC0415
 
     with one_line_errors():
-        if Path(target).is_dir():
+        if is_folder(Path(target)):
             try:
                 entries = from_audit(Path(target))
             except OSError as error:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from guardrails.cli.usage import UsageError, one_line_errors
+from guardrails.cli.usage import UsageError, is_folder, one_line_errors
 
 
 def overlap(
@@ -36,7 +36,7 @@ def overlap(
     from guardrails.proof.target import load  # noqa: PLC0415
 
     with one_line_errors():
-        if source.is_dir():
+        if is_folder(source):
             _from_audit(source, as_json=as_json, fail=fail)
             return
         if target is None:

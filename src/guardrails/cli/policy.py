@@ -103,12 +103,15 @@ def explain(
         from guardrails.policy.channels import checked_channel  # noqa: PLC0415
         from guardrails.policy.explain import explained  # noqa: PLC0415
         from guardrails.policy.problems import nearest  # noqa: PLC0415
+        from guardrails.policy.tenants import checked_tenant  # noqa: PLC0415
 
         version = read(file, tried=True)
         if team is not None and team not in version.known("teams"):
             raise ConfigError(f"{file} has no team {team!r}{nearest(team, version.known('teams'))}")
         if channel is not None:
             checked_channel(channel, version.known("channels"), str(file))
+        if tenant is not None:
+            checked_tenant(tenant, version.known("tenants"), str(file))
         parts = explained(version, channel=channel, tenant=tenant, team=team)
     typer.echo(f"{file}: {version.digest}")
     width = max((len(line.setting) for part in parts for line in part.lines), default=0)

@@ -14,12 +14,15 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from guardrails.cli.output import one_line, unescaped
 from guardrails.cli.records import BadRecordError, format_of
 from guardrails.cli.target import Output, Tally, identity
-from guardrails.cli.usage import UsageError
+from guardrails.cli.usage import UsageError, is_folder
 from guardrails.cli.work import Done, Search, looked_at
 from guardrails.errors import GuardrailsError
 
@@ -42,7 +45,7 @@ class Run:
         self._search = search
         self._workers = workers
         self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(file=unescaped(sys.stderr), highlight=False)
         self._began = time.monotonic()
 
     def mask(self, files: Sequence[Path], output: Path | None, *, resume: bool, force: bool) -> int:
@@ -55,7 +58,7 @@ class Run:
         sources = _sources(files)
         if (resume or force) and (output is None or sources == [None]):
             raise UsageError("--resume and --force need files and --output")
-        if len(sources) > 1 and (output is None or not output.is_dir()):
+        if len(sources) > 1 and (output is None or not is_folder(output)):
             raise UsageError("several files need --output FOLDER, and the folder has to be there")
         total = Tally()
         for source in sources:
@@ -99,7 +102,7 @@ class Run:
     def _target(self, source: Path | None, output: Path, *, resume: bool, force: bool) -> Output:
         if source is None:
             return Output(output, "pipe", resume=False, force=force)
-        path = output / source.name if output.is_dir() else output
+        path = output / source.name if is_folder(output) else output
         if path.exists() and source.exists() and path.samefile(source):
             raise UsageError(f"{source} would be written over while it is read; take another --output")
         try:
@@ -169,7 +172,7 @@ class Run:
         columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn()]
         with Progress(*columns, TimeRemainingColumn(), console=self._console, transient=True) as progress:
             size = None if source is None else source.stat().st_size
-            task = progress.add_task("standard input" if source is None else source.name, total=size)
+            task = progress.add_task("standard input" if source is None else escape(one_line(source.name)), total=size)
             yield lambda: progress.update(task, completed=tally.place[0])
 
     def _summary(self, total: Tally, what: str, *, skipped: int = 0) -> None:
@@ -200,7 +203,7 @@ def _sources(files: Sequence[Path]) -> list[Path | None]:
 
 def _below(source: Path | None) -> Iterator[Path | None]:
     """*source* itself, or every file in the folder that it is; hidden ones are left out."""
-    if source is None or not source.is_dir():
+    if source is None or not is_folder(source):
         yield source
         return
     for path in sorted(source.rglob("*")):
@@ -260,8 +263,8 @@ def _show_places(places: Sequence[tuple[str, str, str, str]], found: int) -> Non
     for name in ("where", "field", "type", "characters"):
         table.add_column(name, overflow="fold")
     for row in places:
-        table.add_row(*row)
-    console = Console(highlight=False)
+        table.add_row(*(Text(one_line(cell)) for cell in row))  # names of files may look like markup
+    console = Console(file=unescaped(sys.stdout), highlight=False)
     console.print(table)
     if found > len(places):
         console.print(f"and {found - len(places):,} more; --json shows all")

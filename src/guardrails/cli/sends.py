@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from guardrails.cli.output import one_line
 from guardrails.cli.usage import UsageError, one_line_errors
 
 _FORMATS = ("table", "json", "sarif")
@@ -67,9 +68,7 @@ def sends(
         else:
             fresh.append(site)
     if write_baseline and baseline is not None:
-        accepted = Counter(site.fingerprint for site in sites if site.state != GUARDED_SITE)
-        baseline.write_text(json.dumps({"version": 1, "sites": dict(sorted(accepted.items()))}, indent=2) + "\n", "utf-8")
-        typer.echo(f"{sum(accepted.values())} sites written to {baseline}", err=True)
+        _write(baseline, [site.fingerprint for site in sites if site.state != GUARDED_SITE])
         raise typer.Exit
     wanted = [site for site in fresh if show_all or site.state != GUARDED_SITE]
     totals = Counter(site.state for site in sites)
@@ -103,11 +102,11 @@ def sends(
         typer.echo(json.dumps(found, indent=2))
     else:
         for site in wanted:
-            typer.echo(f"{site.file}:{site.line}:{site.column}: {site.state}: {site.send} ({site.why})")
+            typer.echo(f"{one_line(site.file)}:{site.line}:{site.column}: {site.state}: {site.send} ({site.why})")
             if site.remedy:
                 typer.echo(f"    -> {site.remedy}")
         for file, why in project.unreadable:
-            typer.echo(f"{file}: could not be read ({why})")
+            typer.echo(f"{one_line(file)}: could not be read ({why})")
         typer.echo(
             f"{len(sites)} send sites: {totals[GUARDED_SITE]} guarded, {totals[UNGUARDED]} unguarded, {totals[UNKNOWN]} unknown"
             + (f"; {len(sites) - len(fresh)} in the baseline" if baseline is not None else "")
@@ -129,5 +128,15 @@ def _known(path: Path) -> Counter[str]:
     try:
         said = json.loads(path.read_text("utf-8"))["sites"]
         return Counter({str(name): int(count) for name, count in said.items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UsageError(f"--baseline cannot be read ({type(error).__name__}); make one with --write-baseline") from None
+
+
+def _write(baseline: Path, accepted: list[str]) -> None:
+    told = json.dumps({"version": 1, "sites": dict(sorted(Counter(accepted).items()))}, indent=2)
+    with one_line_errors():
+        try:
+            baseline.write_text(f"{told}\n", "utf-8")
+        except OSError as error:
+            raise UsageError(f"{baseline} cannot be written ({type(error).__name__})") from None
+    typer.echo(f"{len(accepted)} sites written to {baseline}", err=True)

@@ -41,6 +41,7 @@ def block_all(
     with told():
         version = read(policy)
         switch = _switch("block-all", operator, scope, reason, duration)
+        _check_scope(version, switch)
         _put(version, switch, key)
     typer.echo(f"{switch.id}  block-all  {switch.scope}")
 
@@ -67,6 +68,7 @@ def bypass(
         if control not in longest:
             raise ConfigError(f"{policy} lets nobody bypass {control!r}{nearest(control, longest)}")
         switch = _switch("bypass", operator, scope, reason, duration, control=control)
+        _check_scope(version, switch)
         if switch.until is None or switch.until - switch.issued > longest[control] + 1e-6:
             raise ConfigError(f"{policy} lets {control} be bypassed for at most {spelled(longest[control])}")
         _put(version, switch, key)
@@ -144,6 +146,23 @@ def _switch(
     return Switch(
         id=new_id(), kind=kind, operator=operator, issued=issued, until=until, control=control, reason=reason, **scope
     )
+
+
+def _check_scope(version: Version, switch: Switch) -> None:
+    """Refuse a scope that is a slip of a name in the policy, and say where a name is in no policy: it may be right."""
+    from guardrails.policy.channels import checked_scope  # noqa: PLC0415 - `--help` does not need it
+    from guardrails.policy.tenants import checked_tenant  # noqa: PLC0415
+
+    file, tenants = version.document.file, version.known("tenants")
+    unknown = []
+    if switch.channel is not None and not checked_scope(switch.channel, version.known("channels"), file):
+        unknown.append(f"channel {switch.channel!r}")
+    if switch.tenant is not None:
+        checked_tenant(switch.tenant, tenants, file)
+        if tenants and switch.tenant not in tenants:
+            unknown.append(f"tenant {switch.tenant!r}")
+    for one in unknown:
+        typer.echo(f"guardrails: {file} does not name the {one}: the switch holds for messages that do", err=True)
 
 
 def _put(version: Version, switch: Switch, key: Path) -> None:

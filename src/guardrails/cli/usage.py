@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
 
 class UsageError(Exception):
     """What is wrong with an argument, and what to change."""
+
+
+def is_folder(path: Path) -> bool:
+    """
+    Whether *path* is a folder.
+
+    Raises:
+        UsageError: Nobody can tell: the name is too long, or lies behind a folder that may not be read.
+    """
+    try:
+        return path.is_dir()
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    raise UsageError(f"{path}: {problem}")
 
 
 @contextmanager

@@ -53,6 +53,22 @@ def checked_channel(channel: str, known: Collection[str], policy: str) -> None:
         raise ConfigError(f"the channel {channel!r} is not in the policy {policy}{advice(channel, near)}", control="policy")
 
 
+def checked_scope(channel: str, known: Collection[str], policy: str) -> bool:
+    """
+    Whether *channel*, of a switch, is one that the policy or this library has. Any other may be right: a guard's code named it.
+
+    Args:
+        channel: The name.
+        known: The channels of the policy.
+        policy: Its file, for the error.
+
+    Raises:
+        ConfigError: It is a slip of one of them: a block would stop nothing.
+    """
+    checked_channel(channel, {*known, *_OURS}, policy)
+    return channel in known or channel in _OURS
+
+
 def advice(channel: str, near: str) -> str:
     """What to change."""
     return f"; did you mean {near!r}? If it is another channel, write `{channel}: {{}}` under channels:"

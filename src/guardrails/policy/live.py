@@ -107,7 +107,8 @@ class Policy:
             owner: As for `Guard`; the team otherwise.
 
         Raises:
-            ConfigError: There is no such team, the channel is one that the policy has, misspelt, or an option is wrong.
+            ConfigError: There is no such team, the channel or tenant is one that the policy has, misspelt, or an option is
+                wrong.
         """
         teams = self.version.known("teams")
         if team is not None and team not in teams:
@@ -363,7 +364,7 @@ def from_policy(
 
     Raises:
         ConfigError: Something is wrong with the policy (every problem, with file, line and column), there is no such
-            team, or the channel is one that the policy has, misspelt.
+            team, or the channel or tenant is one that the policy has, misspelt.
     """
     policy = Policy.at(path)
     guard = policy.guard(team=team, channel=channel, tenant=tenant, direction=direction)

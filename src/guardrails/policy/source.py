@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from guardrails.core.edition import Edition, Turn
 from guardrails.policy.stacks import ByMessage, Stacks
+from guardrails.policy.tenants import checked_tenant
 
 if TYPE_CHECKING:
     from guardrails.core.guard import Guard
@@ -46,6 +47,8 @@ class PolicySource:
         choice = ByMessage(stacks, team=self.team, tenant=self.tenant)
         if self.channel is not None:
             choice.check_channel(self.channel)
+        if self.tenant is not None:
+            checked_tenant(self.tenant, version.known("tenants"), version.document.file)
         return Edition(stack, version.controls.caps(), bool(version.platform.strict), choice)
 
     def open(self, guard: Guard, /) -> None:

@@ -28,6 +28,8 @@ from guardrails.policy.reading import NAMED, policy_file, spelled
 from guardrails.policy.secret import Secret, SecretError
 from guardrails.policy.setting import Settings
 from guardrails.policy.switches.switch import public_key
+from guardrails.policy.tenants import advice as tenant_advice
+from guardrails.policy.tenants import meant_tenant
 from guardrails.policy.tightening import PLATFORM, layers_of, loosened
 from guardrails.policy.unfit import names_taken, unfit_rules
 from guardrails.policy.values import DEFAULT
@@ -157,6 +159,9 @@ class Version:
             if example.channel is not None and (near := meant(example.channel, channels)) is not None:
                 on_channel: At = ("examples", number, "channel")
                 yield self._problem(on_channel, f"there is no such channel{advice(example.channel, near)}")
+            if example.tenant is not None and (near := meant_tenant(example.tenant, self.known("tenants"))) is not None:
+                of_tenant: At = ("examples", number, "tenant")
+                yield self._problem(of_tenant, f"there is no such tenant{tenant_advice(example.tenant, near)}")
             if example.team is not None and example.team not in self.known("teams"):
                 here = ("examples", number, "team")
                 yield self._problem(here, f"there is no such team{nearest(example.team, self.known('teams'))}")

@@ -14,6 +14,7 @@ from guardrails.errors import ConfigError
 NOBODY: Final = "+12025550100"
 _TEXTS: Final = ("text", "body", "message", "content")
 MOST_MESSAGES: Final = 100_000
+_LONGEST: Final = 1e9  # seconds of a send
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def read_corpus(path: Path) -> list[Specimen]:
                     raise ConfigError(f"{path.name}: more than {MOST_MESSAGES} messages; take a sample")
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"{path}: the corpus cannot be read ({type(error).__name__})") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigError(f"{path.name}:{number}: not JSON; a corpus has one JSON value a line") from None
     if not found:
         raise ConfigError(f"{path}: the corpus is empty")
@@ -99,7 +100,7 @@ def _named(said: object) -> str | None:
 def _seconds(said: object, where: str) -> float | None:
     if said is None:
         return None
-    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said < float("inf"):
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said <= _LONGEST:
         raise ConfigError(f'{where}: "seconds" is how long the send took, such as 1.5')
     return float(said)
 

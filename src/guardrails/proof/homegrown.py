@@ -21,6 +21,8 @@ EQUIVALENT: Final[Mapping[str, str]] = {
     LOGGING: "AuditLog(...): intent and outcome of every send, without text, chained and verifiable",
 }
 _GIT_SECONDS: Final = 20
+# Nothing is run that the repository itself names: it may be anybody's.
+_BLAME: Final = ("git", "-c", "core.fsmonitor=false", "blame", "--no-textconv", "--line-porcelain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def find_homegrown(project: Project) -> list[Homegrown]:
 def _ages(module: Module, function: Function) -> tuple[datetime | None, datetime | None]:
     try:
         ran = subprocess.run(  # noqa: S603 - git, with arguments of ours
-            ["git", "blame", "--line-porcelain", "-L", f"{function.line},{function.end}", "--", module.path.name],  # noqa: S607
+            [*_BLAME, "-L", f"{function.line},{function.end}", "--", module.path.name],
             cwd=module.path.parent,
             capture_output=True,
             timeout=_GIT_SECONDS,
@@ -89,7 +91,10 @@ def _ages(module: Module, function: Function) -> tuple[datetime | None, datetime
     times = [int(line.split()[1]) for line in ran.stdout.splitlines() if line.startswith(b"author-time ")]
     if ran.returncode or not times:
         return None, None
-    return datetime.fromtimestamp(min(times), UTC), datetime.fromtimestamp(max(times), UTC)
+    try:
+        return datetime.fromtimestamp(min(times), UTC), datetime.fromtimestamp(max(times), UTC)
+    except (OverflowError, ValueError, OSError):  # a commit may claim any time
+        return None, None
 
 
 def totals(found: list[Homegrown]) -> dict[str, int]:

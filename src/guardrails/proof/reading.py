@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from guardrails.proof.source import Function, MetadataWrapper, Module, PositionP
 _SKIPPED: Final = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist", "venv", "env"})
 _TESTS: Final = ("test_", "conftest")
 MOST_BYTES: Final = 2 * 1_048_576
+_BRACKET: Final = re.compile(rb"[][(){}]")
+_MOST_BRACKETS: Final = 200  # as for Python
 
 
 def read_project(
@@ -32,7 +35,11 @@ def read_project(
     Raises:
         ConfigError: There is no such path.
     """
-    if not root.exists():
+    try:
+        there = root.exists()
+    except OSError:  # such as a name that is too long
+        there = False
+    if not there:
         raise ConfigError(f"{root}: there is no such file or folder")
     project = Project({}, [])
     for path in _files(root, tests=tests, exclude=exclude):
@@ -46,13 +53,15 @@ def read_project(
                 module = _imports_only(path, shown, _name_of(path, root), source)
                 project.modules[module.name] = module
                 continue
+            if _too_deep(source):
+                project.unreadable.append((shown, "nested too deeply"))
+                continue
             wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
-            positions = wrapper.resolve(PositionProvider)
+            module = Module(path, shown, _name_of(path, root), wrapper.module, wrapper.resolve(PositionProvider))
+            wrapper.module.visit(_Names(module))
         except (cst.ParserSyntaxError, SyntaxError, UnicodeDecodeError, OSError, RecursionError, ValueError) as error:
             project.unreadable.append((shown, type(error).__name__))
             continue
-        module = Module(path, shown, _name_of(path, root), wrapper.module, positions)
-        wrapper.module.visit(_Names(module))
         project.modules[module.name] = module
     for module in project.modules.values():
         module.tree.visit(Types(module, project))
@@ -61,14 +70,36 @@ def read_project(
     return project
 
 
+def _too_deep(source: bytes) -> bool:
+    """
+    Whether libcst could overrun the stack of the process, and end it without a word: its parser has no bound.
+
+    Python's own has one. What Python refuses for another reason (a grammar that is newer than it) is judged by its brackets.
+    """
+    try:
+        _parsed(source)
+    except (RecursionError, MemoryError):
+        return True
+    except (SyntaxError, ValueError):
+        depth = deepest = 0
+        for bracket in _BRACKET.finditer(source):
+            depth = depth + 1 if bracket[0] in b"([{" else max(0, depth - 1)
+            deepest = max(deepest, depth)
+        return deepest > _MOST_BRACKETS
+    return False
+
+
+def _parsed(source: bytes) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of somebody's string escapes
+        return ast.parse(source)
+
+
 def _imports_only(path: Path, shown: str, name: str, source: bytes) -> Module:
     """A file in which nothing is to be found, but which may import what others define. Python's own parser is quick."""
     module = Module(path, shown, name, cst.Module([]), {})
     package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # of somebody's string escapes
-        tree = ast.parse(source)
-    for node in ast.walk(tree):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])

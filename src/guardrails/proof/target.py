@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -54,10 +55,13 @@ def _imported(module: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return importlib.import_module(module)
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints is no part of an answer in JSON
+            return importlib.import_module(module)
     except GuardrailsError as error:
         raise ConfigError(f"{module} cannot be imported: {error}") from None
-    except Exception as error:  # noqa: BLE001 - somebody's module may raise anything, with anything in its text
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - somebody's module may raise anything, with anything in its text
         problem = f"{type(error).__name__}: {error}" if isinstance(error, ImportError) else type(error).__name__
         problem += _raised_at(error)
     raise ConfigError(f"{module} cannot be imported ({problem})")
@@ -73,7 +77,11 @@ def _raised_at(error: BaseException) -> str:
 
 
 def _from_policy(path: str) -> Guard:
-    if not Path(path).is_file():
+    try:
+        there = Path(path).is_file()
+    except OSError:  # such as a name that is too long
+        there = False
+    if not there:
         raise ConfigError(f"{path}: there is no such file")
     import guardrails  # noqa: PLC0415 - the front door, for the name that policies have there
 

@@ -145,6 +145,7 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def _when(said: object) -> datetime | None:
     try:
-        return datetime.fromisoformat(str(said))
-    except ValueError:
+        when = datetime.fromisoformat(str(said))
+        return None if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):  # no time, or one outside of the calendar in UTC
         return None
