@@ -200,6 +200,13 @@ def test_g3_every_kind_of_state_is_masked_or_refused() -> None:
     _, written = serde.dumps_typed(state)
     assert not any(text.encode() in written for text in (BOB, EVE))
     assert written.count(MINE.encode()) == 1
+    people = {BOB: 1, EVE: [MINE], "branch:to:model": 2, "01234567-89ab-cdef-0123-456789abcdef": 3}
+    assert serde.loads_typed(serde.dumps_typed(people)) == {
+        "<EMAIL_ADDRESS>": 1,
+        "<EMAIL_ADDRESS>'": [serde.loads_typed(serde.dumps_typed(MINE))],
+        "branch:to:model": 2,
+        "01234567-89ab-cdef-0123-456789abcdef": 3,
+    }
     with pytest.raises(Denied, match="SimpleNamespace"):
         serde.dumps_typed(SimpleNamespace(text=MINE))
     deep: Any = MINE

@@ -54,6 +54,36 @@ def test_fastmcp_masks_arguments_text_and_structured_content(tmp_path: Path) -> 
     assert "@example.com" not in json.dumps(records(tmp_path))
 
 
+@pytest.mark.parametrize("host", ["fastmcp", "mcp"])
+def test_g3_keys_of_arguments_are_refused_and_those_of_results_masked_but_for_the_protocol_s_own(host: str) -> None:
+    server: Any
+    if host == "mcp":
+        server = MCPServer("shop", middleware=[ForMCP(guard())])
+    else:
+        server = fastmcp.FastMCP("shop", middleware=[ForFastMCP(guard())])
+    asked: list[Any] = []
+
+    @server.tool()
+    def look(people: dict[str, int]) -> dict[str, int]:
+        asked.append(people)
+        return {"ann@example.com": 1, "a.example/b": 2}
+
+    async def main() -> None:
+        async with mcp.Client(server) if host == "mcp" else fastmcp.Client(server) as client:
+            result: Any = await client.call_tool("look", {"people": {"io.example/x": 1}})
+            assert result.structured_content == {"<EMAIL_ADDRESS>": 1, "a.example/b": 2}
+            assert "<" not in repr(result.meta)
+            refused = "EMAIL_ADDRESS in 'metadata'"
+            if host == "mcp":
+                assert refused in repr(await client.call_tool("look", {"people": {"ann@example.com": 1}}))
+            else:
+                with pytest.raises(ToolError, match=refused):
+                    await client.call_tool("look", {"people": {"ann@example.com": 1}})
+
+    on_asyncio(main)
+    assert asked == [{"io.example/x": 1}]
+
+
 def test_mcp_masks_arguments_text_and_structured_content(tmp_path: Path) -> None:
     guarded = guard(AuditLog(tmp_path, durability="os"), RateLimit("1/hour"))
     server = MCPServer("shop", middleware=[ForMCP(guarded)])

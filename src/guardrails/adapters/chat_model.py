@@ -167,6 +167,7 @@ class _Asked:
             conversation=ids.conversation or thread_id(),
             tenant=ids.tenant,
             actor=ids.actor,
+            metadata=self.texts.metadata,
         )
         digest = hashlib.blake2b(digest_size=16, key=_KEY)
         for one in (model._task or "", *self.texts.parts, *self.texts.parts.values()):  # noqa: SLF001 - same module

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from guardrails.adapters.leaves import UUID
 from guardrails.core.context import current
 
 IDS: Final = ("tenant", "conversation", "actor")
 _FORM: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # 7 to 15 digits (E.164) that stand alone, also with separators: a number that could be somebody's.
 _NUMBER: Final = re.compile(r"(?<![A-Za-z0-9])\d(?:[.:-]?\d){6,14}(?![A-Za-z0-9])")
 
 
 def is_opaque(value: str) -> bool:
     """Whether an id may travel: it is short, plain, and nothing that looks like a telephone number."""
-    return _FORM.fullmatch(value) is not None and _NUMBER.search(_UUID.sub("", value)) is None
+    return _FORM.fullmatch(value) is not None and _NUMBER.search(UUID.sub("", value)) is None
 
 
 def opaque(**ids: str | None) -> dict[str, str]:

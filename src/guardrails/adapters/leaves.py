@@ -7,7 +7,7 @@ Unknown fields are texts: a field that a provider adds tomorrow is masked, and n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import is_
 from typing import Any, Final
@@ -20,8 +20,10 @@ from guardrails.errors import Denied
 DEPTH: Final = 64
 # Mappings whose keys are an application's own words: a "name" in them is somebody's name, and an "id" anybody's number.
 FREE: Final = frozenset({"arguments", "conversation_metadata", "input", "metadata", "parameters", "variables"})
+UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _LONGEST: Final = 1_024  # characters of what is no text and looked at
 _FIELD_NAME: Final = re.compile(r"[A-Za-z_]\w{0,63}")
+_SHORTEST_NUMBER: Final = 7  # digits of a telephone number
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -117,7 +119,10 @@ def without_tokens(value: Any, depth: int = 0) -> Any:
 
 def odd_keys(value: Any, depth: int = 0) -> Iterator[str]:
     """
-    The keys below *value* that are no names of fields, such as `{"ann@example.com": ...}`.
+    The keys below *value* that may be somebody's, such as `{"ann@example.com": ...}`, and no names of a protocol.
+
+    >>> list(odd_keys([{"ann@example.com": {"io.example/version": 1}, "+1 212 555 0173": 2, "en-US": 3}]))
+    ['ann@example.com', '+1 212 555 0173']
 
     Raises:
         Denied: It is nested too deeply.
@@ -125,9 +130,16 @@ def odd_keys(value: Any, depth: int = 0) -> Iterator[str]:
     if depth > DEPTH:
         raise Denied(f"a payload nested deeper than {DEPTH}", control="caps")
     if isinstance(value, dict):
-        yield from (key for key in value if isinstance(key, str) and not _FIELD_NAME.fullmatch(key))
+        yield from (key for key in value if isinstance(key, str) and is_odd(key))
     for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from odd_keys(child, depth + 1)
+
+
+def is_odd(key: str) -> bool:
+    """Whether a key may be somebody's."""
+    if _FIELD_NAME.fullmatch(key):
+        return False
+    return "@" in key or any(map(str.isspace, key)) or sum(map(str.isdigit, UUID.sub("", key))) >= _SHORTEST_NUMBER
 
 
 def with_keys(value: Any, mask: Callable[[str], str]) -> Any:
@@ -149,12 +161,16 @@ def _renamed(value: Any, known: Mapping[str, str]) -> Any:
         return [_renamed(child, known) for child in value]
     if not isinstance(value, dict):
         return value
+    return keyed((known.get(key, key), _renamed(child, known)) for key, child in value.items())
+
+
+def keyed(items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A dict of *items*, whose keys were masked: one that is there already gets a mark."""
     out: dict[Any, Any] = {}
-    for key, child in value.items():
-        new = known.get(key, key)
-        while new in out:
-            new += "'"
-        out[new] = _renamed(child, known)
+    for key, child in items:
+        while key in out:
+            key += "'"  # noqa: PLW2901 - a new one each time
+        out[key] = child
     return out
 
 

@@ -77,6 +77,7 @@ def _message(
 
 
 def _add(found: Texts, below: Texts, place: Place, path: str) -> None:
+    found.beside.extend(below.beside)
     for name, text in below.parts.items():
         found.parts[f"{path}{name}"] = text
         found.places[f"{path}{name}"] = (*place, *below.places[name])

@@ -66,6 +66,7 @@ async def called(
         conversation=conversation or ids.conversation,
         tenant=ids.tenant,
         actor=ids.actor,
+        metadata=texts.metadata,
     )
     replied: list[Texts] = []
 

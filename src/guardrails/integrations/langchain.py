@@ -101,6 +101,7 @@ class _ToolCall:
             conversation=ids.conversation or thread_id(),
             tenant=ids.tenant,
             actor=ids.actor,
+            metadata=self._texts.metadata,
         )
 
     def request(self, sealed: Message) -> Any:

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from guardrails.adapters.hosts import host
-from guardrails.adapters.leaves import DEPTH
+from guardrails.adapters.leaves import DEPTH, is_odd, keyed
 from guardrails.adapters.llm import words
 from guardrails.errors import Denied
 
@@ -79,13 +79,18 @@ class MaskingSerializer:
         if isinstance(value, str):
             return self._mask(str.__str__(value))[0]
         if isinstance(value, dict):
-            return {key: one if key in self._skip else self._masked(one, depth + 1) for key, one in value.items()}
+            return keyed(
+                (self._key(key), one if key in self._skip else self._masked(one, depth + 1)) for key, one in value.items()
+            )
         if isinstance(value, list | set | frozenset | deque):
             return type(value)(self._masked(one, depth + 1) for one in value)
         if isinstance(value, tuple):
             items = [self._masked(one, depth + 1) for one in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
         return self._object(value, depth)
+
+    def _key(self, key: Any) -> Any:
+        return self._mask(str.__str__(key))[0] if isinstance(key, str) and is_odd(key) else key
 
     def _object(self, value: Any, depth: int) -> Any:
         if isinstance(value, Send):
