@@ -20,6 +20,7 @@ from guardrails import ConfigError, Unavailable
 from guardrails.audit import (
     AuditLog,
     DirectoryAnchor,
+    Ed25519Signer,
     HttpAnchor,
     JsonlDirectory,
     ObjectAnchor,
@@ -77,9 +78,9 @@ def served(server: socketserver.BaseServer) -> Iterator[None]:
         thread.join()
 
 
-def write(folder: Path, anchor: Any) -> Path:
+def write(folder: Path, anchor: Any, signer: Ed25519Signer | None = None) -> Path:
     """A signed log; its trust file."""
-    signer = new_signer(folder)
+    signer = signer or new_signer(folder)
     log = AuditLog(folder / "log", keys=KEYS, signer=signer, anchors=[anchor], checkpoint_every=3)
     send = guarded(log)
     for number in range(5):
@@ -109,6 +110,40 @@ def test_g7_a_witness_keeps_checkpoints_and_gives_them_back(tmp_path: Path) -> N
             HttpAnchor(url, headers={"Authorization": "Bearer secret"}).keep(name[:32], int(name[33:49]), b"another note")
     assert verify_directory(tmp_path / "log", anchor=url, trust=trust).exit_code == 2
     assert "secret" not in repr(HttpAnchor(url, headers={"Authorization": "Bearer secret"}))
+
+
+def test_a_log_that_is_written_while_it_is_verified_lacks_nothing(tmp_path: Path) -> None:
+    """What is anchored after the anchor was read is named by files that are read after it, and the other way round."""
+    handler: Any = type("Handler", (Witness,), {"notes": {}})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    url = f"http://127.0.0.1:{server.server_port}/notes"
+    anchor = HttpAnchor(url, headers={"Authorization": "Bearer secret"})
+    signer = new_signer(tmp_path)
+    asked: list[str] = []
+    late: dict[str, bytes] = {}
+
+    def answered(self: Any) -> None:
+        asked.append(self.path)
+        if len(asked) == 1:  # a process begins a stream, and one checkpoint of another one is not kept yet
+            first = min(self.notes)[:32]
+            write(tmp_path, anchor, signer)
+            late.update({name: self.notes.pop(name) for name in [f"{first}-{5:016}.note"]})
+        elif asked.count(self.path) == 2 and self.path.endswith("/"):
+            self.notes.update(late)
+        Witness.do_GET(self)
+
+    with served(server):
+        trust = write(tmp_path, anchor, signer)
+        handler.do_GET = answered
+        report = verify_directory(tmp_path / "log", anchor=url, trust=trust)
+        assert late
+        assert report.exit_code == 0, report.lines()
+        assert len(report.streams) == 2
+        handler.do_GET = Witness.do_GET
+        for name in late:  # what the anchor really lost is missed
+            del handler.notes[name]
+        report = verify_directory(tmp_path / "log", anchor=url, trust=trust)
+        assert {one.code for one in report.completeness} == {"note-missing"}
 
 
 def test_a_witness_elsewhere_is_asked_over_https_only() -> None:

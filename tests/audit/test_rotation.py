@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,10 @@ import pytest
 
 from guardrails.audit import AuditLog, DirectoryAnchor, JsonlDirectory, Report, read_records, verify_directory
 from guardrails.audit.folder import stream_of
-from guardrails.errors import ConfigError
+from guardrails.audit.reading import lines
+from guardrails.audit.stream_reading import read_file
+from guardrails.errors import ConfigError, Unavailable
+from guardrails.reports.source import blocks
 from tests.audit.sinks import KEYS, PHONE, eventually, guarded
 from tests.audit.test_anchors import new_signer, trusted
 
@@ -102,6 +107,50 @@ def test_closed_streams_are_compressed_and_verified_like_others(tmp_path: Path) 
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in tmp_path.iterdir())
 
 
+def test_a_stream_that_was_compressed_since_it_was_listed_is_read(tmp_path: Path) -> None:
+    sends(JsonlDirectory(tmp_path), 3)
+    listed = next(tmp_path.iterdir())
+    expected = list(lines(listed))
+    listed.with_name(listed.name + ".gz").write_bytes(gzip.compress(listed.read_bytes()))
+    listed.unlink()
+
+    assert list(lines(listed)) == expected
+    assert b"".join(blocks(listed)) == b"".join(expected)
+    assert read_file(listed, None, None, []).state == "closed"
+
+
+def test_a_log_may_be_verified_while_it_is_rotated_compressed_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, anchor = tmp_path / "log", tmp_path / "anchor"
+    signer = new_signer(tmp_path)
+    sink = JsonlDirectory(folder, rotate_bytes=6_000, compress=True, retain_days=1)
+    log = AuditLog(sink, keys=KEYS, durability="os", signer=signer, anchors=[DirectoryAnchor(anchor)], checkpoint_every=5)
+    log.open()
+    real, codes, over = time.time_ns, list[int](), threading.Event()
+    monkeypatch.setattr("guardrails.audit.record.time.time_ns", lambda: real() + len(codes) // 8 * 2 * DAY * 10**9)
+
+    def write() -> None:
+        send = guarded(log)
+        while not over.is_set():
+            with contextlib.suppress(Unavailable):  # a busy machine
+                send(PHONE, "text")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        while len(codes) < 24:
+            report = verify_directory(folder, anchor=anchor, trust=trusted(tmp_path, signer))
+            assert report.exit_code in {0, 3}, [
+                str(one) for one in (*report.integrity, *report.completeness, *report.semantics)
+            ]
+            codes.append(report.exit_code)
+    finally:
+        over.set()
+        writer.join()
+        log.close()
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -146,10 +195,10 @@ def test_a_stream_that_is_there_twice_while_it_is_compressed_is_read_once(tmp_pa
 # -- retention
 
 
-def aged(folder: Path, days: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def aged(folder: Path, days: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if everything there had been written *days* ago."""
     now = time.time_ns()
-    monkeypatch.setattr("guardrails.audit.record.time.time_ns", lambda: now + days * DAY * 10**9)
+    monkeypatch.setattr("guardrails.audit.record.time.time_ns", lambda: now + int(days * DAY) * 10**9)
     for path in folder.iterdir():
         os.utime(path, ns=(now, now))
 
@@ -178,6 +227,56 @@ def test_a_stream_whose_time_is_over_is_removed_with_a_tombstone_and_verify_says
     assert report.expired == (stream_of(old.name),)
     assert holds(report), report.lines()
     assert any("expired" in line for line in report.lines())
+
+
+def test_tombstones_that_begin_a_stream_name_no_checkpoint_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = new_signer(tmp_path)
+    anchored: dict[str, object] = {"signer": signer, "anchors": [DirectoryAnchor(tmp_path / "anchor")]}
+    folder = tmp_path / "log"
+    sink = JsonlDirectory(folder, retain_days=30, rotate_bytes=3_000)
+    sends(sink, 1, **anchored)
+    aged(folder, 31, monkeypatch)
+    log = AuditLog(sink, keys=KEYS, durability="os", checkpoint_every=4, **anchored)  # type: ignore[arg-type]  # as above
+    send = guarded(log)
+    send(PHONE, "one stream")
+    sink._housekeeping.wait()
+    while len(list(folder.glob("*.jsonl"))) == 2:  # the stream is full, and what is over is told in the next one
+        send(PHONE, "text")
+    log.close()
+
+    report = verify_directory(folder, anchor=tmp_path / "anchor", trust=trusted(tmp_path, signer))
+    assert len(report.expired) == 1
+    assert holds(report), report.lines()
+
+
+def test_a_send_whose_intent_expired_before_its_outcome_is_no_contradiction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = JsonlDirectory(tmp_path, rotate_bytes=4_000, retain_days=30)
+    log = AuditLog(sink, keys=KEYS, durability="os")
+    inner = guarded(log)
+
+    def slow(*_message: object) -> str:
+        for number in range(20):  # the stream of its intent is full
+            inner(PHONE, str(number))
+        return "sent"
+
+    guarded(log, send=slow)(PHONE, "slow")
+    aged(tmp_path, 1, monkeypatch)
+    log.close()
+    streams = len(list(tmp_path.iterdir()))
+    aged(tmp_path, 30.5 - 1, monkeypatch)
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    sends(sink, 1)
+    sink._housekeeping.wait()
+    sends(sink, 1)
+
+    report = verify_directory(tmp_path)
+    assert len(report.expired) == streams - 1
+    assert holds(report), report.lines()
 
 
 def test_a_stream_that_cannot_be_removed_stops_no_send(

@@ -58,6 +58,10 @@ class Anchored:
         """Streams that are anchored, and how many records the newest checkpoint of each covers."""
         return {stream: max(roots) for stream, roots in self._roots.items()}
 
+    def has_note(self, stream: str, digest: str) -> bool:
+        """Whether the anchor holds the note with this SHA-256."""
+        return digest in self._digests.get(stream, ())
+
     def reader(self, stream: str) -> StreamAnchors:
         """What is anchored of *stream*, to be fed with its lines."""
         return StreamAnchors(self._roots.get(stream, {}), self._digests.get(stream, set()))

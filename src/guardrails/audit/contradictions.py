@@ -10,16 +10,27 @@ from typing import Final
 
 from guardrails.audit.finding import Finding
 from guardrails.audit.folder import stream_of
-from guardrails.audit.reading import lines
+from guardrails.audit.reading import lines, seconds_of
 from guardrails.audit.said import FileResult
 from guardrails.audit.sends import Loose, number_of, repeated
 
 _SHOWN: Final = 1_000  # findings of one kind across files
+_LATE_SECONDS: Final = 60.0  # from an intent to its send, and for clocks that are set
 _SEND: Final = re.compile(rb'"event_id":"([0-9a-f]{32})".*"send_id":"([0-9a-f]{32})"')
 
 
-def contradictions(paths: list[Path], results: list[FileResult], spill: Path | None) -> list[Finding]:
-    """What no stream can know alone."""
+def contradictions(
+    paths: list[Path], results: list[FileResult], spill: Path | None, expired: Mapping[str, str]
+) -> list[Finding]:
+    """
+    What no stream can know alone.
+
+    Args:
+        paths: Of the files.
+        results: What each of them says.
+        spill: A folder for what does not fit into memory; None where all of it does.
+        expired: Streams that were removed in their time, and when they ended.
+    """
     sends = [result.sends for result in results]
     waiting: dict[str, tuple[FileResult, int]] = {}
     found: list[Finding] = []
@@ -44,7 +55,7 @@ def contradictions(paths: list[Path], results: list[FileResult], spill: Path | N
     if odd or twice:
         seen = _records_of({loose.send for _, loose in odd}, twice, paths)
         for result, loose in odd:
-            found += _judged(result, loose, seen, waiting)
+            found += _judged(result, loose, seen, waiting, expired)
         found += _repeated(twice, seen, results)
     return found[:_SHOWN]
 
@@ -77,7 +88,9 @@ def _records_of(wanted: set[str], twice: set[int], paths: Iterable[Path]) -> lis
     return found
 
 
-def _judged(result: FileResult, loose: Loose, seen: list[_Seen], waiting: Mapping[str, object]) -> list[Finding]:
+def _judged(
+    result: FileResult, loose: Loose, seen: list[_Seen], waiting: Mapping[str, object], expired: Mapping[str, str]
+) -> list[Finding]:
     mine = [one for one in seen if one.send == loose.send]
     others = [
         one for one in mine if one.stage == "outcome" and (one.file, one.line) != (loose.place.file, loose.place.line)
@@ -91,6 +104,9 @@ def _judged(result: FileResult, loose: Loose, seen: list[_Seen], waiting: Mappin
     if any(one.stage == "intent" for one in mine) or loose.send in waiting:
         return [_about_send("outcome-first", "an outcome before its intent,", loose.send, result, line)]
     if loose.result == "abandoned":  # it says that nothing was sent, and perhaps nothing was written
+        return []
+    ends = [expired[stream] for stream in result.named if stream in expired]
+    if any(loose.began < seconds_of(ended) + _LATE_SECONDS for ended in ends):  # its intent was in what expired
         return []
     return [_about_send("outcome-alone", "an outcome without an intent,", loose.send, result, line)]
 

@@ -27,8 +27,8 @@ def twins(results: Iterable[FileResult]) -> list[Finding]:
 
 def missing(
     results: list[FileResult], anchored: Anchored | None, retain_days: int | None
-) -> tuple[list[str], list[Finding]]:
-    """Streams that were removed in their time, and findings about those that were not."""
+) -> tuple[dict[str, str], list[Finding]]:
+    """Streams that were removed in their time and when they ended, and findings about those that were not."""
     there = {result.stream for result in results} | {stream_of(result.name) for result in results}
     wanted: dict[str, str] = {}
     for result in results:
@@ -40,13 +40,15 @@ def missing(
     for result in results:
         for one in result.tombstones:
             tombstones.setdefault(one.stream, []).append((result, one))
-    expired, found = [], []
+    expired: dict[str, str] = {}
+    found = []
     for stream, why in wanted.items():
         if stream in there:
             continue
-        said = [_unfit(result, one, anchored, retain_days) for result, one in tombstones.get(stream, ())]
+        told = tombstones.get(stream, ())
+        said = [_unfit(result, one, anchored, retain_days) for result, one in told]
         if None in said:
-            expired.append(stream)
+            expired[stream] = told[said.index(None)][1].ended
             continue
         what = f"stream {stream} {why}, and not here" + (f": {said[0]}" if said else "")
         found.append(

@@ -57,7 +57,7 @@ def _from_syslog(path: Path) -> Iterator[tuple[str, bytes]]:
     with path.open("rb") as file:
         while line := file.readline(_LINE_BYTES):
             found = _SYSLOG.search(line)
-            if found is not None:
+            if found is not None and line.endswith(b"\n"):  # else somebody is at it
                 try:
                     note = base64.b64decode(found[3], validate=True)
                 except (ValueError, binascii.Error):

@@ -6,16 +6,18 @@ Imports no more than the standard library, so that a reviewer's machine needs no
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import json
 import os
 import stat
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
-from guardrails.audit.folder import log_files
+from guardrails.audit.folder import SUFFIX, log_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +66,25 @@ def opened(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
+@contextlib.contextmanager
+def source(path: Path) -> Iterator[IO[bytes]]:
+    """
+    What a log file holds, decompressed; of one that was compressed since it was listed, what its twin holds.
+
+    Raises:
+        OSError: It is not a regular file, or cannot be read.
+    """
+    try:
+        file = opened(path)
+    except FileNotFoundError:
+        if not path.name.endswith(SUFFIX):
+            raise
+        path = path.with_name(path.name + ".gz")
+        file = opened(path)
+    with file:  # a GzipFile does not close what it reads from
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if path.name.endswith(".gz") else file
+
+
 def lines(path: Path) -> Iterator[bytes]:
     """
     The lines of one file with their newlines; only the last may lack it.
@@ -72,10 +93,9 @@ def lines(path: Path) -> Iterator[bytes]:
         OSError: It is not a regular file, or cannot be read.
         Damaged: It is compressed, and does not decompress.
     """
-    with opened(path) as file:
-        source = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if path.name.endswith(".gz") else file
+    with source(path) as file:
         try:
-            while line := source.readline(LINE_BYTES):
+            while line := file.readline(LINE_BYTES):
                 yield line
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise Damaged(errno.EIO, "not what was compressed", path.name) from None
@@ -103,6 +123,14 @@ def parse(line: bytes) -> dict[str, Any]:
     if canonical != line:
         raise Malformed("not in canonical form")
     return record
+
+
+def seconds_of(ts: str) -> float:
+    """The time of a record, in seconds since 1970; 0 for what is no time."""
+    try:
+        return datetime.strptime(ts, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:  # such as the 31st of February
+        return 0.0
 
 
 def read_records(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:

@@ -48,6 +48,8 @@ class FileResult:
         tombstones: Streams that it says were removed.
         named: Streams that it says there are.
         unanchored: Records after the newest checkpoint; None when no anchor was asked.
+        unknown_notes: Checkpoints that it names and the anchor did not hold when it was read, and what to find then.
+        is_gone: Whether it was removed since it was listed.
     """
 
     name: str
@@ -60,4 +62,6 @@ class FileResult:
     tombstones: list[Tombstone] = field(default_factory=list)
     named: list[str] = field(default_factory=list)
     unanchored: int | None = None
+    unknown_notes: list[tuple[str, Finding]] = field(default_factory=list)
+    is_gone: bool = False
     by_stage: dict[str, int] = field(default_factory=dict)

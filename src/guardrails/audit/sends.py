@@ -36,6 +36,7 @@ class Loose(NamedTuple):
     result: str
     event_id: str
     place: Place
+    began: float  # the send, in seconds since 1970, by the writer's clock
 
 
 @dataclass(slots=True)

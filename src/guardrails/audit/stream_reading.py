@@ -11,16 +11,15 @@ import gzip
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final
 
 from guardrails.audit.anchored import StreamAnchors
 from guardrails.audit.finding import Finding
 from guardrails.audit.folder import stream_of
 from guardrails.audit.matching import Matching
-from guardrails.audit.reading import LINE_BYTES, Malformed, opened
+from guardrails.audit.reading import LINE_BYTES, Malformed, seconds_of, source
 from guardrails.audit.said import Claim, FileResult, Tombstone
 from guardrails.audit.sends import MOST_LOOSE, Loose, Place, Sends
 from guardrails.audit.stages import FIRST_PREV
@@ -52,14 +51,15 @@ class _Reading:
         self.results: dict[bytes, int] = dict.fromkeys(map(str.encode, RESULTS), 0)
 
     def find(self, verdict: str, code: str, what: str, *, line: int | None = None) -> None:
+        if len(self.result.findings) < _KEPT:
+            self.result.findings.append(self._finding(verdict, code, what, line=line))
+
+    def _finding(self, verdict: str, code: str, what: str, *, line: int | None = None) -> Finding:
         result = self.result
-        if len(result.findings) < _KEPT:
-            at = self.number if line is None else line
-            text = f"{result.name}: line {at}: {what}"
-            stream = result.stream or self.named_stream
-            result.findings.append(
-                Finding(text, verdict=verdict, code=code, file=result.name, stream=stream, seq=self.seq, line=at)
-            )
+        at = self.number if line is None else line
+        text = f"{result.name}: line {at}: {what}"
+        stream = result.stream or self.named_stream
+        return Finding(text, verdict=verdict, code=code, file=result.name, stream=stream, seq=self.seq, line=at)
 
     def broken(self, code: str, what: str) -> None:
         self.find("integrity", code, what)
@@ -119,7 +119,7 @@ class _Reading:
     def _on_genesis(self, record: dict[str, Any]) -> None:
         seconds = record["config"].get("checkpoint_seconds")
         self.checkpoint_seconds = seconds if type(seconds) is int else 0
-        self.signed_at = _seconds(record["ts"])
+        self.signed_at = seconds_of(record["ts"])
         previous = record.get("previous_stream")
         self.result.named += [*([previous] if previous else []), *record.get("streams_before", ())]
 
@@ -154,7 +154,8 @@ class _Reading:
         if sends.waiting.pop(send, None) is not None:
             sends.settled.append(send)
         elif len(sends.loose) < MOST_LOOSE:
-            sends.loose.append(Loose(record["send_id"], record["result"], record["event_id"], self._place()))
+            began = seconds_of(record["ts"]) - record["duration_us"] / 1e6
+            sends.loose.append(Loose(record["send_id"], record["result"], record["event_id"], self._place(), began))
         else:
             sends.omitted += 1
 
@@ -174,13 +175,16 @@ class _Reading:
 
     def _signed(self, record: dict[str, Any]) -> None:
         """A record that a checkpoint covers last: when it was, and which note it names."""
-        now = _seconds(record["ts"])
+        now = seconds_of(record["ts"])
         self._punctual(now)
         self.signed_at = max(self.signed_at, now)
         anchors = self.anchors
         if anchors is not None and anchors.size and not anchors.has_note(record["previous_note"]):
+            # A writer may have anchored it since the anchor was read: whoever reads it again decides.
             what = "the checkpoint that it names as the one before is not in the anchor"
-            self.find("completeness", "note-missing", what)
+            if len(self.result.unknown_notes) < _KEPT:
+                unknown = record["previous_note"], self._finding("completeness", "note-missing", what)
+                self.result.unknown_notes.append(unknown)
 
     def _punctual(self, now: float) -> None:
         late = now - self.signed_at - 2 * self.checkpoint_seconds - _FEW_SECONDS
@@ -208,10 +212,8 @@ class _Reading:
     def read(self, path: Path) -> None:
         result = self.result
         try:
-            with opened(path) as file:
-                packed = path.name.endswith(".gz")
-                source = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
-                for lines in self._blocks(source):
+            with source(path) as file:
+                for lines in self._blocks(file):
                     if self.anchors is not None:
                         self.anchors.add(lines)
                     self._take(lines)
@@ -219,6 +221,8 @@ class _Reading:
         except (EOFError, zlib.error, gzip.BadGzipFile):
             self.broken("damaged", "the compressed file is not what was compressed")
             result.state = "torn"
+        except FileNotFoundError:
+            result.state, result.is_gone = "unreadable", True
         except OSError:
             result.state = "unreadable"
         else:
@@ -233,10 +237,10 @@ class _Reading:
             return "empty"
         return "closed" if self.closed else "unclosed"
 
-    def _blocks(self, source: IO[bytes]) -> Iterator[list[bytes]]:
+    def _blocks(self, file: IO[bytes]) -> Iterator[list[bytes]]:
         """Complete lines without their newlines, block by block, whatever their length."""
         rest = b""
-        while block := source.read(_BLOCK_BYTES):
+        while block := file.read(_BLOCK_BYTES):
             if len(rest) > LINE_BYTES:  # what can be no line is not kept: only its last bytes, to see where it ends
                 rest = rest[:1] * LINE_BYTES
             *lines, rest = (rest + block).split(b"\n")
@@ -341,10 +345,3 @@ def read_file(path: Path, spill: Path | None, anchors: StreamAnchors | None, cla
     reading = _Reading(path, spill, anchors, claims)
     reading.read(path)
     return reading.result
-
-
-def _seconds(ts: str) -> float:
-    try:
-        return datetime.strptime(ts, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
-    except ValueError:  # such as the 31st of February
-        return 0.0

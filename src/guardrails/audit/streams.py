@@ -158,13 +158,17 @@ class Streams:
                 lines += self._finish(chain, "rotated")
                 chain = None
             begun = len(lines)
+            begins = chain is None
             if chain is None:
                 chain = self._begin()
                 lines.append(chain.link(self._genesis()))
             lines += map(chain.link, records)
             buried = self._burial.tombstones(chain, self._event_ids, lines)
             self._tell_of_anchors(chain, lines)
-            now = self._checkpoints.is_due(chain.stream, len(lines) - begun) or (buried and self._checkpoints.is_idle)
+            # What begins a stream is anchored in any case, and has no note before it that a checkpoint could name.
+            now = self._checkpoints.is_due(chain.stream, len(lines) - begun) or (
+                buried and not begins and self._checkpoints.is_idle
+            )
             if now:
                 lines += self._with_checkpoint(chain)
             if len(lines) > begun:

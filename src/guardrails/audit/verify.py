@@ -16,16 +16,16 @@ Memory does not grow with the log. Imports no more than the standard library; wi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from guardrails.audit.anchored import Anchored
 from guardrails.audit.contradictions import contradictions
@@ -41,6 +41,8 @@ from guardrails.audit.stream_reading import read_file
 from guardrails.errors import ConfigError
 
 _SMALL_BYTES: Final = 67_108_864
+_TRIES: Final = 5  # of a folder in which files come and go
+_Path: TypeAlias = "str | os.PathLike[str]"
 
 
 def verify_directory(
@@ -62,28 +64,70 @@ def verify_directory(
         retain_days: How long streams must have been kept at least; None takes the writer's word, which is on record.
         jobs: Processes that read streams side by side.
     """
-    try:
-        paths = files(folder)
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        return unusable(folder, f"cannot be read ({type(error).__name__})")
-    if not paths:
-        return unusable(folder, "no audit stream here (*.jsonl)")
-    anchored: Anchored | None = None
     if (anchor is None) != (trust is None):
         return unusable(folder, "an anchor and the keys to trust go together")
+    for _ in range(_TRIES - 1):
+        report, moved = _verified(folder, anchor, trust, retain_days, jobs)
+        if not moved:
+            return report
+    return _verified(folder, anchor, trust, retain_days, jobs)[0]
+
+
+def _verified(
+    folder: _Path, anchor: _Path | None, trust: _Path | None, retain_days: int | None, jobs: int
+) -> tuple[Report, bool]:
+    """What is found, and whether that may be because a writer removed or renamed files meanwhile."""
+    anchored: Anchored | None = None
     if anchor is not None and trust is not None:
         try:
+            # Before the files: what is anchored while they are read is then nothing that they could lack.
             anchored = Anchored(read_notes(anchor), Trust(trust))
         except (ConfigError, OSError, ValueError) as error:
             said = str(error) if isinstance(error, ConfigError) else f"the anchor cannot be read ({type(error).__name__})"
-            return unusable(folder, said)
+            return unusable(folder, said), False
+    try:
+        paths = files(folder)
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        return unusable(folder, f"cannot be read ({type(error).__name__})"), False
+    if not paths:
+        return unusable(folder, "no audit stream here (*.jsonl)"), False
     with _spill(paths) as spill:
         results = _read_all(paths, spill, anchored, jobs)
-        semantics = contradictions(paths, results, spill)
-    return _report(folder, results, semantics, anchored, retain_days, anchor)
+        expired, gone = missing(results, anchored, retain_days)
+        semantics = contradictions(paths, results, spill, expired)
+    if anchor is not None and trust is not None and anchored is not None:
+        _look_again(anchored, results, anchor, trust)
+    report = _report(folder, results, [*semantics, *gone], anchored, expired, anchor)
+    return report, any(result.is_gone for result in results) or _came_back(folder, gone)
 
 
-@contextmanager
+def _look_again(anchored: Anchored, results: Iterable[FileResult], anchor: _Path, trust: _Path) -> None:
+    """
+    What is found of the anchor is what is found twice.
+
+    A writer may have been half-way through a note, or may have anchored one while its files were read.
+    """
+    looked_for = [(result, *unknown) for result in results for unknown in result.unknown_notes]
+    now = anchored
+    if looked_for or anchored.findings:
+        with contextlib.suppress(ConfigError, OSError, ValueError):  # else it stands
+            now = Anchored(read_notes(anchor), Trust(trust))
+    anchored.findings = [finding for finding in anchored.findings if finding in now.findings]
+    for result, digest, finding in looked_for:
+        if not now.has_note(result.stream or "", digest):
+            result.findings.append(finding)
+
+
+def _came_back(folder: _Path, gone: Iterable[Finding]) -> bool:
+    """Whether a stream that was missed is there now: it was renamed while the folder was listed."""
+    missed = {finding.stream for finding in gone}
+    try:
+        return bool(missed) and not missed.isdisjoint(stream_of(path.name) for path in files(folder))
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
 def _spill(paths: Iterable[Path]) -> Iterator[Path | None]:
     """A folder for what does not fit into memory; None where all of it does."""
     try:
@@ -129,15 +173,14 @@ def _claims(paths: Iterable[Path]) -> dict[str, list[Claim]]:
 
 
 def _report(
-    folder: str | os.PathLike[str],
+    folder: _Path,
     results: list[FileResult],
-    semantics: list[Finding],
+    others: list[Finding],
     anchored: Anchored | None,
-    retain_days: int | None,
-    anchor: str | os.PathLike[str] | None,
+    expired: Iterable[str],
+    anchor: _Path | None,
 ) -> Report:
-    expired, gone = missing(results, anchored, retain_days)
-    found = [*chain.from_iterable(result.findings for result in results), *twins(results), *semantics, *gone]
+    found = [*chain.from_iterable(result.findings for result in results), *twins(results), *others]
     if anchored is not None:
         found += anchored.findings
     ended: Counter[str] = Counter()

@@ -25,11 +25,12 @@ from typing import Any, Final
 
 from guardrails import __version__
 from guardrails.audit.folder import make_folder, sync_folder
+from guardrails.audit.reading import source
 from guardrails.audit.report import printable
 from guardrails.audit.stages import FIRST_PREV, SCHEMA_VERSION
 from guardrails.errors import ConfigError
 from guardrails.keys.file import embedded_path
-from guardrails.reports.source import opened, record_of
+from guardrails.reports.source import record_of
 
 _LARGEST_BYTES: Final = 16_777_216  # then a new stream
 _CHARACTERS: Final = 64
@@ -113,7 +114,7 @@ def _newest(where: Path) -> tuple[Path | None, bytes]:
     path = max(where.glob("*.jsonl"), default=None)
     if path is None:
         return None, b""
-    with opened(path) as file:
+    with source(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 65_536))
         lines = file.read().splitlines(keepends=True)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 
-from guardrails.audit import reading
-from guardrails.audit.reading import LINE_BYTES, Malformed, parse
+from guardrails.audit.reading import LINE_BYTES, Malformed, parse, source
 
 BLOCK_BYTES: Final = 4_194_304
 
@@ -27,7 +24,7 @@ def blocks(path: Path, begin: int = 0) -> Iterator[bytes]:
     Raises:
         OSError: It is not a regular file, cannot be read, or does not decompress.
     """
-    with opened(path) as file:
+    with source(path) as file:
         file.seek(begin)
         try:
             while block := file.read(BLOCK_BYTES):
@@ -39,18 +36,6 @@ def blocks(path: Path, begin: int = 0) -> Iterator[bytes]:
                     return  # the end of the file, or a line that no writer makes: what follows is for the verifier
         except (EOFError, zlib.error) as error:
             raise OSError(errno.EIO, f"damaged ({type(error).__name__})", path.name) from None
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """
-    A log file for reading, decompressed if its name says so.
-
-    Raises:
-        OSError: It is not a regular file, or cannot be read.
-    """
-    with reading.opened(path) as file:  # a GzipFile does not close what it reads from
-        yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if path.name.endswith(".gz") else file
 
 
 def record_of(line: bytes) -> dict[str, Any] | None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from guardrails.audit.reading import files
-from guardrails.reports.source import blocks, opened, record_of
+from guardrails.audit.reading import files, source
+from guardrails.reports.source import blocks, record_of
 
 _STEP_BYTES: Final = 262_144
 
@@ -76,7 +76,7 @@ def _last(path: Path, count: int) -> list[dict[str, Any]]:
         for block in blocks(path):
             lines = [*lines, *block.splitlines(keepends=True)[-count:]][-count:]
     else:
-        with opened(path) as file:
+        with source(path) as file:
             begin = file.seek(0, os.SEEK_END)
             text = b""
             while begin > 0 and text.count(b"\n") <= count:
@@ -92,7 +92,7 @@ def _whole_lines(path: Path) -> int:
     """Bytes up to the end of the last complete line."""
     if path.name.endswith(".gz"):
         return 0
-    with opened(path) as file:
+    with source(path) as file:
         end = file.seek(0, os.SEEK_END)
         while end > 0:
             step = min(end, _STEP_BYTES)
