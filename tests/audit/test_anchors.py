@@ -261,7 +261,7 @@ def test_an_anchor_that_hangs_holds_up_neither_sends_nor_the_end(tmp_path: Path)
 def test_a_full_stream_stays_open_while_an_anchor_hangs(tmp_path: Path) -> None:
     signer, witness = new_signer(tmp_path), Witness(tmp_path / "anchor")
     sink = JsonlDirectory(tmp_path / "log", rotate_bytes=4_000)
-    log = AuditLog(sink, keys=KEYS, signer=signer, anchors=[witness], checkpoint_every=2)
+    log = AuditLog(sink, keys=KEYS, signer=signer, anchors=[witness], checkpoint_every=2, deadline_seconds=15)
     send = guarded(log)
     send(PHONE, "one")
     eventually(lambda: log.health()["anchor_behind_seconds"] == 0 and log.health()["queued"] == 0)
