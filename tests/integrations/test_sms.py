@@ -117,6 +117,19 @@ def test_g3_what_twilio_would_keep_and_show_is_refused_where_it_shows_somebodys_
     assert len(wire.forms) == 2
 
 
+@pytest.mark.parametrize("shown", [PHONE, f"whatsapp:{PHONE}", "+44 20 7946 0958"])
+def test_g3_a_telephone_number_in_what_twilio_keeps_is_refused_and_a_name_or_an_order_is_not(shown: str) -> None:
+    wire = Wire()
+    client = Client("AC1", "token", http_client=guard_http_client(wire, guard()))
+    with pytest.raises(Denied, match="PHONE_NUMBER in FriendlyName"):
+        client.conversations.v1.conversations.create(friendly_name=f"with {shown}")
+    client.conversations.v1.conversations.create(friendly_name="with Ann Lee", attributes=json.dumps({"order": 2125550173}))
+    keeps = Guard(MaskPII(names="off", operators={"PHONE_NUMBER": "keep"}))
+    client = Client("AC1", "token", http_client=guard_http_client(wire, keeps))
+    client.conversations.v1.conversations.create(friendly_name=f"with {shown}")
+    assert len(wire.forms) == 2
+
+
 def test_what_twilio_keeps_and_shows_nobody_passes_without_a_recipient() -> None:
     wire = Wire()
     client = Client("AC1", "token", http_client=guard_http_client(wire, guard(RateLimit("1/hour", per="recipient"))))
