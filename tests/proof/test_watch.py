@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,9 +16,11 @@ from typing import Any, Final
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from typer.testing import CliRunner
 
 from guardrails import AuditLog, Deny, Guard, MaskPII, Message, RateLimit, canary, check, monitor
-from guardrails.audit import DirectoryAnchor, Ed25519Signer
+from guardrails.audit import DirectoryAnchor, Ed25519Signer, SqliteSink
+from guardrails.cli.app import app
 from guardrails.proof.drill import FAULTS, drill
 from guardrails.proof.watch import alarms
 from guardrails.proof.writers import Writers
@@ -29,9 +32,9 @@ def provider(to: str, body: str) -> str:
     return to + body
 
 
-def look(folder: Path, *, later: float = 0.0, **more: Any) -> dict[str, str]:
+def look(log: Path | SqliteSink, *, later: float = 0.0, **more: Any) -> dict[str, str]:
     given: dict[str, Any] = {"canary_seconds": MINUTE, "checkpoint_seconds": None, **more}
-    return {one.kind: one.what for one in alarms(folder, now=datetime.now(UTC) + timedelta(seconds=later), **given)}
+    return {one.kind: one.what for one in alarms(log, now=datetime.now(UTC) + timedelta(seconds=later), **given)}
 
 
 @pytest.fixture
@@ -280,3 +283,69 @@ def test_the_command_prints_seconds_to_alarm(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.count("alarm within 10.") == 6
     assert _command("drill", "nothing_here", cwd=tmp_path).returncode == 2
+
+
+def test_a_log_in_a_database_is_watched_like_one_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "audit.db"
+    with Guard(AuditLog(SqliteSink(path), durability="os"), MaskPII(names="off"), channel="sms") as guard:
+        guard(provider)("+12125550173", "hello")
+        assert look(SqliteSink(path)) == {"no_canary": "there is no canary"}
+        canary(guard)
+        assert look(SqliteSink(path)) == {}
+        assert "and one is due every 60 s" in look(SqliteSink(path), later=200)["no_canary"]
+        with monkeypatch.context() as broken:
+            broken.setattr(MaskPII, "mask", lambda _self, text: (text, []))
+            canary(guard)
+        assert list(look(SqliteSink(path))) == ["canary_failed"]
+
+
+def test_a_database_that_cannot_be_read_is_an_alarm(tmp_path: Path) -> None:
+    path = tmp_path / "audit.db"
+    assert list(look(SqliteSink(path))) == ["unreadable"]
+    sqlite3.connect(path).close()
+    path.write_bytes(b"SQLite format 3\0 and then nothing")
+    assert list(look(SqliteSink(path))) == ["unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("audit.db", 1, "ALARM no_canary there is no canary"),
+        ("notes.txt", 2, "is a file, and no SQLite database"),
+        ("postgresql://127.0.0.1/audit", 2, "are watched by a program: guardrails.proof.watch.alarms"),
+        ("nothing", 1, "ALARM unreadable"),
+    ],
+)
+def test_the_command_says_what_it_can_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("hello")
+    with Guard(AuditLog(SqliteSink("audit.db"), durability="os"), channel="sms") as guard:
+        guard(provider)("+12125550173", "hello")
+        told = CliRunner().invoke(app, ["watch", name, "--once"])
+
+    assert (told.exit_code, said in told.output) == (code, True), told.output
+
+
+@pytest.mark.parametrize(
+    "ts", ["2026-11-27T12:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "x", None, 7]
+)
+def test_a_time_that_is_none_is_passed_over(guard: Guard, tmp_path: Path, ts: object) -> None:
+    canary(guard)
+    record = {"schema_version": 1, "stage": "canary", "passed": True, "stream": "f", "ts": ts}
+    (tmp_path / "audit" / "29990101T000000.000000Z-x.jsonl").write_text(json.dumps(record) + "\n")
+
+    assert look(tmp_path / "audit") == {}
+
+
+def test_overlap_and_inventory_read_the_file_of_a_database_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Guard(AuditLog(SqliteSink("audit.db"), durability="os"), MaskPII(names="off"), channel="sms") as guard:
+        guard(provider)("+12125550173", "hello")
+
+    fired, listed = (CliRunner().invoke(app, [one, "audit.db"]) for one in ("overlap", "inventory"))
+
+    assert "`mask_pii`" in fired.output
+    assert (fired.exit_code, listed.exit_code) == (0, 0)
+    assert "mask_pii" in listed.output

@@ -9,22 +9,22 @@ from typing import Annotated
 
 import typer
 
-from guardrails.cli.usage import UsageError, is_folder, one_line_errors
+from guardrails.cli.log import holds_log, opened
+from guardrails.cli.usage import UsageError, one_line_errors
 
 
 def inventory(
     target: Annotated[
         str,
-        typer.Argument(
-            metavar="TARGET", help="A module that makes guards, module:guard, a policy file, or an audit folder."
-        ),
+        typer.Argument(metavar="TARGET", help="A module that makes guards, module:guard, a policy file, or an audit log."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """
     List every guard: layer, owner, channel, controls with settings, sends, policy digest; and settings that drift apart.
 
-    A module is imported, so that its guards are there; of an audit folder the records are read.
+    A module is imported, so that its guards are there; of an audit log (its folder, or the file of a SqliteSink) the
+    records are read.
     Exit code 0: nothing drifts. 1: something does. 2: wrong usage.
     """
     from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
@@ -33,9 +33,10 @@ def inventory(
     from guardrails.proof.target import load  # noqa: PLC0415
 
     with one_line_errors():
-        if is_folder(Path(target)):
+        if holds_log(Path(target)):
             try:
-                entries = from_audit(Path(target))
+                with opened(Path(target), may_be_empty=True) as log:
+                    entries = from_audit(log.folder)
             except OSError as error:
                 raise UsageError(f"the audit folder cannot be read ({type(error).__name__})") from None
             if not entries:

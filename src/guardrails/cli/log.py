@@ -21,7 +21,7 @@ Where = Annotated[
 ]
 _SQLITE: Final = b"SQLite format 3\0"  # source: https://www.sqlite.org/fileformat.html, section 1.3
 _RECORD: Final = b'"schema_version":'
-_POSTGRES: Final = ("postgres:", "postgresql:")
+POSTGRES: Final = ("postgres:", "postgresql:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def opened(where: Path, *, may_be_empty: bool = False) -> Iterator[Log]:
         UsageError: There is none, and what to name instead.
         OSError: The folder cannot be read.
     """
-    if not _is_database(where):
+    if not is_database(where):
         if not may_be_empty:
             _must_be_log(where)
         yield Log(where)
@@ -92,21 +92,45 @@ def _may_be_stream(path: Path) -> bool:
     return not first or _RECORD in first
 
 
-def _is_database(where: Path) -> bool:
-    if str(where).startswith(_POSTGRES):
+def is_database(where: Path, *, may_be_missing: bool = False) -> bool:
+    """
+    Whether *where* is the file of a `SqliteSink`; otherwise it is a folder, or with *may_be_missing* nothing yet.
+
+    Raises:
+        UsageError: It is neither, and what to name instead.
+    """
+    if str(where).startswith(POSTGRES):
         raise UsageError(
             "records in PostgreSQL are brought back to files first, with "
             "guardrails.audit.write_streams(PostgresSink(...), FOLDER): then name that folder"
         )
     try:
-        if where.is_dir():
+        if where.is_dir() or (may_be_missing and not where.exists()):
             return False
         if not where.is_file():
             raise UsageError(f"{where} is not there: name the folder that was given to AuditLog")
-        with where.open("rb") as file:
-            begins = file.read(len(_SQLITE))
+        begins = _begins_as_database(where)
     except OSError as error:
         raise UsageError(f"{where} cannot be read ({type(error).__name__})") from None
-    if begins != _SQLITE:
+    if not begins:
         raise UsageError(f"{where} is a file, and no SQLite database: name the folder that was given to AuditLog")
     return True
+
+
+def holds_log(where: Path) -> bool:
+    """
+    Whether *where* is a folder or a SQLite file, for commands that also take something else.
+
+    Raises:
+        UsageError: Nobody can tell.
+    """
+    try:
+        return where.is_dir() or (where.is_file() and _begins_as_database(where))
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    raise UsageError(f"{where}: {problem}")
+
+
+def _begins_as_database(where: Path) -> bool:
+    with where.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE

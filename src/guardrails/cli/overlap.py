@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from guardrails.cli.usage import UsageError, is_folder, one_line_errors
+from guardrails.cli.log import holds_log, opened
+from guardrails.cli.usage import UsageError, one_line_errors
 
 
 def overlap(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A corpus (JSON lines with texts), or an audit folder.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A corpus (JSON lines with texts), or an audit log.")],
     target: Annotated[
         str | None,
         typer.Option("--guard", metavar="TARGET", help="For a corpus: module:guard, a module, or a policy file."),
@@ -26,8 +27,9 @@ def overlap(
     Say which controls matter: each is left out in turn, and what would then have got through is counted.
 
     With a corpus, messages run through the guards in rehearsals; nothing is sent. Limits and caps are judged where each message
-    says when ("at"), leases where it also says for how long ("seconds"). With an audit folder, the records are read: they hold
-    no text, so that they say what fired and what it cost, limits too, and not what would happen without it.
+    says when ("at"), leases where it also says for how long ("seconds"). With an audit log (its folder, or the file of a
+    SqliteSink), the records are read: they hold no text, so that they say what fired and what it cost, limits too, and not what
+    would happen without it.
     Exit code 0: done (with --fail: and every control is needed). 1: with --fail, one is not. 2: wrong usage.
     """
     from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
@@ -36,8 +38,9 @@ def overlap(
     from guardrails.proof.target import load  # noqa: PLC0415
 
     with one_line_errors():
-        if is_folder(source):
-            _from_audit(source, as_json=as_json, fail=fail)
+        if holds_log(source):
+            with opened(source, may_be_empty=True) as log:
+                _from_audit(log.folder, as_json=as_json, fail=fail)
             return
         if target is None:
             raise UsageError("a corpus needs --guard TARGET: whose controls?")

@@ -14,7 +14,9 @@ from guardrails.cli.usage import UsageError, one_line_errors
 
 
 def watch(
-    directory: Annotated[Path, typer.Argument(metavar="AUDIT", help="The folder that was given to AuditLog.")],
+    log: Annotated[
+        Path, typer.Argument(metavar="AUDIT", help="The folder that was given to AuditLog, or the file of a SqliteSink.")
+    ],
     canary: Annotated[
         float,
         typer.Option(metavar="SECONDS", help="How often canaries are to come, as in canary_every_seconds; 0 for never."),
@@ -33,23 +35,33 @@ def watch(
     Watch an audit log from another process or host: alarms on canaries or checkpoints that do not come, and on failed ones.
 
     A line is printed when an alarm begins, and when it ends. An interval that is exceeded 2.5 times is an alarm. A process that
-    dies on this host is one at the next look, until another one writes to the folder.
+    dies on this host is one at the next look, until another one writes to the folder; one that writes to a database is missed by
+    its canaries.
     Exit code 0: ended without an alarm. 1: an alarm (with --once or --until-alarm). 2: wrong usage.
     """
-    from guardrails.proof.watch import Alarm, alarms  # noqa: PLC0415 - `--help` does not need it
+    from guardrails.audit import SqliteSink  # noqa: PLC0415 - `--help` does not need it
+    from guardrails.cli.log import POSTGRES, is_database  # noqa: PLC0415
+    from guardrails.proof.watch import Alarm, alarms  # noqa: PLC0415
     from guardrails.proof.writers import Writers  # noqa: PLC0415
 
     with one_line_errors():
         if every <= 0 or canary < 0 or checkpoint < 0:
             raise UsageError("--every is above 0; --canary and --checkpoint are at least 0")
+        if str(log).startswith(POSTGRES):
+            raise UsageError(
+                "records in PostgreSQL are watched by a program: guardrails.proof.watch.alarms(PostgresSink(...), ...) says "
+                "what is wrong with them; or give the AuditLog a folder, too, and name that"
+            )
+        source: Path | SqliteSink = SqliteSink(log) if is_database(log, may_be_missing=True) else log
     known: set[Alarm] = set()
-    writers, sleeping = Writers(directory), threading.Event()
+    writers = Writers(log) if source is log else None  # who writes to a database holds no lock that could be seen
+    sleeping = threading.Event()
     first = True
     while True:
         at = datetime.now(UTC)
         found = set(
             alarms(
-                directory,
+                source,
                 canary_seconds=canary or None,
                 checkpoint_seconds=checkpoint or None,
                 anchor=anchor,

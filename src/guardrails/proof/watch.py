@@ -7,7 +7,7 @@ key, no network, no part in the process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,13 @@ from typing import Any, Final
 
 from guardrails.audit.notes import NOTE_SUFFIX
 from guardrails.audit.reading import Malformed, parse
+from guardrails.audit.sink import Readable
 from guardrails.audit.tails import last_lines, last_written
 from guardrails.core.health import LATE
 from guardrails.proof.writers import Writers
 
 _STREAMS: Final = 16  # files; several processes may write to one folder
+_LINES: Final = 5_000  # of each stream of a database, from its end; about what is read of a file
 _FUTURE_SECONDS: Final = 5.0  # clocks of two hosts
 
 
@@ -49,7 +51,7 @@ class _Seen:
 
 
 def alarms(
-    folder: Path,
+    log: Path | Readable,
     *,
     canary_seconds: float | None,
     checkpoint_seconds: float | None,
@@ -58,10 +60,10 @@ def alarms(
     now: datetime,
 ) -> list[Alarm]:
     """
-    What is wrong with the log in *folder*.
+    What is wrong with a log.
 
     Args:
-        folder: As given to `AuditLog`.
+        log: Its folder, as given to `AuditLog`; or the sink that it is written to, such as `SqliteSink(path)`.
         canary_seconds: How often canaries are to come; None for never.
         checkpoint_seconds: How often checkpoints are to come; None for never.
         anchor: The folder of a `DirectoryAnchor`; without it checkpoints are looked for in the log.
@@ -70,13 +72,13 @@ def alarms(
     """
     try:
         gone = [] if writers is None else list(writers.gone())
-        seen = _read(folder)
+        seen = _read(log)
         if anchor is not None:
             seen.checkpoint = _newest_note(anchor)
     except OSError as error:
         return [Alarm("unreadable", f"the log or the anchor cannot be read ({type(error).__name__})")]
     if not seen.streams:
-        return [Alarm("no_stream", "there is no stream in the folder")]
+        return [Alarm("no_stream", "there is no stream in the log")]
     died = [
         Alarm("writer_gone", f"the process that wrote stream {one[:8]} died or gave it up, and no other began since")
         for one in gone
@@ -107,12 +109,28 @@ def _failed(seen: _Seen) -> Iterator[Alarm]:
             yield Alarm("canary_failed", f"the last canary of stream {stream[:8]} failed in {named}")
 
 
-def _read(folder: Path) -> _Seen:
+def _ends(log: Path | Readable) -> Iterator[Sequence[bytes]]:
+    """The last lines of the streams that were written to last."""
+    if isinstance(log, Path):
+        yield from map(last_lines, last_written(log, _STREAMS))
+        return
+    try:
+        yield from (lines for lines in log.tails(_LINES) if lines)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a database may raise anything: it cannot be read
+        problem = type(error).__name__
+    else:
+        return
+    raise OSError(f"{log!r}: {problem}")
+
+
+def _read(log: Path | Readable) -> _Seen:
     seen = _Seen()
-    for path in last_written(folder, _STREAMS):
+    for lines in _ends(log):
         seen.streams += 1
         closed = False
-        for line in reversed(last_lines(path)):
+        for line in reversed(lines):
             try:
                 record = parse(line)
             except Malformed:
