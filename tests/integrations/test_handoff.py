@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from guardrails import AuditLog, Guard, MaskPII, RateLimit, context
 from guardrails.adapters.once import OnceInStore
 from guardrails.core.context import NOBODY, current
 from guardrails.errors import ConfigError, Denied, RateLimited, Unavailable
-from guardrails.keys import Keys
+from guardrails.keys import Epochs, Keys
 from guardrails.pii import Vault
 from tests.servers import running, valkey_binary
 
@@ -207,3 +207,41 @@ def test_the_machines_own_key_is_the_default(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("GUARDRAILS_HOME", str(tmp_path))
     assert context.accept(context.handoff("hello", guard=GUARD)).summary == "hello"
     assert repr(context) == "guardrails.context"
+
+
+def test_tokens_in_what_is_handed_over_stay_tokens_of_their_person() -> None:
+    vault = Vault()
+    vault.link("conversation:c-17", subject="ann-17")
+    guard = Guard(MaskPII(names="off", vault=vault, operators={"DEFAULT": "pseudonym"}))
+    token = vault.session("ann-17").token("EMAIL_ADDRESS", "ann@example.com")
+    with context(conversation="c-17"):
+        envelope = context.handoff(f"Write to {token}", guard=guard, keys=KEYS, references=[token])
+    handoff = context.accept(envelope, keys=KEYS)
+    assert vault.restore(handoff.summary, subject="ann-17") == "Write to ann@example.com"
+    assert vault.restore(handoff.references[0], subject="ann-17") == "ann@example.com"
+
+
+def test_keys_with_epochs_hand_over_before_anything_was_recorded(tmp_path: Path) -> None:
+    keys = Keys(b"k" * 32, epochs=Epochs(tmp_path / "epochs"))
+    assert context.accept(context.handoff("hello", guard=GUARD, keys=keys), keys=keys).summary == "hello"
+
+
+def test_g11_a_summary_that_only_packs_small_is_refused_where_it_is_handed_over() -> None:
+    with pytest.raises(Denied, match="shorten the summary"):
+        handed("la " * 8_000)
+
+
+def test_g10_wrong_arguments_of_a_handoff_are_said_and_use_nothing_up() -> None:
+    wrongs: list[dict[str, Any]] = [{"guard": None}, {"valid_seconds": "5"}, {"references": "tok-1"}, {"keys": b"k" * 32}]
+    for wrong in wrongs:
+        with pytest.raises(ConfigError):
+            handed(**wrong)
+    for channel in (None, 5):
+        with pytest.raises(Denied, match="channel must be"):
+            handed(channel=channel)
+    envelope = handed()
+    wrongs = [{"once": 5}, {"keys": b"k" * 32}, {"now": lambda: datetime(2026, 1, 1)}]  # noqa: DTZ001 - wrong on purpose
+    for wrong in wrongs:
+        with pytest.raises(ConfigError):
+            context.accept(envelope, **{"keys": KEYS, **wrong})
+    assert context.accept(envelope, keys=KEYS).conversation == "c-17"

@@ -25,7 +25,7 @@ from guardrails.adapters.ids import is_opaque
 from guardrails.adapters.once import Once, OnceHere, once_in
 from guardrails.core.context import context as ids_in_force
 from guardrails.core.context import current
-from guardrails.core.message import Message
+from guardrails.core.message import HANDOFF, Message
 from guardrails.errors import ConfigError, Denied
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Context:
 
         Args:
             summary: What was said; it goes through *guard*, so that it is masked and on the record like a send.
-            guard: With a mask control; its tokens are the conversation's.
+            guard: With a mask control; its tokens are the conversation's, and those that stand in the texts stay as they are.
             channel: Where it was said.
             subject: Whom the vault knows; an opaque id.
             verification: How well the person was verified, such as `"otp"`.
@@ -151,10 +151,11 @@ class Context:
             Denied: It is longer than an envelope, or an id is not opaque.
             GuardrailsError: The guard refused the summary.
         """
-        if not guard.masks:
+        if not getattr(guard, "masks", False):
             raise ConfigError("context.handoff(guard=...) needs a guard with a mask control, such as MaskPII()")
-        if not 0 < valid_seconds <= MOST_SECONDS:
-            raise ConfigError(f"valid_seconds must be more than 0 and at most {MOST_SECONDS}")
+        if not isinstance(valid_seconds, int | float) or not 0 < valid_seconds <= MOST_SECONDS:
+            raise ConfigError(f"valid_seconds must be a number of seconds, more than 0 and at most {MOST_SECONDS}")
+        references = _checked(references)
         ids = current.get()
         held: dict[str, Any] = {
             "channel": channel,
@@ -165,12 +166,12 @@ class Context:
             "verification": verification,
         }
         for name, value in held.items():
-            if value is not None and not is_opaque(value):
+            if (value is not None or name == "channel") and not (isinstance(value, str) and is_opaque(value)):
                 raise Denied(
                     f"{name} must be an opaque id: letters, digits and ._:-, and no telephone number", control="handoff"
                 )
         parts = {"summary": summary, **{f"references[{number}]": one for number, one in enumerate(references)}}
-        message = Message(parts, channel="handoff", conversation=ids.conversation, tenant=ids.tenant, actor=ids.actor)
+        message = Message(parts, channel=HANDOFF, conversation=ids.conversation, tenant=ids.tenant, actor=ids.actor)
         del summary, references, parts
         sealed: dict[str, str] = guard.run(message, _texts, reply="pass")
         now = datetime.now(UTC)
@@ -182,8 +183,9 @@ class Context:
             "issued": now.timestamp(),
             "expires": now.timestamp() + valid_seconds,
         }
-        envelope = _closed(json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode(), _sub_keys(keys)[0])
-        if len(envelope) > MOST_CHARACTERS:
+        plain = json.dumps(said, separators=(",", ":")).encode("ascii")
+        envelope = _closed(plain, _sub_keys(keys)[0])
+        if len(envelope) > MOST_CHARACTERS or len(plain) > MOST_PLAIN:
             raise Denied(f"an envelope of more than {MOST_CHARACTERS} characters: shorten the summary", control="handoff")
         return envelope
 
@@ -209,16 +211,21 @@ class Context:
         Raises:
             Denied: It is not ours, was changed, has expired, was accepted before, or is another tenant's than the block's.
             Unavailable: The server that *once* names does not answer.
+            ConfigError: An argument is wrong.
         """
         said = _opened(envelope, _sub_keys(keys))
         issued, expires = (datetime.fromtimestamp(said[name], UTC) for name in ("issued", "expires"))
+        keeper: Once = self._once if once is None else once_in(once) if isinstance(once, str) else once
         at = now()
+        if at.tzinfo is None or not hasattr(keeper, "take"):
+            raise ConfigError(
+                "context.accept: now() answers with a time zone, and once= is a server's address or has take()"
+            )
         if not issued - _SKEW <= at <= expires:
             raise Denied("the envelope has expired", control="handoff")
         tenant = current.get().tenant
         if tenant is not None and tenant != said.get("tenant"):
             raise Denied("the envelope is another tenant's", control="handoff")
-        keeper: Once = self._once if once is None else once_in(once) if isinstance(once, str) else once
         if not keeper.take(said["id"], expires + _SKEW):
             raise Denied("the envelope was accepted before", control="handoff")
         return Handoff(
@@ -245,11 +252,18 @@ def _texts(sealed: Message) -> dict[str, str]:
     return dict(sealed.parts)
 
 
-def _sub_keys(keys: Keys | None) -> tuple[bytes, ...]:
-    if keys is None:
-        from guardrails.keys import Keys as AnyKeys  # noqa: PLC0415 - the front door stays light
+def _checked(references: object) -> Sequence[str]:
+    if isinstance(references, str) or not isinstance(references, Sequence):
+        raise ConfigError("context.handoff(references=...) takes a list of str")
+    return references
 
-        keys = AnyKeys.default()
+
+def _sub_keys(keys: Keys | None) -> tuple[bytes, ...]:
+    from guardrails.keys import Keys as AnyKeys  # noqa: PLC0415 - the front door stays light
+
+    keys = AnyKeys.default() if keys is None else keys
+    if not isinstance(keys, AnyKeys):
+        raise ConfigError(f"keys= takes Keys, such as Keys.from_text(...), not {type(keys).__name__}")
     return keys.exported(_PURPOSE)
 
 

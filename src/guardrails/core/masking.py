@@ -218,5 +218,5 @@ def reply_filters(journey: Journey, way: Sequence[str]) -> list[Filter]:
         return []
     filters: list[Filter] = [getattr(journey.bound, "replies", masker).filter()]
     if mode == "restore" and journey.bound.restores_at(way):
-        filters.append(journey.bound.restoring())
+        filters.append(journey.bound.restoring(way))
     return filters

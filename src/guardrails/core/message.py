@@ -14,6 +14,7 @@ Envelope: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | 
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 _PATH: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.#|\[\]']{0,255}")  # what binding makes; a user's own keys may be anything
 DIRECTIONS: Final = ("outbound", "inbound")
+HANDOFF: Final = "handoff"  # the channel of what goes from one channel to another, see `guardrails.context`
 
 
 @final

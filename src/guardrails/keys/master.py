@@ -215,7 +215,8 @@ class Keys:
             ConfigError: A key or a secret cannot be used.
             Unavailable: The key provider raised.
         """
-        salts = [b""] if self.epochs is None else [salt.secret for salt in self.epochs.all(tenant)]
+        salted = self.epochs is not None and purpose.startswith(AUDIT)
+        salts = [salt.secret for salt in self.epochs.all(tenant)] if self.epochs and salted else [b""]
         return tuple(key for salt in salts for key in self._sub_keys(purpose, tenant, salt))
 
     def _sub_keys(self, purpose: str, tenant: str | None, salt: bytes) -> list[bytes]:

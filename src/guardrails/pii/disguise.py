@@ -106,6 +106,17 @@ def _behind(text: str, look: Look, patterns: Look) -> list[Span]:
     return found + _back(view, list(_in_runs(view.text, patterns)))
 
 
+def readings(value: str) -> Iterator[str]:
+    """*value*, and what it says without its disguise, each once."""
+    view = _decoded(plain(value))
+    said, _ = spelled.numbers(view, lambda _: [])
+    written, _ = spelled.addresses(view, lambda _: [])
+    one_by_one = replaced(view, *_RECKONED[0][:2])
+    texts = [value, view.text, said.text, written.text, one_by_one.text]
+    runs = [decode(match) for pattern, decode in _RUNS for match in pattern.finditer(view.text)]
+    yield from dict.fromkeys(text for text in (*texts, *runs) if text)
+
+
 def _back(view: Folded, spans: list[Span]) -> list[Span]:
     return [Span(*view.back(span.start, span.end), span.type, span.score) for span in spans if span.start < span.end]
 
@@ -156,7 +167,7 @@ def _escaped(match: re.Match[str]) -> str | None:
 
 def _in_runs(text: str, look: Look, layers: int = 2) -> Iterator[Span]:
     """Runs of base64 or hexadecimal digits in *text* whose own text holds something."""
-    for pattern, decode in ((_HEX, _from_hex), (_BASE64, _from_base64)):
+    for pattern, decode in _RUNS:
         for match in pattern.finditer(text):
             inside = decode(match)
             hits = look(inside) if inside else []
@@ -185,3 +196,6 @@ def _from_base64(match: re.Match[str]) -> str:
         return _readable(base64.b64decode(run + "=" * (-len(run) % 4)))
     except (ValueError, binascii.Error):
         return ""
+
+
+_RUNS: Final = ((_HEX, _from_hex), (_BASE64, _from_base64))

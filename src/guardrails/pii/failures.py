@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
+from functools import wraps
 from traceback import walk_tb
+from typing import ParamSpec, TypeVar
+
+from guardrails.errors import ControlError, GuardrailsError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class SpeakableError(Exception):
@@ -26,3 +35,21 @@ def what_failed(error: Exception) -> str:
         if isinstance(owner, EntityRecognizer):
             return f"recognizer {type(owner).__name__} raised {kind}"
     return f"detection raised {kind}"
+
+
+def wordless(act: Callable[P, T]) -> Callable[P, T]:
+    """*act*, whose errors hold none of its arguments: no frame of such an error does, and nothing stands behind it."""
+
+    @wraps(act)
+    def told(*args: P.args, **kwargs: P.kwargs) -> T:
+        failure: GuardrailsError
+        try:
+            return act(*args, **kwargs)
+        except SpeakableError as error:
+            failure = ControlError(str(error))
+        except GuardrailsError as error:
+            failure = copy(error)
+        del args, kwargs
+        raise failure
+
+    return told

@@ -24,13 +24,14 @@ from guardrails.pii.memory import MOST_SEGMENTS, SEGMENTS, Memory
 from guardrails.pii.offline import use_bundled_suffixes
 from guardrails.pii.operators import DEFAULT, Block, Keep, Operator, OperatorLike, operators_for
 from guardrails.pii.operators_keyed import Encrypt, Hash
-from guardrails.pii.operators_scoped import ScopedMask, ScopedOperators
+from guardrails.pii.operators_scoped import ScopedOperators
 from guardrails.pii.operators_synthetic import Synthetic
 from guardrails.pii.precedence import heeding
 from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import check_names
+from guardrails.pii.scoped import ScopedMask
 from guardrails.pii.stream import MaskFilter, Masking, exact, masked_whole
-from guardrails.pii.vault.bound import BoundMask, bound_to, check_operators, check_vault
+from guardrails.pii.vault.bond import bond, check_operators, check_vault
 from guardrails.pii.vault.vault import Vault
 
 if TYPE_CHECKING:
@@ -338,7 +339,7 @@ class MaskPII:
         """Whether `reply="restore"` can be obeyed."""
         return self._vault is not None
 
-    def _for(self, message: Message, *, dry: bool, budget: Budget | None) -> MaskPII | ScopedMask | BoundMask:
+    def _for(self, message: Message, *, dry: bool, budget: Budget | None) -> MaskPII | ScopedMask:
         """The mask for *message*: this control, unless something is its own."""
         operators = self._scoped.of(message.channel, message.direction)
         examiner = self._examiner
@@ -348,25 +349,19 @@ class MaskPII:
             examiner = examiner.within(budget)
         of_streams = self._of_speech if message.channel == "voice" else None
         vault = self._vault
-        if vault is not None:
-            return bound_to(
-                message,
-                vault=vault,
-                own=self._own,
-                dry=dry,
-                examiner=examiner,
-                operators=operators,
-                failed=self._failed,
-                restore_into=self._restore_into,
-                inline_characters=0 if vault.blocks else self.inline_characters,
-                lets_pass=partial(self._lets_pass, operators),
-                learn=self._learn,
-                of_streams=of_streams,
-            )
-        if operators is self._operators and examiner is self._examiner and of_streams is None:
+        if vault is None and operators is self._operators and examiner is self._examiner and of_streams is None:
             return self
-        lets_pass = partial(self._lets_pass, operators)
-        return ScopedMask(examiner, operators, self._failed, self.inline_characters, lets_pass, of_streams)
+        return ScopedMask(
+            examiner,
+            operators,
+            self._failed,
+            inline_characters=0 if vault is not None and vault.blocks else self.inline_characters,
+            lets_pass=partial(self._lets_pass, operators),
+            of_streams=of_streams,
+            bond=None
+            if vault is None
+            else bond(vault, message, own=self._own, restore_into=self._restore_into, learn=self._learn, dry=dry),
+        )
 
     def _lets_pass(self, operators: Mapping[str, Operator], entity: str, value: str) -> bool:
         if entity in self._left_out or (entity, value) in self._allowed or (0, len(value)) in self._allow.places(value):

@@ -7,18 +7,13 @@ and that before what is said for all. A scope's `"DEFAULT"` is for every entity 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import Final, final
 
 from guardrails.core.message import DIRECTIONS
-from guardrails.core.verdict import Finding
-from guardrails.errors import ConfigError, GuardrailsError
-from guardrails.pii.effort import takes_long
+from guardrails.errors import ConfigError
 from guardrails.pii.operators import DEFAULT, Operator, OperatorLike, made, operators_for
-from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import check_names
-from guardrails.pii.stream import MaskFilter, Masking, masked_whole
 
 _ALL: Final = (None, None)
 
@@ -89,62 +84,3 @@ class ScopedOperators:
         for inner, more in given.items():
             if isinstance(more, Mapping):
                 self._read(inner, more, place)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class ScopedMask:
-    """
-    The mask control for one message, where its channel, direction or budget asks for something of its own.
-
-    Args:
-        examiner: Detects.
-        operators: Operator of each entity.
-        failed: Makes the error that is raised when a masking raised.
-        inline_characters: Longer texts of async sends are masked in a worker thread.
-        lets_pass: Whether a value may go out as it is.
-        of_streams: Detects in streams, where that is another.
-    """
-
-    examiner: Examiner
-    operators: Mapping[str, Operator]
-    failed: Callable[[Exception], GuardrailsError]
-    inline_characters: int
-    lets_pass: Callable[[str, str], bool]
-    of_streams: Examiner | None = None
-
-    @property
-    def sealing(self) -> ScopedMask:
-        """For text that changed on its way."""
-        return self
-
-    @property
-    def replies(self) -> ScopedMask:
-        """For what comes back to the caller."""
-        return self
-
-    def mask(self, text: str, /) -> tuple[str, list[Finding]]:
-        """The masked text, and what was found."""
-        done = masked_whole(self._masking(), text, self.failed)
-        del text  # no frame of the error holds it
-        if isinstance(done, GuardrailsError):
-            raise done
-        return done
-
-    def allows(self, entity: str, value: str, /) -> bool:
-        """Whether a value may go out as it is; see `MaskPII.allows`."""
-        return self.lets_pass(entity, value)
-
-    def takes_long(self, text: str, /) -> bool:
-        """Whether a text of an async send is masked in a worker thread although it is short."""
-        return takes_long(text)
-
-    def filter(self) -> MaskFilter:
-        """A fresh filter that masks a stream."""
-        return MaskFilter(self._streaming, self.failed)
-
-    def _masking(self) -> Masking:
-        return Masking(self.examiner, self.operators)
-
-    def _streaming(self) -> Masking:
-        return Masking(self.of_streams or self.examiner, self.operators)

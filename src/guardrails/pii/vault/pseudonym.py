@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from guardrails.errors import ConfigError
+from guardrails.pii.failures import wordless
 from guardrails.pii.spans import placeholder
 from guardrails.pii.vault.vault import Vault
 
@@ -38,6 +39,7 @@ class Pseudonym:
         if (self.vault is None) != (self.subject is None):
             raise ConfigError("Pseudonym takes vault= and subject= together, or neither inside of MaskPII(vault=...)")
 
+    @wordless
     def apply(self, entity: str, value: str, /) -> str:
         """The token that stands for *value*."""
         if self.vault is None or self.subject is None:

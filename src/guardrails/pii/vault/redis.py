@@ -8,7 +8,7 @@ once happens in a script. The hash itself expires with its last row, so that a s
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final, final
 
 from guardrails.pii.vault.store import FullError, Row, failed
@@ -40,12 +40,14 @@ local function is_live(held, now)
 end
 local now = tonumber(ARGV[2])
 """
+# Looks for expired rows in a small hash, and in a large one now and then.
 _ADD: Final = (
     _WRITE
     + """
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 if is_live(held, now) then return held end
-if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then
+local size = redis.call('HLEN', KEYS[1])
+if size <= 64 or size % 64 == 0 or size >= tonumber(ARGV[5]) then
   local rows = redis.call('HGETALL', KEYS[1])
   for at = 1, #rows, 2 do
     if not is_live(rows[at + 1], now) then redis.call('HDEL', KEYS[1], rows[at]) end
@@ -54,6 +56,19 @@ if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then
 end
 write(KEYS[1], ARGV[1], ARGV[3], ARGV[4], now)
 return ARGV[3] .. ' ' .. ARGV[4]
+"""
+)
+_RENEW: Final = (
+    _WRITE
+    + """
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if not is_live(held, now) then return 0 end
+local space = string.find(held, ' ', 1, true)
+local ends, until_ms = tonumber(string.sub(held, 1, space - 1)), tonumber(ARGV[3])
+if ends ~= 0 and (until_ms == 0 or until_ms > ends) then
+  write(KEYS[1], ARGV[1], ARGV[3], string.sub(held, space + 1), now)
+end
+return 1
 """
 )
 _PUT: Final = _WRITE + "write(KEYS[1], ARGV[1], ARGV[3], ARGV[4], now)\n"
@@ -74,6 +89,7 @@ class RedisStore:
         self._link = Link(where, timeout_seconds=_TIMEOUT_SECONDS, max_connections=_CONNECTIONS)
         self._add = (_ADD, sha_of(_ADD))
         self._put = (_PUT, sha_of(_PUT))
+        self._renew = (_RENEW, sha_of(_RENEW))
 
     def get(self, group: str, key: str, /, *, now: float) -> Row | None:
         """The live row."""
@@ -92,10 +108,21 @@ class RedisStore:
         """Set the row."""
         self._scripted(self._put, group, [key, _ms(now), _ms(until), value])
 
-    def keys(self, group: str, /, *, now: float) -> list[str]:
-        """The keys of the live rows."""
-        held: dict[bytes, bytes] = self._asked(lambda client: client.hgetall(PREFIX + group))
-        return [key.decode("ascii") for key, row in held.items() if _row(row)[1] > now]
+    def renew(self, group: str, key: str, /, *, until: float, now: float) -> bool:
+        """Let a live row live at least until then; False if there is none."""
+        return bool(self._scripted(self._renew, group, [key, _ms(now), _ms(until)]))
+
+    def keys(self, groups: Sequence[str], /, *, now: float) -> list[str]:
+        """The keys of the live rows of all *groups*."""
+
+        def all_of(client: Any) -> Any:
+            with client.pipeline(transaction=False) as asked:
+                for group in groups:
+                    asked.hgetall(PREFIX + group)
+                return asked.execute()
+
+        held: list[dict[bytes, bytes]] = self._asked(all_of)
+        return [key.decode("ascii") for rows in held for key, row in rows.items() if _row(row)[1] > now]
 
     def remove(self, group: str, key: str, /) -> None:
         """Delete a row, if it is there."""

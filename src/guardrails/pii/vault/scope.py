@@ -15,14 +15,15 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import secrets
-import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from guardrails.address import normalise
 from guardrails.pii.failures import SpeakableError
-from guardrails.pii.folding import fold_characters, plain
+from guardrails.pii.vault.store import ALTERED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 _NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
-_LEAST_DIGITS: Final = 6  # of a number that is known without what stands between its groups
-_ALTERED: Final = "the vault holds a row that was altered, or that another key made"
 
 
 def digests(keys: Keys, purpose: str, tenant: str | None, data: str) -> list[str]:
@@ -49,36 +48,6 @@ def groups(keys: Keys, tenant: str | None, kind: str, data: str) -> list[str]:
     """The group of *data* under every key, newest first."""
     owners = tenant_groups(keys, tenant)
     return [f"{owner}{kind}/{one}/" for owner, one in zip(owners, digests(keys, kind, tenant, data), strict=True)]
-
-
-def spellings(value: str, *, asked: bool) -> list[str]:
-    """
-    What a value of a person is known by: what is kept of one spelling and what is *asked* for another have one in common.
-
-    Addresses are normalised, words folded; a number is known by its letters and digits alone. A phone number with its country and
-    one without are the same if the rest is; two of different countries never are.
-
-    >>> spellings("+1 212 555 0173", asked=False), spellings("(212) 555-0173", asked=True)
-    (['+12125550173', '#2125550173'], ['(212) 555-0173', '#2125550173'])
-    >>> spellings("(212) 555-0173", asked=False), spellings("+1 212 555 0173", asked=True)
-    (['(212) 555-0173', '#2125550173', '=2125550173'], ['+12125550173', '=2125550173'])
-    """
-    address = normalise(value)
-    if address.parsed:
-        if address.kind != "phone":
-            return [address.value]
-        return [address.value, ("=" if asked else "#") + _within_country(address.value).lstrip("0")]
-    folded = " ".join(unicodedata.normalize("NFKC", fold_characters(plain(value)).text).casefold().split())
-    number = "".join(filter(str.isalnum, folded)).lstrip("0")
-    if sum(map(str.isdigit, number)) < _LEAST_DIGITS:
-        return [folded]
-    return [folded, f"#{number}"] if asked else [folded, f"#{number}", f"={number}"]
-
-
-def _within_country(number: str) -> str:
-    import phonenumbers  # noqa: PLC0415 - heavy, and loaded with the first number that was parsed
-
-    return phonenumbers.national_significant_number(phonenumbers.parse(number))
 
 
 def seal(key: bytes, data: bytes, bound_to: str) -> bytes:
@@ -102,9 +71,20 @@ def unseal(keys: Sequence[bytes], box: bytes, bound_to: str) -> bytes:
     for key in keys:
         try:
             return AESGCM(key).decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], _bytes(bound_to))
-        except (InvalidTag, ValueError):
+        except (InvalidTag, ValueError, TypeError):  # a row that holds something else than bytes
             continue
-    raise SpeakableError(_ALTERED)
+    raise SpeakableError(ALTERED)
+
+
+@cache
+def load() -> None:
+    """
+    Load now what sealing needs.
+
+    A child that is forked while another thread imports it, or uses it for the first time, would wait for that thread for ever.
+    """
+    with suppress(SpeakableError):
+        unseal([bytes(KEY_BYTES)], seal(bytes(KEY_BYTES), b"", "a"), "b")
 
 
 def wrapping_keys(keys: Keys, tenant: str | None) -> list[bytes]:
@@ -136,10 +116,12 @@ class Scope:
     Args:
         group: Where they lie.
         key: The subject's own key.
+        until: When that is gone (seconds since 1970), unless it is renewed.
     """
 
     group: str
     key: bytes = field(repr=False)
+    until: float = math.inf
 
     def digest(self, value: Value, attempt: int) -> bytes:
         """Equal for equal values of this subject, and without the key like chance."""

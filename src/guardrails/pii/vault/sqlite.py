@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Final, final
 
-from guardrails.pii.vault.store import FullError, Row
+from guardrails.pii.failures import SpeakableError
+from guardrails.pii.vault.store import ALTERED, FullError, Row
 from guardrails.server.file import SqliteFile
 
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS rows (grp TEXT, key TEXT, value BLOB, until REAL, PRIMARY KEY (grp, key)) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS rows_until ON rows (until)",
     "CREATE TABLE IF NOT EXISTS about (schema_version INTEGER NOT NULL)",
     "INSERT INTO about SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM about)",
 )
 _GET: Final = "SELECT value, until FROM rows WHERE grp = ? AND key = ? AND until > ?"
+_EXPIRED: Final = (
+    "DELETE FROM rows WHERE (grp, key) IN (SELECT grp, key FROM rows WHERE until <= ? ORDER BY until LIMIT 500)"
+)
+_GROUPS_AT_ONCE: Final = 500
+_RENEW: Final = "UPDATE rows SET until = max(until, ?) WHERE grp = ? AND key = ? AND until > ?"
 _PUT: Final = "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)"
 
 
@@ -37,37 +45,48 @@ class SqliteStore:
     def get(self, group: str, key: str, /, *, now: float) -> Row | None:
         """The live row."""
         with self._file.asked() as rows:
-            found: Row | None = rows.execute(_GET, (group, key, now)).fetchone()
-        return found
+            found = rows.execute(_GET, (group, key, now)).fetchone()
+        return None if found is None else _checked(found)
 
     def add(self, group: str, key: str, value: bytes, /, *, until: float, now: float, most: int) -> Row:
         """The live row, which is *value* if there was none."""
         full = False
         with self._file.asked() as rows:
-            found: Row | None = rows.execute(_GET, (group, key, now)).fetchone()
+            found = rows.execute(_GET, (group, key, now)).fetchone()
             if found is not None:
-                return found
+                return _checked(found)
             rows.execute("BEGIN IMMEDIATE")
             found = rows.execute(_GET, (group, key, now)).fetchone()
             if found is None:
                 rows.execute("DELETE FROM rows WHERE grp = ? AND until <= ?", (group, now))
+                rows.execute(_EXPIRED, (now,))  # and a share of all others
                 full = rows.execute("SELECT count(*) FROM rows WHERE grp = ?", (group,)).fetchone()[0] >= most
                 if not full:
                     rows.execute(_PUT, (group, key, value, until))
             rows.execute("COMMIT")
         if full:
             raise FullError
-        return found or (value, until)
+        return (value, until) if found is None else _checked(found)
 
     def put(self, group: str, key: str, value: bytes, /, *, until: float, now: float) -> None:  # noqa: ARG002 - it is kept as it is
         """Set the row."""
         with self._file.asked() as rows:
             rows.execute(_PUT, (group, key, value, until))
 
-    def keys(self, group: str, /, *, now: float) -> list[str]:
-        """The keys of the live rows."""
+    def renew(self, group: str, key: str, /, *, until: float, now: float) -> bool:
+        """Let a live row live at least until then; False if there is none."""
         with self._file.asked() as rows:
-            return [key for (key,) in rows.execute("SELECT key FROM rows WHERE grp = ? AND until > ?", (group, now))]
+            return rows.execute(_RENEW, (until, group, key, now)).rowcount == 1
+
+    def keys(self, groups: Sequence[str], /, *, now: float) -> list[str]:
+        """The keys of the live rows of all *groups*."""
+        found: list[str] = []
+        with self._file.asked() as rows:
+            for first in range(0, len(groups), _GROUPS_AT_ONCE):
+                some = groups[first : first + _GROUPS_AT_ONCE]
+                asked = f"SELECT key FROM rows WHERE until > ? AND grp IN ({','.join('?' * len(some))})"  # noqa: S608 - only marks
+                found += [key for (key,) in rows.execute(asked, (now, *some))]
+        return found
 
     def remove(self, group: str, key: str, /) -> None:
         """Delete a row, if it is there."""
@@ -84,3 +103,10 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _checked(found: tuple[object, object]) -> Row:
+    value, until = found
+    if not isinstance(value, bytes) or not isinstance(until, float):
+        raise SpeakableError(ALTERED)
+    return value, until

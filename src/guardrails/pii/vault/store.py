@@ -1,16 +1,20 @@
 """
 Where a vault's rows lie: groups of keys, each with bytes and an expiry. A store knows nothing of what it keeps.
 
-Every store adds atomically: of several writers of one key, all get the bytes of the first.
+Every store adds atomically: of several writers of one key, all get the bytes of the first. What has expired is deleted by
+those who write later.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Protocol, final
+from collections.abc import Sequence
+from typing import Final, Protocol, final
 
+from guardrails.core import forks
 from guardrails.errors import Unavailable
 
+ALTERED: Final = "the vault holds a row that was altered, or that another key made"
 Row = tuple[bytes, float]  # what is kept, and until when (seconds since 1970; infinite for ever)
 
 
@@ -42,8 +46,11 @@ class Store(Protocol):
     def put(self, group: str, key: str, value: bytes, /, *, until: float, now: float) -> None:
         """Set the row."""
 
-    def keys(self, group: str, /, *, now: float) -> list[str]:
-        """The keys of the live rows."""
+    def renew(self, group: str, key: str, /, *, until: float, now: float) -> bool:
+        """Let a live row live at least until then; False if there is none."""
+
+    def keys(self, groups: Sequence[str], /, *, now: float) -> list[str]:
+        """The keys of the live rows of all *groups*."""
 
     def remove(self, group: str, key: str, /) -> None:
         """Delete a row, if it is there."""
@@ -60,6 +67,9 @@ def failed(error: BaseException) -> Unavailable:
     return Unavailable(f"the vault's store failed ({type(error).__name__}); nothing was sent, try again when it is back")
 
 
+_SWEPT: Final = 1_000  # a sweep looks at every row, so there is one after as many writes as there were rows, and not before
+
+
 @final
 class MemoryStore:
     """Rows of this process, gone with it."""
@@ -69,6 +79,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._groups: dict[str, dict[str, Row]] = {}
         self._lock = threading.Lock()
+        self._until_sweep = _SWEPT
+        forks.watch(self)
 
     def get(self, group: str, key: str, /, *, now: float) -> Row | None:
         """The live row."""
@@ -78,6 +90,7 @@ class MemoryStore:
     def add(self, group: str, key: str, value: bytes, /, *, until: float, now: float, most: int) -> Row:
         """The live row, which is *value* if there was none."""
         with self._lock:
+            self._sweep(now)
             rows = self._groups.setdefault(group, {})
             row = rows.get(key)
             if row is not None and row[1] > now:
@@ -90,15 +103,25 @@ class MemoryStore:
             rows[key] = row = (value, until)
             return row
 
-    def put(self, group: str, key: str, value: bytes, /, *, until: float, now: float) -> None:  # noqa: ARG002 - it is kept as it is
+    def put(self, group: str, key: str, value: bytes, /, *, until: float, now: float) -> None:
         """Set the row."""
         with self._lock:
+            self._sweep(now)
             self._groups.setdefault(group, {})[key] = (value, until)
 
-    def keys(self, group: str, /, *, now: float) -> list[str]:
-        """The keys of the live rows."""
+    def renew(self, group: str, key: str, /, *, until: float, now: float) -> bool:
+        """Let a live row live at least until then; False if there is none."""
         with self._lock:
-            return [key for key, (_, until) in self._groups.get(group, {}).items() if until > now]
+            value, ends = self._groups.get(group, {}).get(key, (b"", 0.0))
+            if ends <= now:
+                return False
+            self._groups[group][key] = (value, max(ends, until))
+            return True
+
+    def keys(self, groups: Sequence[str], /, *, now: float) -> list[str]:
+        """The keys of the live rows of all *groups*."""
+        with self._lock:
+            return [key for group in groups for key, (_, until) in self._groups.get(group, {}).items() if until > now]
 
     def remove(self, group: str, key: str, /) -> None:
         """Delete a row, if it is there."""
@@ -113,3 +136,27 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _sweep(self, now: float) -> None:
+        self._until_sweep -= 1
+        if self._until_sweep > 0:
+            return
+        live = {
+            group: left
+            for group, rows in self._groups.items()
+            if (left := {key: row for key, row in rows.items() if row[1] > now})
+        }
+        self._groups = live
+        self._until_sweep = max(_SWEPT, sum(map(len, live.values())))
+
+    def before_fork(self) -> None:
+        """Wait until nobody writes."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Go on, with rows of its own."""
+        self._lock = threading.Lock()

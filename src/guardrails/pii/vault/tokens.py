@@ -39,6 +39,7 @@ _CODE: Final = re.compile(
 _BEGUN: Final = re.compile(
     rf"[Ii](?:[Dd](?:[A-Za-z]{{0,{_KIND_LETTERS}}}(?:[{_BETWEEN}]{{1,3}}[{ALPHABET}{ALPHABET.upper()}{_BETWEEN}]{{0,24}})?)?)?\Z"
 )
+_LABEL: Final = re.compile(rf"[Ii][Dd][A-Za-z]{{1,{_KIND_LETTERS}}}\Z")
 LONGEST: Final = 2 + _KIND_LETTERS + 4 * 3 + CODE_LETTERS  # characters
 
 
@@ -104,6 +105,12 @@ def starts_at(text: str, place: Place, entity: str) -> int | None:
     label = label_of(entity)
     start = place.start - len(label)
     return start if start >= 0 and text[start : place.start].upper() == label else None
+
+
+def labelled_at(text: str, place: Place) -> int | None:
+    """Where the label begins that stands before *place*, if it looks like one of ours."""
+    label = _LABEL.search(text, max(0, place.start - _KIND_LETTERS - 2), place.start)
+    return None if label is None else label.start()
 
 
 def begun_at(text: str) -> int:

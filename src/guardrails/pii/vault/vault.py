@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
-import secrets
-from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, final
 
-from guardrails.address import normalise
-from guardrails.errors import Blocked, ConfigError, ControlError
+from guardrails.errors import ConfigError
 from guardrails.keys import Keys
-from guardrails.pii.failures import SpeakableError
-from guardrails.pii.vault.scope import (
-    KEY_BYTES,
-    Scope,
-    Value,
-    digests,
-    groups,
-    seal,
-    spellings,
-    tenant_groups,
-    unseal,
-    wrapping_keys,
-)
-from guardrails.pii.vault.session import Restorer, Session
+from guardrails.pii.failures import wordless
+from guardrails.pii.vault.addresses import SUBJECT, Addresses, place_of
+from guardrails.pii.vault.belongings import Belongings
+from guardrails.pii.vault.person import Person
+from guardrails.pii.vault.restorer import Restorer
+from guardrails.pii.vault.rows import Rows
+from guardrails.pii.vault.scope import load
+from guardrails.pii.vault.session import Session
 from guardrails.pii.vault.storage import is_remote, open_store
-from guardrails.pii.vault.store import Store
 
 if TYPE_CHECKING:
     from guardrails.core.message import Message
 
 _DAYS_30: Final = 30 * 86_400.0
-_KEY: Final = "key"
-_OWNS: Final = "own:"
-_LINKED: Final = "link:"
-_TO: Final = "to"
-_SUBJECT: Final = (
-    "subject:"  # and the id that a team gave; else whom a message is about is "address:..." or "conversation:..."
-)
-_ADDRESS: Final = "address:"  # whoever is known by an address alone
-_NO_SUBJECT: Final = "nobody says whose data this is: the call needs a recipient or a conversation"
 
 
 @final
@@ -79,27 +60,35 @@ class Vault:
     ) -> None:
         if keys is not None and not isinstance(keys, Keys):
             raise ConfigError(f"Vault(keys=...) takes Keys, such as Keys.from_text(...), not {type(keys).__name__}")
-        if keep_seconds is not None and not keep_seconds > 0:
+        if keep_seconds is not None and not (_is_number(keep_seconds) and keep_seconds > 0):
             raise ConfigError("Vault(keep_seconds=...) takes seconds above 0, or None for ever")
         if type(most_values) is not int or most_values < 1:
             raise ConfigError("Vault(most_values=...) takes an int of at least 1")
+        if isinstance(plaintext_hosts, str):
+            raise ConfigError("Vault(plaintext_hosts=...) takes a list of hosts")
         if keys is None:
             keys = Keys.ephemeral() if storage == "memory://" else Keys.default()
         if (is_remote(storage) or is_remote(keys_in or "memory://")) and (keys.auto_created or keys.ephemeral_only):
             raise ConfigError("a vault on a server needs a key of yours: set GUARDRAILS_KEY or pass keys=")
-        self.most_values: Final = most_values
-        self._keys = keys
-        self._keep = math.inf if keep_seconds is None else float(keep_seconds)
-        self._clock = clock
         if keys_in == "memory://" != storage:
             raise ConfigError("Vault(keys_in=...): keys that end with this process would make the values useless after it")
-        self._store = open_store(storage, plaintext_hosts)
-        self._key_store = self._store if keys_in is None else open_store(keys_in, plaintext_hosts)
+        load()
+        store = open_store(storage, plaintext_hosts)
+        self._keys = keys
         self._durable = storage != "memory://"
-        self._checked = False
+        self.most_values: Final = most_values
+        self._rows = Rows(
+            keys,
+            store,
+            store if keys_in is None else open_store(keys_in, plaintext_hosts),
+            keep_seconds=math.inf if keep_seconds is None else float(keep_seconds),
+            most=most_values,
+            clock=clock,
+        )
+        self._addresses = Addresses(self._rows)
+        self._belongings = Belongings(self._rows)
 
-    # -- for everybody -------------------------------------------------------------------------------------------------
-
+    @wordless
     def restore(self, text: str, /, *, subject: str, tenant: str | None = None, links: bool = False) -> str:
         """
         *text* with the tokens of this subject turned back. All others, and invented ones, stay as they are.
@@ -114,18 +103,17 @@ class Vault:
             Unavailable: The store failed.
             ControlError: A row was altered.
         """
+        if not isinstance(text, str):
+            raise ConfigError(f"vault.restore(text) takes a str, not {type(text).__name__}")
         restorer = Restorer(self.session(subject, tenant=tenant), links=links)
-        try:
-            return restorer.feed(text) + restorer.flush()
-        except SpeakableError as error:
-            failure = ControlError(f"{error}; nothing was restored")
-        raise failure
+        return restorer.feed(text) + restorer.flush()
 
     def session(self, subject: str, *, tenant: str | None = None, dry: bool = False) -> Session:
         """The tokens of one subject; with *dry* nothing is written."""
         _check_words(subject=subject, tenant=tenant)
-        return Session(self, lambda make: self.scope(_SUBJECT + subject, tenant, make=make, dry=dry), dry=dry)
+        return Session(self._rows, lambda: SUBJECT + subject, tenant, dry=dry)
 
+    @wordless
     def link(
         self,
         address: str,
@@ -146,30 +134,28 @@ class Vault:
             expires: Until when (aware); numbers change hands.
 
         Raises:
-            ConfigError: *expires* has no time zone.
-            Unavailable: The store failed.
+            ConfigError: *expires* has no time zone, or *address* is blank.
+            Unavailable: The store failed, or the subject has 10,000 links.
         """
         _check_words(address=address, subject=subject, tenant=tenant)
-        if expires is not None and expires.tzinfo is None:
-            raise ConfigError(
-                "vault.link(expires=...) takes an aware datetime, such as datetime.now(UTC) + timedelta(days=1)"
-            )
-        until = math.inf if expires is None else expires.timestamp()
-        group = groups(self._keys, tenant, "l", _place_of(address))[0]
-        data = json.dumps([_SUBJECT + subject, bool(verified)]).encode("ascii")
-        self._ready()
-        scope = self.scope(_SUBJECT + subject, tenant, make=True, dry=False)
-        assert scope is not None  # noqa: S101 - made
-        self._store.put(scope.group, _LINKED + group, b"", until=until, now=self._now())
-        self._store.put(group, _TO, seal(wrapping_keys(self._keys, tenant)[0], data, group), until=until, now=self._now())
+        _check_expiry("link", expires)
+        place = place_of(address)
+        if not place.strip() or place == place_of("conversation:"):
+            raise ConfigError("vault.link(address) takes an address, or conversation:ID")
+        self._addresses.link(place, tenant, subject=SUBJECT + subject, verified=bool(verified), expires=expires)
 
+    @wordless
     def unlink(self, address: str, *, tenant: str | None = None) -> None:
         """Forget whose address this is."""
         _check_words(address=address, tenant=tenant)
-        self._ready()
-        for group in groups(self._keys, tenant, "l", _place_of(address)):
-            self._store.remove(group, _TO)
+        self._addresses.unlink(place_of(address), tenant)
 
+    @wordless
+    def linked(self, address: str, tenant: str | None) -> tuple[str, bool] | None:
+        """Whose address this is, as the vault knows them, and whether that was verified."""
+        return self._addresses.linked(place_of(address), tenant)
+
+    @wordless
     def own(
         self,
         subject: str,
@@ -188,21 +174,22 @@ class Vault:
             expires: Until when (aware).
 
         Raises:
-            ConfigError: *values* is no collection of str.
-            Unavailable: The store failed.
+            ConfigError: *values* is no collection of str, or *expires* has no time zone.
+            Unavailable: The store failed, or the subject has `most_values` of them.
         """
         _check_words(subject=subject, tenant=tenant)
-        if isinstance(values, str) or not all(isinstance(one, str) and one.strip() for one in values):
+        _check_expiry("own", expires)
+        values = [] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
+        if not values or not all(isinstance(one, str) and one.strip() for one in values):
             raise ConfigError('vault.own(subject, ["Ann", "+12125550173"]) takes a list of non-empty str')
         until = math.inf if expires is None else expires.timestamp()
-        self._ready()
-        scope = self.scope(_SUBJECT + subject, tenant, make=True, dry=False)
-        assert scope is not None  # noqa: S101 - made
-        for spelling in {spelling for value in values for spelling in spellings(value, asked=False)}:
-            group = groups(self._keys, tenant, "o", spelling)[0]
-            self._store.put(scope.group, _OWNS + group, b"", until=until, now=self._now())
-            self._store.put(group, _id_of(scope.group), b"", until=until, now=self._now())
+        self._belongings.own(SUBJECT + subject, values, tenant, until=until)
 
+    def owners(self, value: str, tenant: str | None) -> set[str]:
+        """Ids, which say nothing else, of those that a value belongs to."""
+        return self._belongings.owners(value, tenant)
+
+    @wordless
     def forget(self, subject: str, *, tenant: str | None = None) -> int:
         """
         Delete all of a subject: key, values, links and what is known as theirs. Returns the number of rows.
@@ -210,8 +197,9 @@ class Vault:
         Their tokens stay unresolved in every text, and what older copies of the store hold can no longer be read.
         """
         _check_words(subject=subject, tenant=tenant)
-        return self._forgotten(_SUBJECT + subject, tenant)
+        return self._forgotten(SUBJECT + subject, tenant)
 
+    @wordless
     def forget_address(self, address: str, *, tenant: str | None = None) -> int:
         """
         Forget whose address this is, and what is kept of it: of the address alone, or of the subject whose verified one it is.
@@ -220,30 +208,17 @@ class Vault:
             The number of rows.
         """
         _check_words(address=address, tenant=tenant)
-        whom = self._whom(address, tenant)
+        whom = self._addresses.stands_for(place_of(address), tenant)
         gone = 0 if whom is None else self._forgotten(whom, tenant)
-        self.unlink(address, tenant=tenant)
+        self._addresses.unlink(place_of(address), tenant)
         return gone
-
-    def _whom(self, address: str, tenant: str | None) -> str | None:
-        """Whom an address stands for: by a verified link, or itself as long as there is none."""
-        link = self.linked(address, tenant)
-        if link is None:
-            return _ADDRESS + _place_of(address)
-        return link[0] if link[1] else None
 
     def _forgotten(self, whom: str, tenant: str | None) -> int:
-        self._ready()
-        gone = 0
-        for group in groups(self._keys, tenant, "s", whom):
-            for key in self._store.keys(group, now=self._now()):
-                if key.startswith(_OWNS):
-                    self._store.remove(key.removeprefix(_OWNS), _id_of(group))
-                elif key.startswith(_LINKED):
-                    self._store.remove(key.removeprefix(_LINKED), _TO)
-            gone += self._removed(group)
-        return gone
+        self._belongings.forget(whom, tenant)
+        self._addresses.forget(whom, tenant)
+        return sum(map(self._rows.removed, self._rows.groups(tenant, "s", whom)))
 
+    @wordless
     def values(self, subject: str, *, tenant: str | None = None) -> list[tuple[str, str]]:
         """
         All that is kept of a subject, for who asks for their own data: entity and value of each token.
@@ -253,8 +228,9 @@ class Vault:
             ControlError: A row was altered.
         """
         _check_words(subject=subject, tenant=tenant)
-        return self._values(_SUBJECT + subject, tenant)
+        return self._values(SUBJECT + subject, tenant)
 
+    @wordless
     def values_of_address(self, address: str, *, tenant: str | None = None) -> list[tuple[str, str]]:
         """
         As `values`, of the address alone, or of the subject whose verified one it is.
@@ -264,36 +240,23 @@ class Vault:
             ControlError: A row was altered.
         """
         _check_words(address=address, tenant=tenant)
-        whom = self._whom(address, tenant)
+        whom = self._addresses.stands_for(place_of(address), tenant)
         return [] if whom is None else self._values(whom, tenant)
 
     def _values(self, whom: str, tenant: str | None) -> list[tuple[str, str]]:
-        scope = self.scope(whom, tenant, make=False, dry=True)
-        found: list[tuple[str, str]] = []
-        problem: str | None = None
-        if scope is None:
-            return found
-        for code in self._store.keys(scope.group, now=self._now()):
-            row = None if code == _KEY or code.startswith((_OWNS, _LINKED)) else self.row(scope.group, code)
-            if row is None:
-                continue
-            try:
-                value = scope.opened(code, row)
-            except SpeakableError as error:
-                problem = str(error)
-                break
-            if value is not None:
-                found.append((value.entity, value.text))
-        if problem is not None:
-            del found
-            raise ControlError(f"{problem}; nothing was read")
-        return found
+        rows = self._rows
+        opened = [
+            scope.opened(code, row)
+            for scope in rows.scopes(whom, tenant)
+            for code in rows.codes(scope)
+            if (row := rows.row(scope.group, code)) is not None
+        ]
+        return [(value.entity, value.text) for value in opened if value is not None]
 
     def destroy(self, tenant: str | None) -> int:
         """Delete everything of a tenant. Returns the number of rows."""
         _check_words(tenant=tenant)
-        self._ready()
-        return sum(map(self._removed, tenant_groups(self._keys, tenant)))
+        return self._rows.destroyed(tenant)
 
     def open(self) -> None:
         """
@@ -303,11 +266,11 @@ class Vault:
             ConfigError: It was not.
             Unavailable: It does not answer.
         """
-        self._ready()
+        self._rows.ready()
 
     def close(self) -> None:
         """Let go of files and connections; the next use opens them again."""
-        for store in self._stores():
+        for store in self._rows.stores():
             store.close()
 
     def require_production(self) -> None:
@@ -323,158 +286,34 @@ class Vault:
             )
         self._keys.require_production()
 
-    # -- for sessions and the mask -------------------------------------------------------------------------------------
-
     @property
     def blocks(self) -> bool:
         """Whether a call may wait for a disk or a network."""
-        return any(store.blocks for store in self._stores())
+        return any(store.blocks for store in self._rows.stores())
 
-    def scope(self, subject: str, tenant: str | None, *, make: bool, dry: bool) -> Scope | None:
-        """The rows of a subject; None if there are none and none are to be made."""
-        self._ready()
-        candidates = groups(self._keys, tenant, "s", subject)
-        wrapping = wrapping_keys(self._keys, tenant)
-        for group in candidates:
-            row = self._key_store.get(group, _KEY, now=self._now())
-            if row is not None:
-                return Scope(group, unseal(wrapping, row[0], group))
-        if not make:
-            return None
-        key = secrets.token_bytes(KEY_BYTES)
-        if dry:
-            return Scope(candidates[0], key)
-        box = seal(wrapping[0], key, candidates[0])
-        row = self._key_store.add(candidates[0], _KEY, box, until=math.inf, now=self._now(), most=self.most_values)
-        return Scope(candidates[0], unseal(wrapping, row[0], candidates[0]))
-
-    def kept(self, scope: Scope, code: str, value: Value) -> bytes:
-        """The row of a token, which is *value*'s if there was none; raises `FullError`."""
-        now = self._now()
-        most = self.most_values + (self._key_store is self._store)  # the subject's own key is a row too
-        row, until = self._store.add(
-            scope.group, code, scope.sealed(code, value), until=now + self._keep, now=now, most=most
-        )
-        if until - now < self._keep / 2:
-            self._store.put(scope.group, code, row, until=now + self._keep, now=self._now())
-        return row
-
-    def row(self, group: str, code: str) -> bytes | None:
-        """The row of a token, if it is there."""
-        row = self._store.get(group, code, now=self._now())
-        return None if row is None else row[0]
-
-    def linked(self, address: str, tenant: str | None) -> tuple[str, bool] | None:
-        """Whose address this is, and whether that was verified."""
-        self._ready()
-        for group in groups(self._keys, tenant, "l", _place_of(address)):
-            row = self._store.get(group, _TO, now=self._now())
-            if row is not None:
-                subject, verified = json.loads(unseal(wrapping_keys(self._keys, tenant), row[0], group))
-                return subject, verified
-        return None
-
-    def learn(self, subject: str, values: Collection[str], *, tenant: str | None = None) -> None:
-        """
-        As `own`, for as long as a value is kept; what is known to be somebody else's is left out.
-
-        Args:
-            subject: As `subject_of` answers.
-            values: Of theirs.
-            tenant: Of which tenant.
-        """
-        mine = self.ids_of(subject, tenant)
-        new = [value for value in values if self.owners(value, tenant) <= mine]
-        if new:
-            ends = None if math.isinf(self._keep) else self._clock() + timedelta(seconds=self._keep)
-            self.own(subject.removeprefix(_SUBJECT), new, tenant=tenant, expires=ends)
-
-    def owners(self, value: str, tenant: str | None) -> set[str]:
-        """Ids of those that a value belongs to."""
-        self._ready()
-        now = self._now()
-        places = [group for spelling in spellings(value, asked=True) for group in groups(self._keys, tenant, "o", spelling)]
-        return {one for group in places for one in self._store.keys(group, now=now)}
-
-    def ids_of(self, subject: str, tenant: str | None) -> set[str]:
-        """Ids that a subject has among the owners of a value."""
-        return {_id_of(group) for group in groups(self._keys, tenant, "s", subject)}
-
-    def about(self, message: Message) -> Callable[[], tuple[str, bool]]:
-        """As `subject_of`, asked once, when it is needed."""
-        known: list[tuple[str, bool]] = []
-
-        def answer() -> tuple[str, bool]:
-            if not known:
-                known.append(self.subject_of(message))
-            return known[0]
-
-        return answer
-
-    def subject_of(self, message: Message) -> tuple[str, bool]:
-        """
-        Whom a message is about, and whether all its recipients are verified addresses of theirs.
-
-        A linked conversation says it, else the recipients (the sender of an inbound message), else the conversation.
-
-        Raises:
-            Blocked: Nobody says it, or the recipients are several people.
-        """
-        tenant, conversation = message.tenant, message.conversation
-        inbound = message.direction == "inbound"
-        people = [message.sender] if inbound and message.sender else list(message.recipients)
-        known = {person: self.linked(person, tenant) for person in people}
-        subjects = {f"{_ADDRESS}{_place_of(one)}" if link is None else link[0] for one, link in known.items()}
-        talk = None if conversation is None else self.linked(f"conversation:{conversation}", tenant)
-        if talk is not None:
-            subjects = {talk[0]}
-        elif not subjects and conversation is not None:
-            subjects = {f"conversation:{conversation}"}
-        if not subjects:
-            raise Blocked(_NO_SUBJECT)
-        if len(subjects) > 1:
-            raise Blocked("the recipients are several people, and a token is one person's: send to each by itself")
-        subject = subjects.pop()
-        verified = bool(known) and all(link is not None and link == (subject, True) for link in known.values())
-        return subject, verified
-
-    def _ready(self) -> None:
-        if self._checked:
-            return
-        expected = digests(self._keys, "check", None, "1")
-        for store in self._stores():
-            row, _ = store.add("about", "check", expected[0].encode(), until=math.inf, now=self._now(), most=1)
-            if row.decode("ascii", "replace") not in expected:
-                raise ConfigError(
-                    "the vault's storage was made with another key: pass that one, also as an old key of keys="
-                )
-            if row != expected[0].encode():
-                store.put("about", "check", expected[0].encode(), until=math.inf, now=self._now())
-        self._checked = True
-
-    def _stores(self) -> list[Store]:
-        return [self._store] if self._key_store is self._store else [self._key_store, self._store]
-
-    def _removed(self, prefix: str) -> int:
-        """Rows that are gone; keys first, so that what is left after a failure cannot be read."""
-        return sum(store.remove_groups(prefix) for store in self._stores())
-
-    def _now(self) -> float:
-        return self._clock().timestamp()
+    def person(self, message: Message, *, dry: bool) -> Person:
+        """Whoever *message* is about; asked when it matters first. With *dry* nothing is written."""
+        about = self._addresses.about(message)
+        session = Session(self._rows, lambda: about().subject, message.tenant, dry=dry)
+        return Person(session, about, self._belongings, message)
 
     def __repr__(self) -> str:
-        return f"Vault({type(self._store).__name__}, keep_seconds={self._keep:g}, most_values={self.most_values})"
-
-
-def _place_of(address: str) -> str:
-    return address if address.startswith("conversation:") else normalise(address).value
-
-
-def _id_of(group: str) -> str:
-    return group.rstrip("/").rsplit("/", 1)[1]
+        rows = self._rows
+        return f"Vault({type(rows.store).__name__}, keep_seconds={rows.keep_seconds:g}, most_values={rows.most})"
 
 
 def _check_words(**words: str | None) -> None:
     for name, word in words.items():
         if (word is None and name != "tenant") or (word is not None and (not isinstance(word, str) or not word)):
             raise ConfigError(f"{name} takes a non-empty str")
+
+
+def _check_expiry(asked: str, expires: object) -> None:
+    if expires is not None and not (isinstance(expires, datetime) and expires.tzinfo is not None):
+        raise ConfigError(
+            f"vault.{asked}(expires=...) takes an aware datetime, such as datetime.now(UTC) + timedelta(days=1)"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

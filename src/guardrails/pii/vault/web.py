@@ -11,8 +11,12 @@ import re
 from typing import Final, final
 
 _MOST: Final = 4_096  # characters of one address that are compared
-_SLASH: Final = r"(?:[/\\]|&#0*47;|&#x0*2f;|&sol;|&#0*92;|&bsol;)"  # browsers take both, and see through entities
-_HOST: Final = r"(?:\.[a-z]{2,63}|\d{1,3}(?:\.\d{1,3}){3}|\blocalhost)(?::\d+)?"
+# Browsers take both, and see through entities, also without their semicolon; programs through the escapes of JSON.
+_SLASH: Final = r"(?:[/\\]|&#0*47;?|&#x0*2f;?|&sol;|&#0*92;?|&#x0*5c;?|&bsol;|\\u00(?:2f|5c)|%2f|%5c)"
+_DOT: Final = "[.\u3002\uff0e\uff61]"  # UTS 46 takes these for one
+_HOST: Final = (
+    rf"(?:{_DOT}(?:xn--[a-z0-9-]{{1,59}}|[^\W\d_]{{2,63}})|\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\blocalhost){_DOT}?(?::\d+)?"
+)
 _BEGINS: Final = re.compile(
     rf"{_SLASH}{{2}}|www\.|mailto:|\b(?:data|javascript):|\b(?:sms|smsto|tel):[^\s?]*\?|{_HOST}(?:{_SLASH}|[?#])",
     re.IGNORECASE,
