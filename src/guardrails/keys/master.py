@@ -12,72 +12,21 @@ Sources: RFC 5869 (HKDF), RFC 2104 (HMAC).
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from hashlib import sha256
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NoReturn, TypeAlias, final
+from typing import Final, NoReturn, final
 
-from guardrails.errors import ConfigError, Unavailable
+from guardrails.errors import ConfigError
+from guardrails.keys.digester import Digester
 from guardrails.keys.epochs import Epochs, epochs_from_environment
 from guardrails.keys.file import embedded_key, embedded_path
+from guardrails.keys.material import ENVIRONMENT, HOW_TO, KEY_BYTES, Material, asked, checked, decoded, from_environment
 
-KEY_BYTES: Final = 32
-_BLOCK_BYTES: Final = 64  # of SHA-256; no key of ours is longer
-ENVIRONMENT: Final = "GUARDRAILS_KEY"
 AUDIT: Final = "audit/"  # purposes of the audit log's digests, which epochs hold for
 _DIGESTERS: Final = 4_096  # kept per Keys; each is one derivation (about 20 us) when it has to be made again
-_HOW_TO: Final = "write 32 random bytes in hex or base64, such as the output of `openssl rand -hex 32`"
-
-Material: TypeAlias = bytes | Sequence[bytes]
-
-
-@final
-class Digester:
-    """
-    HMAC-SHA256 under one sub-key; old keys only for readers.
-
-    Attributes:
-        key_id: 12 hex digits that name the newest sub-key; derived from it, and not secret.
-    """
-
-    __slots__ = ("_inner", "_key", "_old", "_outer", "key_id")
-
-    def __init__(self, derived: Sequence[bytes], /) -> None:
-        self._key, *old = derived
-        self._old = tuple(old)
-        # HMAC's two pads, hashed once: a digest then costs a third of hmac.digest. Only ever copied, never updated.
-        block = self._key.ljust(_BLOCK_BYTES, b"\0")
-        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
-        self.key_id: str = _key_id(self._key)
-
-    def digest(self, data: str | bytes) -> bytes:
-        """32 bytes under the newest key. Text is taken as UTF-8; any `str` has a digest."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
-        outer.update(inner.digest())
-        return outer.digest()
-
-    def label(self, data: str | bytes) -> str:
-        """How a digest stands in records: `hmac-sha256:<key id>:<base64url without padding>`."""
-        return _label(self.key_id, self.digest(data))
-
-    def all_labels(self, data: str | bytes) -> tuple[str, ...]:
-        """The labels under every key, newest first: what a reader looks for while keys rotate."""
-        exact = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
-        keys = (self._key, *self._old)
-        return tuple(_label(_key_id(key), hmac.digest(key, exact, "sha256")) for key in keys)
-
-    def __repr__(self) -> str:
-        return f"Digester(key_id={self.key_id!r}, keys={1 + len(self._old)})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Digester holds a secret and cannot be copied or pickled; make it from Keys where it is used")
 
 
 @final
@@ -110,11 +59,11 @@ class Keys:
         self.ephemeral_only = False
         self._source: Callable[[], Material] | None = master if callable(master) else None
         if not callable(master):
-            checked = _checked(master)
+            given = checked(master)
             del master
-            if checked is None:
-                raise ConfigError(f"Keys: every key must be exactly {KEY_BYTES} bytes, and there must be one; {_HOW_TO}")
-            self._masters[None] = checked
+            if given is None:
+                raise ConfigError(f"Keys: every key must be exactly {KEY_BYTES} bytes, and there must be one; {HOW_TO}")
+            self._masters[None] = given
 
     @classmethod
     def from_text(cls, text: str) -> Keys:
@@ -127,10 +76,10 @@ class Keys:
         Raises:
             ConfigError: It is something else. The value is never shown.
         """
-        key = _decoded(text)
+        key = decoded(text)
         del text
         if key is None:
-            raise ConfigError(f"Keys.from_text: that is not a key of {KEY_BYTES} bytes; {_HOW_TO}")
+            raise ConfigError(f"Keys.from_text: that is not a key of {KEY_BYTES} bytes; {HOW_TO}")
         return cls(key)
 
     @classmethod
@@ -148,7 +97,7 @@ class Keys:
         The file lies under `$GUARDRAILS_HOME` or the user's state folder, and only its owner can read it. Epochs are those
         of `$GUARDRAILS_EPOCHS`, if it is set: a folder, perhaps with `:DAYS` behind it.
         """
-        keys = cls(_from_environment, epochs=epochs_from_environment())
+        keys = cls(from_environment, epochs=epochs_from_environment())
         keys._embedded = True
         return keys
 
@@ -230,7 +179,7 @@ class Keys:
             ConfigError: The embedded file would be used, or the key ends with this process.
         """
         if self.auto_created:
-            raise ConfigError(f"production needs a key of yours: set {ENVIRONMENT} or pass keys=; {_HOW_TO}")
+            raise ConfigError(f"production needs a key of yours: set {ENVIRONMENT} or pass keys=; {HOW_TO}")
         if self.ephemeral_only:
             raise ConfigError("production needs a key that outlives the process; Keys.ephemeral() does not")
 
@@ -259,8 +208,8 @@ class Keys:
         source = self._source
         if self._embedded:
             # Fixed here, so that `auto_created` keeps telling the truth when the environment changes later.
-            source = self._source = _from_environment if ENVIRONMENT in os.environ else embedded_key
-        return self._masters.setdefault(None, _asked(source))
+            source = self._source = from_environment if ENVIRONMENT in os.environ else embedded_key
+        return self._masters.setdefault(None, asked(source))
 
     def __repr__(self) -> str:
         kind = "ephemeral" if self.ephemeral_only else "default" if self._embedded else "given"
@@ -268,68 +217,6 @@ class Keys:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Keys hold secrets and cannot be copied or pickled; make them where they are used")
-
-
-def key_from_text(text: str) -> bytes:
-    """
-    The bytes of a key as people write it.
-
-    Raises:
-        ConfigError: It is something else. The value is never shown.
-    """
-    key = _decoded(text)
-    del text
-    if key is None:
-        raise ConfigError(f"that is not a key of {KEY_BYTES} bytes; {_HOW_TO}")
-    return key
-
-
-def _asked(source: Callable[[], Material] | None) -> tuple[bytes, ...]:
-    """What a provider answers; its own errors may quote anything, so only their class is told."""
-    failed = "no source"
-    try:
-        checked = _checked(source()) if source is not None else None
-    except ConfigError:
-        raise
-    except Exception as exc:  # noqa: BLE001 - whatever a provider raises, there is no key: fail closed
-        failed, checked = type(exc).__name__, None
-    else:
-        if checked is None:
-            raise ConfigError(f"the key provider must return {KEY_BYTES} bytes, or several of them, newest first")
-    if checked is None:
-        raise Unavailable(f"the key provider failed ({failed}); nothing can be digested without a key")
-    return checked
-
-
-def _from_environment() -> bytes:
-    key = _decoded(os.environ.get(ENVIRONMENT, ""))
-    if key is None:
-        raise ConfigError(f"{ENVIRONMENT} is set, but is not a key of {KEY_BYTES} bytes; {_HOW_TO}")
-    return key
-
-
-def _checked(material: object) -> tuple[bytes, ...] | None:
-    """The keys, or None: the caller raises, with nothing secret left in its frame."""
-    several = (material,) if isinstance(material, bytes) else material
-    if not isinstance(several, (list, tuple)) or not several:
-        return None
-    if not all(isinstance(key, bytes) and len(key) == KEY_BYTES for key in several):
-        return None
-    return tuple(bytes(key) for key in several)
-
-
-def _decoded(text: object) -> bytes | None:
-    if not isinstance(text, str):
-        return None
-    text = text.strip()
-    try:
-        if len(text) == 2 * KEY_BYTES:
-            return bytes.fromhex(text)
-        unpadded = text.rstrip("=").replace("-", "+").replace("_", "/")
-        key = base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), validate=True)
-    except (ValueError, binascii.Error):
-        return None
-    return key if len(key) == KEY_BYTES else None
 
 
 def _derived(master: bytes, purpose: str, tenant: str | None, salt: bytes = b"") -> bytes:
@@ -346,14 +233,6 @@ def _derived(master: bytes, purpose: str, tenant: str | None, salt: bytes = b"")
     info = b"platform-guardrails/keys/1" + len(named).to_bytes(4, "big") + named + owner
     extracted = hmac.digest(salt or bytes(KEY_BYTES), master, "sha256")  # no salt: as many zeros as the hash is long
     return hmac.digest(extracted, info + b"\x01", "sha256")
-
-
-def _key_id(key: bytes) -> str:
-    return hmac.digest(key, b"platform-guardrails/key-id/1", "sha256")[:6].hex()
-
-
-def _label(key_id: str, digest: bytes) -> str:
-    return f"hmac-sha256:{key_id}:{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
 def _lies_inside(path: Path, folder: str | os.PathLike[str]) -> bool:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from guardrails.errors import ConfigError
-from guardrails.keys.master import KEY_BYTES, Keys, key_from_text
+from guardrails.keys.master import Keys
+from guardrails.keys.material import KEY_BYTES, key_from_text
 from guardrails.keys.operator import write_secret
 
 MOST: Final = 32

@@ -16,7 +16,7 @@ from typing import Final
 
 from guardrails.keys import Keys
 from guardrails.keys.file import embedded_path
-from guardrails.keys.master import ENVIRONMENT
+from guardrails.keys.material import ENVIRONMENT
 from guardrails.proof.diagnosis import FAIL, OK, SKIP, WARN, Answer
 
 _RELEASED: Final = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is right shows an earlier time

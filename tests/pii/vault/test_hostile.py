@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardrails import Guard, MaskPII
-from guardrails.errors import ControlError, GuardrailsError
+from guardrails.errors import ConfigError, ControlError, GuardrailsError
 from guardrails.keys import Keys
 from guardrails.pii import Pseudonym, Vault
 from guardrails.pii.vault.restorer import Restorer
@@ -87,6 +87,31 @@ def test_g10_a_row_that_was_altered_in_any_way_is_a_clear_error(change: str, tmp
     ):
         with pytest.raises(ControlError, match="altered"):
             act()
+
+
+def test_g10_a_servers_row_that_was_altered_is_a_clear_error(server: Server) -> None:
+    server.empty()
+    vault = Vault(server.url, keys=KEYS)
+    token = vault.session("ann").token("PERSON", "Ann")
+    with server.client() as client:
+        for name in list(client.scan_iter(match="*/s/*")):
+            for field in client.hkeys(name):
+                client.hset(name, field, b"Ann was here")
+    with pytest.raises(ControlError, match="altered") as raised:
+        vault.restore(token, subject="ann")
+    assert "here" not in str(raised.value)
+    assert vault.forget("ann") == 2
+
+
+def test_a_server_that_was_emptied_belongs_to_whose_key_is_used_first(server: Server) -> None:
+    server.empty()
+    vault = Vault(server.url, keys=KEYS)
+    vault.session("ann").token("PERSON", "Ann")
+    with server.client() as client:
+        client.flushall()
+    vault.session("ann").token("PERSON", "Ann")
+    with pytest.raises(ConfigError, match="another key"):
+        Vault(server.url, keys=Keys(b"w" * 32)).open()
 
 
 _FORKS = """

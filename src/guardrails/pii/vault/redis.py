@@ -11,7 +11,8 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any, Final, final
 
-from guardrails.pii.vault.store import FullError, Row, failed
+from guardrails.pii.failures import SpeakableError
+from guardrails.pii.vault.store import ALTERED, FullError, Row, failed
 from guardrails.server.endpoint import Endpoint
 from guardrails.server.link import Link, StoreDown, sha_of
 
@@ -166,6 +167,8 @@ def _ms(seconds: float) -> int:
 
 
 def _row(held: bytes) -> Row:
-    ends, _, value = held.partition(b" ")
+    ends, space, value = held.partition(b" ")
+    if not space or not ends.isdigit():
+        raise SpeakableError(ALTERED)
     until = int(ends)
     return value, math.inf if until == 0 else until / 1000

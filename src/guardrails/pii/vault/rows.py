@@ -80,8 +80,11 @@ class Rows:
             ConfigError: One was not.
             Unavailable: One does not answer.
         """
-        if self._checked:
-            return
+        if not self._checked:
+            self._check()
+            self._checked = True
+
+    def _check(self) -> None:
         expected = digests(self._keys, "check", None, "1")
         for store in self.stores():
             row, _ = store.add("about", "check", expected[0].encode(), until=math.inf, now=self.now(), most=1)
@@ -91,7 +94,6 @@ class Rows:
                 )
             if row != expected[0].encode():
                 store.put("about", "check", expected[0].encode(), until=math.inf, now=self.now())
-        self._checked = True
 
     def stores(self) -> list[Store]:
         """The stores; keys first, so that what is left after a failure cannot be read."""
@@ -127,6 +129,7 @@ class Rows:
         key = secrets.token_bytes(KEY_BYTES)
         if dry:
             return Scope(group, key)
+        self._check()  # again: a server that was emptied meanwhile has forgotten whose it is
         box = seal(wrapping[0], key, group)
         now = self.now()
         row = self.key_store.add(group, KEY, box, until=self._key_until(now), now=now, most=self.most + 1)
