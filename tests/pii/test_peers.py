@@ -259,7 +259,7 @@ def test_litellm_passed_streams_of_unknown_shape_unmasked(mask_pii: MaskPII) -> 
 
 
 def test_llm_guard_kept_values_for_ever_and_without_a_bound() -> None:
-    vault = Vault(most_values=3)  # and what says whose conversation it is
+    vault = Vault(most_values=2)
     guard = Guard(MaskPII(names="off", vault=vault, operators={"DEFAULT": "pseudonym"}), channel="llm")
 
     @guard(reply="pass")
