@@ -337,7 +337,38 @@ def test_a_pydantic_model_keeps_what_was_set_and_its_private_attributes() -> Non
 def test_attributes_that_are_no_fields_come_along() -> None:
     body = Plain("x")
     body.note = "kept"  # type: ignore[attr-defined]  # not a field
-    assert through(body).note == "kept"
+    body.number = 3  # type: ignore[attr-defined]  # as above
+    assert through(body, change=lambda text: text).note == "kept"
+    sent = through(body)
+    assert (sent.note, sent.number, body.note) == ("KEPT", 3, "kept")  # type: ignore[attr-defined]  # as above
+
+
+@dataclasses.dataclass
+class Letter:
+    name: str
+    greeting: str = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.greeting = f"Dear {self.name}"
+        self.subject = f"For {self.name}"  # no field
+
+
+def test_g3_a_text_that_was_made_of_others_and_is_no_field_is_seen() -> None:
+    sent = through(Letter("ann"), change=lambda text: text.replace("ann", "<NAME>"))
+    assert (sent.name, sent.greeting, sent.subject) == ("<NAME>", "Dear <NAME>", "For <NAME>")
+
+    class Model(pydantic.BaseModel):
+        name: str
+        _greeting: str = pydantic.PrivateAttr()
+        _number: int = pydantic.PrivateAttr(3)
+
+        def model_post_init(self, _context: Any) -> None:
+            self._greeting = f"Dear {self.name}"
+
+    body = Model(name="ann")
+    sent = through(body, change=lambda text: text.replace("ann", "<NAME>"))
+    assert (sent.name, sent._greeting, sent._number, body._greeting) == ("<NAME>", "Dear <NAME>", 3, "Dear ann")
+    assert sent.model_dump() == {"name": "<NAME>"}
 
 
 def test_an_unset_slot_is_left_unset() -> None:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.core.exposure import Exposure, exposures
-from guardrails.core.payload import field_names
+from guardrails.core.payload import field_names, texts_beside_fields
 from guardrails.core.seal import INLINE_CHARACTERS
 from guardrails.core.selector_binding import SelectorBinding
 from guardrails.core.verdict import Finding
@@ -208,7 +208,10 @@ def _below(value: object) -> list[object] | None:
     if isinstance(value, set | frozenset):
         return [one for one in value if _may_speak(one)]
     names = field_names(value)
-    return None if names is None else [one for name in names if _may_speak(one := getattr(value, name, None))]
+    if names is None:
+        return None
+    found = [one for name in names if _may_speak(one := getattr(value, name, None))]
+    return [*found, *(text for _, text in texts_beside_fields(value, names))]
 
 
 def _may_speak(value: object) -> bool:

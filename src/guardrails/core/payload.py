@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from inspect import getattr_static
@@ -188,6 +188,19 @@ def field_names(value: object) -> list[str] | None:
     return None
 
 
+def texts_beside_fields(value: object, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Texts of a known kind of object that are no fields: what `__post_init__` has set, private attributes of pydantic."""
+    kind = type(value)
+    held = getattr(value, "__pydantic_private__" if _is_pydantic(value) else "__dict__", None) or {}
+    for name, text in held.items():
+        if (
+            isinstance(text, str)
+            and name not in names
+            and not isinstance(getattr_static(kind, name, None), cached_property)
+        ):
+            yield name, text
+
+
 def _is_pydantic(value: object) -> bool:
     # By shape and not by import: core imports nothing but the standard library.
     return isinstance(getattr(type(value), "model_fields", None), dict) and hasattr(value, "model_copy")
@@ -204,7 +217,11 @@ def _children(value: object) -> list[tuple[Key | Index | Item, object]]:
     names = field_names(value)
     if names is None:
         raise Denied(f"a {type(value).__name__} under a text selector cannot be looked into", control="binding")
-    return [(Key(name), getattr(value, name)) for name in names if hasattr(value, name)]
+    found: list[tuple[Key | Index | Item, object]] = [
+        (Key(name), getattr(value, name)) for name in names if hasattr(value, name)
+    ]
+    found += [(Key(name), text) for name, text in texts_beside_fields(value, names)]
+    return found
 
 
 def _child(value: object, step: Key | Index) -> list[tuple[Key | Index | Item, object]]:
@@ -265,7 +282,10 @@ def _copied(value: object, news: dict[Any, object]) -> object:
         return tuple.__new__(type(value), items)
     changed = {step.name: new for step, new in news.items()}
     if _is_pydantic(value):
-        twin = value.model_copy(update=changed)  # type: ignore[attr-defined]
+        private = getattr(value, "__pydantic_private__", None) or {}
+        twin = value.model_copy(update={name: new for name, new in changed.items() if name not in private})  # type: ignore[attr-defined]
+        for name in private.keys() & changed.keys():
+            twin.__pydantic_private__[name] = changed[name]
         _forget_cached(twin)
         return twin
     twin = _shallow(value)
