@@ -14,7 +14,7 @@ from guardrails import Call, Denied, Guard, MaskPII, RateLimit, canary, from_pol
 from guardrails.core.message import Message
 from guardrails.keys import Keys
 from guardrails.keys.operator import public_text
-from guardrails.policy.switches.board import Board
+from guardrails.policy.switches.control import Board
 from guardrails.proof.canary import FAILED, HELD, UNTRIED, CanaryReport
 from guardrails.proof.drill import drill
 from guardrails.proof.quarantine import Quarantine

@@ -19,7 +19,8 @@ from guardrails.keys import Keys
 from guardrails.proof.ablation import overlap
 from guardrails.proof.corpus import Specimen, read_corpus
 from guardrails.proof.judged import Judged
-from guardrails.ratelimit import Cap, Concurrency, QuietHours, UniqueRecipients
+from guardrails.ratelimit import Cap, Concurrency, QuietHours, Suppression, UniqueRecipients
+from guardrails.ratelimit.people.optouts import MemoryOptOuts
 from tests.servers import running, valkey_binary
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()
@@ -265,3 +266,45 @@ def test_quiet_hours_are_those_of_the_corpus() -> None:
     guard = Guard(QuietHours("22:00", "08:00", zone="UTC"), channel="sms")
     corpus = [Specimen("hello", PEOPLE[0], at=NOON + 3_600 * hours) for hours in range(24)]
     assert figures(judged(guard, corpus)["quiet_hours"]) == (10, 10, "needed")
+
+
+def test_a_list_of_opt_outs_is_asked_as_it_is_and_not_changed(tmp_path: Path) -> None:
+    listed = Suppression("memory://")
+    listed.add(PEOPLE[0], tenant="acme")
+    rows = list(listed.rows())
+    guard = Guard(listed, channel="sms")
+
+    found = overlap(guard, [Specimen("hello", one, "acme") for one in PEOPLE[:3]])
+
+    (one,) = found.controls
+    assert (one.name, one.fired, one.only, one.verdict) == ("suppression", 1, 1, "needed")
+    assert (found.unjudged, list(listed.rows())) == ({}, rows)
+    assert listed.has(PEOPLE[0], tenant="acme", channel="sms")
+
+
+def test_a_list_of_opt_outs_needs_recipients_and_no_times() -> None:
+    found = overlap(Guard(Suppression("memory://"), channel="sms"), [Specimen("hello", at=NOON)])
+
+    assert '"to"' in found.unjudged["suppression"]
+
+
+def test_a_limit_that_cannot_decide_is_failing_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_: object) -> object:
+        raise OSError("down")
+
+    monkeypatch.setattr(MemoryOptOuts, "opted_out", down)
+    found = overlap(Guard(Suppression("memory://"), channel="sms"), [Specimen("hello", one) for one in PEOPLE[:3]])
+
+    (one,) = found.controls
+    assert (one.failed, one.fired, one.verdict) == (3, 0, "failing")
+
+
+@pytest.mark.filterwarnings("ignore:.*has no examples")
+def test_switches_are_named_as_what_no_corpus_says(tmp_path: Path) -> None:
+    key = "wV0x7eDcyJkpQvCUZCVM1yLxMVJFe7mnXhBf9dIEgbs="
+    path = tmp_path / "guardrails.yaml"
+    path.write_text(f"version: 1\nplatform:\n  switches: {{file: switches.jsonl, operators: {{ann: '{key}'}}}}\n")
+
+    found = overlap(from_policy(path, channel="sms"), [Specimen("hello")])
+
+    assert "guardrails switch status" in found.unjudged["switches"]

@@ -32,7 +32,7 @@ def overlap(
     would happen without it.
     Exit code 0: done (with --fail: and every control is needed). 1: with --fail, one is not. 2: wrong usage.
     """
-    from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
+    from guardrails.errors import ConfigError, Unavailable  # noqa: PLC0415 - `--help` does not need it
     from guardrails.proof.ablation import overlap as judged  # noqa: PLC0415
     from guardrails.proof.corpus import read_corpus  # noqa: PLC0415
     from guardrails.proof.target import load  # noqa: PLC0415
@@ -50,7 +50,7 @@ def overlap(
             # A team's guard holds the platform's controls too: the innermost layers say it all.
             tips = [one for guard in guards for one in guard.family if len(one.family) == 1]
             found = [judged(guard, corpus) for guard in tips]
-        except ConfigError as error:
+        except (ConfigError, Unavailable) as error:  # a list or store that the guards stand on does not answer
             raise UsageError(str(error)) from None
         if html is not None:
             from guardrails.proof.page import page  # noqa: PLC0415

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from guardrails.core.guard import Guard
-from guardrails.errors import Denied
+from guardrails.errors import Denied, GuardrailsError
 from guardrails.proof.corpus import Specimen
 from guardrails.proof.judged import Judged
 from guardrails.proof.place import place
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from guardrails.core.stack import Slot
 
 Refused: TypeAlias = Mapping[int, Any]  # the place of a message to the control that refused it
+_NO_WAY: Final = "what it refuses depends on more than the corpus; a limit with a method `replayed` is judged"
 _LACKS: Final = "it needs {} on every message"
 _FIELDS: Final = {
     "recipient": '"to"',
@@ -73,9 +74,10 @@ def replayed(
 def _unreplayable(slot: Slot, asked: Sequence[Asked]) -> str:
     """Why it cannot be replayed; empty if it can."""
     if not isinstance(slot.control, Replayable):
-        return "what it refuses depends on more than the corpus; a limit with a method `replayed` is judged"
+        why: str = getattr(slot.control, "unreplayed", _NO_WAY)
+        return why
     own = [one.specimen for one in asked if any(other.control is slot.control for other in one.slots)]
-    if any(one.at is None for one in own):
+    if not getattr(slot.control, "timeless", False) and any(one.at is None for one in own):
         return _LACKS.format('"at"') + "; how often it refused says `guardrails overlap FOLDER`"
     if isinstance(slot.control, Concurrency) and any(one.seconds is None for one in own):
         return _LACKS.format('"seconds" (how long its send took)')
@@ -91,6 +93,7 @@ def _judged(slot: Slot, course: _Course, acting: Refused, platform: Refused, own
     others = course.refused(lambda other: not other.monitored and other.control is not own)
     # One that only watches is judged as if it acted: that is what somebody wants to know of it.
     whole = course.refused(lambda other: other.control is own or not other.monitored) if slot.monitored else acting
+    failed = sum(control == id(own) for _, control in course.failed)
     instead = platform if slot.layer == "team" else others
     return Judged(
         slot.name,
@@ -98,7 +101,8 @@ def _judged(slot: Slot, course: _Course, acting: Refused, platform: Refused, own
         "limit",
         place(slot.where),
         owner,
-        fired=len(alone),
+        fired=len(alone) - failed,
+        failed=failed,
         acted=0 if slot.monitored else sum(by is own for by in whole.values()),
         only=len(whole.keys() - others.keys()),
         by_platform=len(alone.keys() & instead.keys()),
@@ -113,6 +117,7 @@ class _Course:
         self._judged = judged
         self._channel = channel
         self.now = 0.0
+        self.failed: set[tuple[int, int]] = set()  # messages on which a control could not decide, by its `id`
 
     def refused(self, chosen: Callable[[Slot], bool]) -> Refused:
         """What limits refuse if only those are there that are *chosen*."""
@@ -128,8 +133,11 @@ class _Course:
                 continue
             try:
                 answer = guards.of(slots).run(one.message, _lasting, reply="pass")
-            except Denied as error:
-                refused[number] = next((slot.control for slot in slots if slot.name == error.control), None)
+            except GuardrailsError as error:
+                by = next((slot.control for slot in slots if slot.name == error.control), None)
+                refused[number] = by
+                if not isinstance(error, Denied):
+                    self.failed.add((number, id(by)))
                 continue
             heapq.heappush(running, (self.now + (one.specimen.seconds or 0.0), number, answer))
         for _, _, answer in running:

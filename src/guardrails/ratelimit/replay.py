@@ -40,7 +40,11 @@ class Replay:
 
 @runtime_checkable
 class Replayable(Protocol):
-    """A limit that can be replayed. A control of yours that counts may offer this too."""
+    """
+    A limit that can be replayed. A control of yours that counts may offer this too.
+
+    One whose answer does not depend on the time says so with `timeless = True`: messages of a corpus then need no times for it.
+    """
 
     def replayed(self, replay: Replay, /) -> Any:
         """A control with the same rules that counts by *replay*, and asks and changes nothing else."""

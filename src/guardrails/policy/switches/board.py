@@ -15,21 +15,16 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Final, Protocol
 
 from guardrails.core.message import Message
 from guardrails.core.stack import PLATFORM, Monitored, Slot, Stack, slot_of
-from guardrails.core.trial import Trial
-from guardrails.errors import Denied, GuardrailsError, Unavailable
+from guardrails.errors import GuardrailsError, Unavailable
+from guardrails.policy.switches.control import NAME, Board
 from guardrails.policy.switches.state import Clocks, State
 from guardrails.policy.switches.store import Store
 from guardrails.policy.switches.switch import BLOCK_ALL, Switch, new_id
 
-if TYPE_CHECKING:
-    from guardrails.core.call import Call
-    from guardrails.core.control import Forward, Io, Outcome, Reply, Sealed
-
-NAME: Final = "switches"
 EVERY_SECONDS: Final = 0.25
 _WAIT_SECONDS: Final = 0.5  # for the first reading
 _STACKS: Final = 256  # with switches applied, kept at once
@@ -275,88 +270,6 @@ def _poll(board: weakref.ref[Switchboard], closed: threading.Event) -> None:
             return
         one.read()
         del one
-
-
-class Board:
-    """
-    The control that refuses what is blocked, and notes what is bypassed.
-
-    Args:
-        switchboard: Knows the switches.
-        used: Bypasses that the stack around it has applied.
-    """
-
-    kind: Final = "limit"
-    name: Final = NAME
-
-    @property
-    def refuses_rehearsal(self) -> Trial:
-        """A block of its own."""
-        return Trial(rehearsals=1, planted=self.switchboard.planted)
-
-    def __init__(self, switchboard: Switchboard, used: Sequence[Switch] = ()) -> None:
-        self.switchboard: Switchboard = switchboard
-        self._used = used
-
-    async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:  # noqa: ARG002 - it never waits
-        """Refuse what is blocked, here and again at the door."""
-        self.refuse(call)
-        for switch in self._used:
-            detail = {"bypassed": switch.control, "switch": switch.id, "operator": switch.operator, "scope": switch.scope}
-            call.note("bypass", detail=detail)
-        if not call.dry_run:
-            call.at_door(_AskAgain(self, call))
-        return await forward(call)
-
-    def refuse(self, call: Call) -> None:
-        """
-        Refuse a message that meets a block.
-
-        Raises:
-            Denied: It does.
-            Unavailable: The switches have never been read.
-        """
-        block = self.switchboard.blocked(call.message, canary=call.canary)
-        if block is not None:
-            raise Denied(f"all sends are blocked ({block.scope}), switch {block.id[:8]}")
-
-    def open(self) -> None:
-        """Read the switches."""
-        self.switchboard.open()
-
-    def close(self) -> None:
-        """Stop reading them."""
-        self.switchboard.close()
-
-    def health(self) -> dict[str, str | int | bool]:
-        """Facts for `guard.health()`."""
-        return self.switchboard.health()
-
-    def __repr__(self) -> str:
-        return f"switches({len(self._used)} bypassed)"
-
-
-class _AskAgain:
-    """Door step: somebody may have blocked everything meanwhile."""
-
-    __slots__ = ("_board", "_call", "store")
-
-    phase: str = "recheck"
-
-    def __init__(self, board: Board, call: Call) -> None:
-        self._board = board
-        self._call = call
-        self.store: object = board
-
-    async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - the scope stays
-        """Refuse if so."""
-        self._board.refuse(self._call)
-
-    async def undo(self, io: Io, /) -> None:
-        """Nothing was taken."""
-
-    def settle(self, outcome: Outcome, /) -> None:
-        """Not looked at."""
 
 
 _boards: Final[weakref.WeakSet[Switchboard]] = weakref.WeakSet()

@@ -21,7 +21,8 @@ from guardrails.core.companion import channels_of, hear, hear_no_more
 from guardrails.core.observe import Ending, observe, stop_observing
 from guardrails.core.sealhits import SealHits, is_seal_hit
 from guardrails.errors import GuardrailsError
-from guardrails.policy.switches.board import Board, Switchboard
+from guardrails.policy.switches.board import Switchboard
+from guardrails.policy.switches.control import Board
 from guardrails.policy.switches.switch import BLOCK_ALL, Switch, new_id
 
 if TYPE_CHECKING:

@@ -28,6 +28,7 @@ from guardrails.ratelimit.people.storage import MEMORY, digester_for, file_of, s
 if TYPE_CHECKING:
     from guardrails.core.call import Call
     from guardrails.core.control import Forward, Io, Outcome, Reply, Sealed
+    from guardrails.ratelimit.replay import Replay
 
 _SOURCE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _DIGEST: Final = re.compile(r"hmac-sha256:[0-9a-f]{12}:[A-Za-z0-9_-]{43}", re.ASCII)
@@ -67,6 +68,7 @@ class Suppression:
 
     kind: Final = "limit"
     needs: Final = ("recipient",)
+    timeless: Final = True  # what it answers does not depend on the time
 
     def __init__(
         self,
@@ -164,6 +166,11 @@ class Suppression:
             yield
         finally:
             self._store.remove(labels)
+
+    def replayed(self, replay: Replay, /) -> Listed:
+        """The list as it is now, which is asked and not changed."""
+        del replay  # who had opted out at the times of a corpus is known to nobody
+        return Listed(self)
 
     async def ask(self, message: Message, io: Io, *, canary: str | None = None) -> None:
         """
@@ -318,6 +325,26 @@ class Suppression:
 
     def __repr__(self) -> str:
         return f"Suppression({type(self._store).__name__})"
+
+
+class Listed:
+    """
+    A list of opt-outs in a replay. Whoever closes it closes nothing: the list is in use.
+
+    Args:
+        original: Whose list it is.
+    """
+
+    kind: Final = "limit"
+    needs: Final = Suppression.needs
+
+    def __init__(self, original: Suppression) -> None:
+        self.name: str = original.name
+        self._original = original
+
+    async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
+        """As the original."""
+        return await self._original.guard(call, forward, io)
 
 
 class AskAgain:
