@@ -117,6 +117,37 @@ def test_g3_what_twilio_would_keep_and_show_is_refused_where_it_shows_somebodys_
     assert len(wire.forms) == 2
 
 
+def test_g3_variables_of_a_template_are_read_as_the_json_that_they_are() -> None:
+    wire = Wire()
+    client = Client("AC1", "token", http_client=guard_http_client(wire, guard()))
+    said = '{"1": "ann\\u0040example.com \\u00eb", "From": "eve@example.com", "n": 1.50}'
+    client.messages.create(to=PHONE, from_="+12125550100", content_sid="HX1", content_variables=said)
+    client.messages.create(to=PHONE, from_="+12125550100", content_sid="HX1", content_variables='{"1": "\\u00eb"}')
+    client.messages.create(to=PHONE, from_="+12125550100", content_sid="HX1", content_variables=TEXT)
+    assert [form["ContentVariables"] for form in wire.forms] == [
+        '{"1": "<EMAIL_ADDRESS> \\u00eb", "From": "<EMAIL_ADDRESS>", "n": 1.50}',
+        '{"1": "\\u00eb"}',
+        MASKED,
+    ]
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        {"data": "Body=hello"},
+        {"data": b"Body=hello"},
+        {"params": {"Body": "hello"}},
+        {"params": {"a": 1}, "data": {"Body": "a"}},
+    ],
+)
+def test_g2_a_message_that_is_written_in_another_way_is_refused(asks: dict[str, Any]) -> None:
+    wire = Wire()
+    client = Client("AC1", "token", http_client=guard_http_client(wire, guard()))
+    with pytest.raises(Denied, match="cannot be looked into"):
+        client.request("POST", "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json", **asks)
+    assert wire.forms == []
+
+
 @pytest.mark.parametrize("shown", [PHONE, f"whatsapp:{PHONE}", "+44 20 7946 0958"])
 def test_g3_a_telephone_number_in_what_twilio_keeps_is_refused_and_a_name_or_an_order_is_not(shown: str) -> None:
     wire = Wire()

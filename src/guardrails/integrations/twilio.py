@@ -40,7 +40,7 @@ class _GuardedClient(HttpClient):  # type: ignore[misc]  # twilio has no types
     ) -> Any:
         """Make a request; one that creates a message goes through the guard."""
         more = (headers, auth, timeout, allow_redirects)  # by position: some inner clients name them differently
-        found = posted(method, uri, data, self._guard)
+        found = posted(method, uri, params, data, self._guard)
         if found is None:
             return self._inner.request(method, uri, params, data, *more)
 
@@ -72,7 +72,7 @@ class _GuardedAsyncClient(AsyncHttpClient):  # type: ignore[misc]  # twilio has 
     ) -> Any:
         """As the sync client's."""
         more = (headers, auth, timeout, allow_redirects)  # by position: some inner clients name them differently
-        found = posted(method, uri, data, self._guard)
+        found = posted(method, uri, params, data, self._guard)
         if found is None:
             return await self._inner.request(method, uri, params, data, *more)
 
