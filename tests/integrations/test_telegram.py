@@ -17,7 +17,7 @@ from telegram import (
 from telegram.ext import ExtBot
 
 from guardrails import Guard, MaskPII, RateLimit
-from guardrails.errors import Denied, RateLimited
+from guardrails.errors import Blocked, Denied, RateLimited
 from guardrails.integrations.telegram import GuardLimiter
 from tests.conftest import on_asyncio
 from tests.integrations.conformance.chat import Wire
@@ -60,10 +60,10 @@ def called(method: str, **arguments: Any) -> dict[str, Any]:
 
 
 def test_g3_buttons_options_and_quotes_are_masked_and_callback_data_is_not() -> None:
-    keyboard = InlineKeyboardMarkup([[InlineKeyboardButton(TEXT, callback_data="ann@example.com")]])
+    keyboard = InlineKeyboardMarkup([[InlineKeyboardButton(TEXT, callback_data="order 7 of 4")]])
     sent = called("send_message", text=TEXT, reply_markup=keyboard, reply_parameters=ReplyParameters(1, quote=TEXT))
     assert sent["text"] == MASKED
-    assert sent["reply_markup"]["inline_keyboard"][0][0] == {"text": MASKED, "callback_data": "ann@example.com"}
+    assert sent["reply_markup"]["inline_keyboard"][0][0] == {"text": MASKED, "callback_data": "order 7 of 4"}
     assert sent["reply_parameters"]["quote"] == MASKED
     assert sent["chat_id"] == 42
     poll = called("send_poll", question=TEXT, options=["yes", InputPollOption(TEXT)])
@@ -80,6 +80,60 @@ def test_g3_what_a_person_reads_of_html_is_masked_and_the_markup_stays() -> None
     sent = called("send_message", text="<b>Write</b> to ann@example.com &amp; more", parse_mode="HTML")
     assert sent["text"] == "<b>Write</b> to &lt;EMAIL_ADDRESS&gt; &amp; more"
     assert sent["parse_mode"] == "HTML"
+
+
+@pytest.mark.parametrize(
+    ("text", "parse_mode"),
+    [
+        ("write to ann@*example*\\.com", "MarkdownV2"),
+        ("card 4111\\-1111\\-1111\\-1111", "markdownv2"),
+        ("write to ann@_example_.com", "Markdown"),
+        ("write to ann@<b>example</b>.com", "html"),
+        ("card 4111<i>1111</i>1111<u>1111</u>", "HTML"),
+    ],
+)
+@pytest.mark.parametrize("where", ["text", "caption", "explanation", "quote", "media"])
+def test_g3_marks_of_a_parse_mode_do_not_cut_what_would_be_found(text: str, parse_mode: str, where: str) -> None:
+    calls: dict[str, tuple[str, dict[str, Any]]] = {
+        "text": ("send_message", {"text": text, "parse_mode": parse_mode}),
+        "caption": ("send_photo", {"photo": "id", "caption": text, "parse_mode": parse_mode}),
+        "explanation": (
+            "send_poll",
+            {"question": "a", "options": ["b", "c"], "explanation": text, "explanation_parse_mode": parse_mode},
+        ),
+        "quote": (
+            "send_message",
+            {"text": "hello", "reply_parameters": ReplyParameters(1, quote=text, quote_parse_mode=parse_mode)},
+        ),
+        "media": ("send_media_group", {"media": [InputMediaPhoto("id", caption=text, parse_mode=parse_mode)]}),
+    }
+    method, arguments = calls[where]
+    if where == "media":
+        with pytest.raises(Denied, match="caption with markup"):
+            called(method, **arguments)
+        return
+    sent = called(method, **arguments)
+    assert "&lt;" in repr(sent) or "<EMAIL_ADDRESS>" in repr(sent) or "<CREDIT_CARD>" in repr(sent)
+    assert "example" not in repr(sent)
+    assert "1111" not in repr(sent)
+    assert ("arkdown" in repr(sent), "html" in repr(sent).lower()) == (False, parse_mode.lower() == "html")
+
+
+@pytest.mark.parametrize("text", ["*Hello* \\. [there](https://example.com)", "a_b 2 \\* 3"])
+def test_markdown_that_is_not_changed_stays_as_it_was_written(text: str) -> None:
+    sent = called("send_message", text=text.replace("https://example.com", "tg://user"), parse_mode="MarkdownV2")
+    assert sent["text"] == text.replace("https://example.com", "tg://user")
+    assert sent["parse_mode"] == "MarkdownV2"
+
+
+def test_g3_what_is_no_text_is_refused_where_it_shows_somebodys_address() -> None:
+    for more in (
+        {"reply_markup": InlineKeyboardMarkup([[InlineKeyboardButton("write", url="mailto:ann@example.com")]])},
+        {"reply_markup": InlineKeyboardMarkup([[InlineKeyboardButton("write", callback_data="ann@example.com")]])},
+        {"entities": [MessageEntity("text_link", 0, 1, url="mailto:ann@example.com")]},
+    ):
+        with pytest.raises(Blocked, match="EMAIL_ADDRESS"):
+            called("send_message", text="hello", **more)
 
 
 def test_markdown_that_has_changed_is_sent_as_plain_text() -> None:

@@ -68,7 +68,7 @@ class Posted:
         return repeats(self.message) if was_charged else nullcontext()
 
     def body(self, sealed: Message) -> str | bytes:
-        """What is posted, now that it is charged; ids of ours travel where Sinch keeps metadata with a conversation, if they are opaque."""
+        """What is posted, now that it is charged; opaque ids of ours travel where Sinch keeps metadata with a conversation."""
         old: str | bytes = self._request.request_body
         self._request.guardrails_charged = _digest(old)
         body: Any = encode(self._texts.put(sealed.parts), "json", like=old)

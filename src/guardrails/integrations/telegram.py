@@ -7,16 +7,14 @@ it. Another rate limiter stands inside, so that what it tries again is charged o
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from guardrails.adapters.bot_requests import Posted, reply_texts
 from guardrails.adapters.hosts import host
-from guardrails.adapters.leaves import Texts, texts_of
-from guardrails.adapters.llm import words
+from guardrails.adapters.leaves import Texts
 from guardrails.core.guard import Guard
-from guardrails.core.markup import blocks, with_blocks
 from guardrails.core.message import Message
 from guardrails.errors import Denied
 
@@ -31,17 +29,6 @@ _SENDS: Final = re.compile(
     r"(?!sendChatAction)(send|edit|copy|forward|answer|post|repost|save|stopPoll|gift|declineSuggestedPost|createInvoiceLink|"
     r"createForumTopic|createChat\w*InviteLink|setChat(Title|Description|AdministratorCustomTitle|MemberTag)|verify)"
 )
-_SKIP: Final = words(
-    "chat_id from_chat_id parse_mode quote_parse_mode explanation_parse_mode question_parse_mode callback_data "
-    "callback_query_id inline_query_id inline_message_id business_connection_id message_effect_id type action emoji url id "
-    "photo audio document video animation voice video_note sticker media thumbnail cover provider_token payload currency "
-    "game_short_name result_id web_app_query_id style icon_custom_emoji_id custom_emoji_id"
-)
-_REPLY_SKIP: Final = _SKIP | words(
-    "first_name last_name username title file_id file_unique_id language_code mime_type entities caption_entities"
-)
-# Offsets into a text, and the text that they belong to.
-_OFFSETS: Final = {"text": "entities", "caption": "caption_entities", "question": "question_entities"}
 
 
 class GuardLimiter(BaseRateLimiter[Any]):
@@ -90,66 +77,16 @@ class GuardLimiter(BaseRateLimiter[Any]):
         del args  # endpoint and data again
         if _SENDS.match(endpoint) is None:
             return await post(data)
-        sent = _Sent(data)
+        sent = Posted({name: _plain(value) for name, value in data.items()})
         replied: list[Texts] = []
 
         async def bot_request(sealed: Message) -> dict[str, str]:
-            texts = texts_of(await post(sent.with_texts(sealed)), skip=_REPLY_SKIP)
+            texts = reply_texts(await post(sent.with_texts(sealed)))
             replied.append(texts)
             return dict(texts.parts)
 
         reply: Any = await self._guard.arun(sent.message, bot_request, reply="mask" if self._guard.masks else "pass")
         return replied[0].put(reply) if replied else reply
-
-
-class _Sent:
-    """One request that sends something."""
-
-    def __init__(self, data: dict[str, Any]) -> None:
-        self._data = {name: _plain(value) for name, value in data.items()}
-        self._texts = texts_of({name: one for name, one in self._data.items() if name != "media"}, skip=_SKIP)
-        self._parts = dict(self._texts.parts)
-        self._html: dict[str, int] = {}  # how many blocks
-        if self._data.get("parse_mode") == "HTML":
-            for path in ("text", "caption"):
-                if path in self._parts:
-                    found = blocks(self._parts.pop(path))
-                    self._html[path] = len(found)
-                    self._parts |= {f"{path}.html[{number}]": one for number, one in enumerate(found)}
-        self._media = self._data.get("media")
-        several = self._media if isinstance(self._media, list | tuple) else [] if self._media is None else [self._media]
-        self._captions = {
-            f"media[{number}].caption": one
-            for number, one in enumerate(several)
-            if getattr(one, "caption", None) is not None
-        }
-        self._parts |= {path: one.caption for path, one in self._captions.items()}
-        chat = self._data.get("chat_id", self._data.get("user_id"))
-        self.message: Message = Message(
-            self._parts or {"request": ""}, channel="chat", recipients=() if chat is None else (str(chat),)
-        )
-
-    def with_texts(self, sealed: Message) -> dict[str, Any]:
-        """The request with the sealed texts."""
-        news = dict(sealed.parts)
-        for path, count in self._html.items():
-            news[path] = with_blocks(
-                self._texts.parts[path], [news.pop(f"{path}.html[{number}]") for number in range(count)]
-            )
-        masked: Any = self._texts.put({path: text for path, text in news.items() if path in self._texts.parts})
-        data = {**self._data, **masked}
-        for text, offsets in _OFFSETS.items():
-            if data.get(text) != self._data.get(text):
-                data.pop(offsets, None)
-                if str(data.get("parse_mode", "")).startswith("Markdown"):
-                    del data["parse_mode"]
-        if self._captions:
-            twins = {id(one): _with_caption(one, news[path]) for path, one in self._captions.items()}
-            media = self._media
-            data["media"] = (
-                [twins.get(id(one), one) for one in media] if isinstance(media, list | tuple) else twins[id(media)]
-            )
-        return data
 
 
 def _plain(value: Any) -> Any:
@@ -161,16 +98,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value
-
-
-def _with_caption(media: Any, caption: str) -> Any:
-    if caption == media.caption:
-        return media
-    if str(getattr(media, "parse_mode", "") or ""):
-        raise Denied(
-            "a caption with markup beside a file: mask it before, or send it without parse_mode", control="telegram"
-        )
-    twin = copy.copy(media)
-    object.__setattr__(twin, "caption", caption)  # the library freezes its objects
-    object.__setattr__(twin, "caption_entities", ())
-    return twin
