@@ -81,6 +81,8 @@ class Server:
             while True:
                 try:
                     client.ping()
+                except (redis.AuthenticationError, redis.ResponseError):  # it is up, and wants something else
+                    return
                 except redis.RedisError:
                     if time.monotonic() > until or self.process.poll() is not None:
                         raise

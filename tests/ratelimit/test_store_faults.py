@@ -23,7 +23,7 @@ from guardrails.server.endpoint import endpoint
 from guardrails.server.link import Link, StoreDown, sha_of
 from tests.ratelimit.conftest import KEYS
 from tests.ratelimit.test_store import ANN, admitted, sender
-from tests.servers import Server, running
+from tests.servers import Server, free_port, running
 
 PATIENCE_SECONDS: Final = 15.0
 
@@ -134,6 +134,31 @@ def test_an_address_that_moves_to_another_server_is_followed(
             assert recovered(send) == "sent"
         finally:
             client.replicaof("no", "one")
+
+
+@pytest.mark.parametrize(
+    ("options", "login", "says"),
+    [
+        (["--requirepass", "hunter2"], "", "password"),
+        (["--requirepass", "hunter2"], ":wrong@", "password"),
+        (["--cluster-enabled", "yes", "--cluster-port", "0"], "", "cluster mode"),
+        (["--maxmemory", "1"], "", "it is full"),
+        (["--user", "default", "on", "nopass", "~other:*", "+@all"], "", "may not"),
+    ],
+)
+def test_the_log_says_once_why_a_store_refuses_and_no_secret(
+    server: Server, tmp_path_factory: pytest.TempPathFactory, caplog: Any, options: list[str], login: str, says: str
+) -> None:
+    chosen = [str(free_port()) if option == "0" else option for option in options]
+    with running(server.binary, tmp_path_factory.mktemp("o"), *chosen) as other:
+        send = sender(RateLimit("9/hour", storage=other.url.replace("://", f"://{login}"), keys=KEYS))
+        for _ in range(4):
+            with pytest.raises(Unavailable):
+                send(ANN, "hello")
+
+    assert [says in record.getMessage() for record in caplog.records] == [True]
+    assert f"127.0.0.1:{other.port}" in caplog.text
+    assert not {"hunter2", "wrong", "guardrails:limit"} & set(caplog.text.replace("'", " ").split())
 
 
 def test_a_provider_is_protected_by_each_process_share_and_the_record_says_so(server: Server, tmp_path: Path) -> None:

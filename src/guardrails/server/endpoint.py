@@ -37,6 +37,11 @@ class Endpoint:
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
 
+    @property
+    def place(self) -> str:
+        """How a log calls it."""
+        return self.path or f"{self.host}:{self.port}"
+
 
 def endpoint(storage: str, plaintext_hosts: Collection[str] = (), *, asked_by: str = "RateLimit") -> Endpoint:
     """

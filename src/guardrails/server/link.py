@@ -8,6 +8,7 @@ A connection to a Redis or Valkey server, asked within bounds.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -28,6 +29,9 @@ except ImportError:  # pragma: no cover - the tests have it
     raise ConfigError(
         'RateLimit: a shared storage needs the extra "redis": pip install "platform-guardrails[redis]"'
     ) from None
+
+
+_log: Final = logging.getLogger("guardrails")
 
 
 class StoreDown(Exception):
@@ -93,7 +97,9 @@ class Link:
                     # Kept connections die with a server that starts again. Asking twice takes once: the id is the same.
                     self.client.connection_pool.disconnect(inuse_connections=False)
                     answer = question(self.client)
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, OSError) as error:
+                if not self.breaker.is_open:
+                    _log.warning("the store at %s fails: %s", self.where.place, why(error))
                 # Not kept for the next question: behind the address there may be another server by then, as after a failover.
                 self.client.connection_pool.disconnect(inuse_connections=False)
                 self.breaker.failed()
@@ -113,6 +119,24 @@ class Link:
         """Close idle connections; a later question opens new ones."""
         if self.is_ours:
             self.client.connection_pool.disconnect(inuse_connections=False)
+
+
+def why(error: Exception) -> str:
+    """What a client raised, in our words: its own may quote addresses and commands."""
+    kind = type(error).__name__
+    return f"{kind}, {_HINTS[kind]}" if kind in _HINTS else kind
+
+
+_HINTS: Final = {
+    "AuthenticationError": "it wants another user or password",
+    "NoPermissionError": "its user may not run scripts, or not use our keys",
+    "ReadOnlyError": "it is a replica, and takes no writes",
+    "MasterDownError": "it is a replica without its master",
+    "OutOfMemoryError": "it is full",
+    "MovedError": "it runs in cluster mode, which limits cannot use",
+    "ClusterCrossSlotError": "it runs in cluster mode, which limits cannot use",
+    "ClusterDownError": "it runs in cluster mode, which limits cannot use",
+}
 
 
 def run(client: Any, source: str, sha: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
