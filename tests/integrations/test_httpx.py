@@ -376,6 +376,8 @@ def test_routes_of_ones_own_name_recipient_and_conversation(module: Any, ours: A
 
 
 def test_wrong_routes_and_options_say_what_to_write() -> None:
+    with pytest.raises(ConfigError, match='must be "POST" or "GET"'):
+        over_httpx.GuardTransport(Guard(mask()), routes=[over_httpx.Route(path="x", method="PUT")])
     with pytest.raises(ConfigError, match="there are anthropic, llm, openai"):
         over_httpx.GuardTransport(Guard(), routes="opnai")
     with pytest.raises(ConfigError, match='"raise" or "respond"'):
@@ -422,6 +424,22 @@ def test_the_openai_sdk_chats_streams_and_responds(tmp_path: Path) -> None:
     guard.close()
     assert EMAIL not in provider.wire
     assert [record["result"] for record in records(tmp_path) if record["stage"] == "outcome"] == ["sent"] * 3
+    assert EMAIL not in json.dumps(records(tmp_path))
+
+
+@pytest.mark.parametrize("path", ["responses/r", "chat/completions/c", "conversations/c/items", "responses/r/input_items"])
+def test_g3_an_answer_that_is_fetched_later_is_masked_recorded_and_not_counted(path: str, tmp_path: Path) -> None:
+    provider = Provider(httpx2, lambda body: (200, response_events(list(FULL))))
+    guard = Guard(AuditLog(tmp_path, durability="os"), RateLimit("1/hour"), mask())
+    transport = over_httpx2.GuardTransport(guard, provider.transport(), routes="openai")
+    with httpx2.Client(transport=transport, base_url="https://llm.example.com/v1") as client:
+        for _ in range(3):
+            assert EMAIL not in client.get(f"/{path}", params={"stream": "true"}).text
+        provider.answer = lambda body: (200, {"output": [{"content": [{"text": FULL}]}]})
+        assert MASKED in client.get(f"/{path}").text
+        assert client.post("/responses", json={"input": FULL}).status_code == 200
+    guard.close()
+    assert [record["stage"] for record in records(tmp_path)].count("intent") == 5
     assert EMAIL not in json.dumps(records(tmp_path))
 
 

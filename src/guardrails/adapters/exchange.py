@@ -78,7 +78,7 @@ class Exchange:
         self._replied: Texts | None = None
         self._is_shortened = False
         self._is_json = False
-        data = decode(body, route.codec)
+        data = decode(body, route.codec) if body or route.method == "POST" else None
         people, taken = _strings(data, roles.recipient)
         senders, their = _strings(data, roles.sender)
         threads, ids = _strings(data, roles.conversation)
@@ -87,7 +87,7 @@ class Exchange:
         self._query: list[tuple[str, str]] = list(request.url.params.multi_items())
         asked = {f"query[{number}].{name}": value for number, (name, value) in enumerate(self._query)}
         self.message: Message = Message(
-            {**self._texts.parts, **asked},
+            {**self._texts.parts, **asked} or {"request": ""},
             channel=route.channel,
             recipients=people,
             sender=senders[0] if senders else None,

@@ -102,7 +102,7 @@ class Gate:
     def _exchange(self, request: Any, body: bytes) -> Exchange | None:
         path = request.url.path
         for pattern, roles, route in self._routes:
-            if request.method == "POST" and pattern.search(path):
+            if request.method == route.method and pattern.search(path):
                 return Exchange(self, request, body, route, roles)
         if body and not self._passes:
             raise Denied(
@@ -124,7 +124,9 @@ class Gate:
         return self.module.Response(status, headers=headers, content=json.dumps(problem).encode(), request=request)
 
     def attempts(self, request: Any, digest: bytes, message: Message) -> AbstractContextManager[None]:
-        """A context in which a host's retry of a charged message is charged no more."""
+        """A context in which a host's retry of a charged message is charged no more, and what fetches an answer never."""
+        if request.method == "GET":
+            return repeats(message)
         count = request.headers.get(_RETRIES, "0")
         left = self._charged.get(digest, 0)
         if count == "0" or not count.isdigit() or left <= 0:
@@ -141,6 +143,8 @@ class Gate:
 
 
 def _compiled(route: Route) -> re.Pattern[str]:
+    if route.method not in ("POST", "GET"):
+        raise ConfigError(f'Route(method={route.method!r}) must be "POST" or "GET"')
     if route.codec not in ("json", "form"):
         raise ConfigError(f'Route(codec={route.codec!r}) must be "json" or "form"')
     try:

@@ -27,6 +27,7 @@ class Route:
         conversation: Selector of the conversation's id.
         events: What the events of a stream say about their texts.
         codec: `"json"` or `"form"`, how the body is written.
+        method: `"POST"`; or `"GET"`, which fetches an answer that was given before: masked and recorded, and no limit counts it.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Route:
     conversation: str | None = None
     events: Reader = llm.any_events
     codec: str = "json"
+    method: str = "POST"
 
 
 OPENAI: Final = (
@@ -53,6 +55,11 @@ OPENAI: Final = (
         conversation="body.conversation",
     ),
     Route(path=r"/(embeddings|moderations|completions)$", skip=llm.REQUEST_SKIP, reply_skip=llm.REPLY_SKIP),
+    Route(
+        path=r"/(responses|chat/completions)/[^/]+(/input_items|/messages)?$|/conversations/[^/]+/items(/[^/]+)?$",
+        reply_skip=llm.REPLY_SKIP,
+        method="GET",
+    ),
 )
 ANTHROPIC: Final = (
     Route(
