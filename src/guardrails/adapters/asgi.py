@@ -1,14 +1,12 @@
-"""What an ASGI application is asked, and what it answers: JSON whole; text, events and lines of JSON as they pass."""
+"""What an ASGI application answers: JSON whole; text, events and lines of JSON as they pass."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from guardrails.adapters.chunks import TextChunks, charset_of, is_text
-from guardrails.adapters.leaves import odd_keys, texts_of, with_keys
-from guardrails.adapters.multipart import Multipart
+from guardrails.adapters.leaves import texts_of, with_keys
 from guardrails.adapters.sse import Reader, events_of
 from guardrails.core.codecs import decode, encode
 from guardrails.core.replies import OwnReply
@@ -18,7 +16,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_MULTIPART: Final = "multipart/form-data"
 _RANGES: Final = "multipart/byteranges"
 _PARTIAL: Final = 206
 _BODILESS: Final = frozenset({204, 304})
@@ -145,70 +142,6 @@ class Answer:
         news = {path: own.whole(text, path) for path, text in texts.parts.items()}
         changed: Any = encode(texts.put(news), "json", like=body)
         return bytes(changed)
-
-
-class Asked:
-    """
-    What a request's body says.
-
-    Args:
-        kind: Its content type.
-        body: Its bytes; None where a body of that kind passes.
-        skip: Keys of JSON bodies, and fields of forms, that are no text.
-
-    Raises:
-        Denied: It is not what it says that it is.
-    """
-
-    def __init__(self, kind: str, body: bytes | None, skip: frozenset[str]) -> None:
-        self._body = body
-        self._put: Callable[[Mapping[str, str]], bytes] | None = None
-        self.parts: Mapping[str, str] = {"request": ""}
-        if not body:
-            return
-        if kind.lower().startswith(_MULTIPART):
-            form = Multipart(body, kind, skip)
-            texts, self._put = form.texts, form.put
-        elif (codec := _codec(kind, body)) is not None:
-            data = decode(body, codec)
-            found = texts_of(data, skip=skip)
-            odd = dict.fromkeys(odd_keys(data)) if codec == "json" else ()
-            keys = {f"keys[{number}]'": key for number, key in enumerate(odd)}
-            texts = {**found.parts, **keys}
-
-            def put(news: Mapping[str, str]) -> bytes:
-                renamed = {key: news.get(path, key) for path, key in keys.items()}
-                changed: Any = encode(with_keys(found.put(news), renamed.__getitem__), codec, like=body)
-                return bytes(changed)
-
-            self._put = put
-        else:
-            return
-        self.parts = texts or self.parts
-
-    def put(self, news: Mapping[str, str]) -> bytes:
-        """The body with other texts."""
-        return self._body or b"" if self._put is None else self._put(news)
-
-
-def is_read(kind: str) -> bool:
-    """Whether bodies of requests of this content type are looked into; one that does not say what it is may be anything."""
-    return not kind or is_json(kind) or events_of(kind) is not None or is_text(kind) or kind.lower().startswith(_MULTIPART)
-
-
-def _codec(kind: str, body: bytes) -> str | None:
-    """How a body is read; None for bytes that do not say what they are and are no text."""
-    if is_json(kind):
-        return "json"
-    if kind.lower().startswith("application/x-www-form-urlencoded"):
-        return "form"
-    if kind:
-        return "utf8"
-    for codec in ("json", "utf8"):
-        with suppress(Denied):
-            decode(body, codec)
-            return codec
-    return None
 
 
 def header(scope: Scope, wanted: bytes) -> str:

@@ -7,19 +7,19 @@ Pure ASGI, so that context variables and background tasks work as before.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final, TypeAlias
 
-from guardrails.adapters.asgi import Answer, Asked, Receive, Scope, Send, header, held, is_read
+from guardrails.adapters.asgi import Answer, Receive, Scope, Send, header, held
+from guardrails.adapters.asgi_bodies import Asked, is_read, read_body, replayed
+from guardrails.adapters.asgi_refusals import refuse
 from guardrails.adapters.llm import PIECES, events_with
 from guardrails.core.context import current
 from guardrails.core.guard import Guard
 from guardrails.core.message import Message
 from guardrails.core.replies import own_reply
-from guardrails.errors import ConfigError, Denied, GuardrailsError, RateLimited
-from guardrails.ratelimit.fields import rate_limit_fields
+from guardrails.errors import ConfigError, GuardrailsError
 
 __all__ = ["GuardASGI"]
 
@@ -92,7 +92,7 @@ class GuardASGI:
             return
         if answer.has_started:
             raise refused  # too late for a status: the server cuts the connection
-        await _refuse(send, refused)
+        await refuse(send, refused)
 
     def _is_guarded(self, scope: Scope) -> bool:
         """By the whole path, or by what is left of it below the place where the application is mounted or served."""
@@ -113,7 +113,7 @@ class GuardASGI:
     async def _guarded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         kind = header(scope, b"content-type")
         body: bytes | None = None
-        if is_read(kind) and (body := await self._body(receive)) is None:
+        if is_read(kind) and (body := await read_body(receive, self._most)) is None:
             return  # the client has gone in the middle of it
         asked = Asked(kind, body, self._skip)
         ids = current.get()
@@ -134,59 +134,6 @@ class GuardASGI:
             changed = asked.put(sealed.parts)
             headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
             headers.append((b"content-length", str(len(changed)).encode()))
-            await self._app({**held(scope), "headers": headers}, _replayed(changed, receive), answer.send)
+            await self._app({**held(scope), "headers": headers}, replayed(changed, receive), answer.send)
 
         await self._guard.arun(message, serve, reply=self._reply)
-
-    async def _body(self, receive: Receive) -> bytes | None:
-        out = b""
-        while True:
-            event: Any = await receive()
-            if event["type"] == "http.disconnect":
-                return None
-            out += event.get("body", b"")
-            if len(out) > self._most:
-                raise Denied(f"a body of more than {self._most} bytes", control="caps", sent=False)
-            if not event.get("more_body"):
-                return bytes(out)
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    given = False
-
-    async def again() -> MutableMapping[str, Any]:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
-
-
-async def _refuse(send: Send, error: GuardrailsError) -> None:
-    headers = [(b"content-type", b"application/json")]
-    if isinstance(error, RateLimited):
-        headers += [(name.lower().encode(), value.encode()) for name, value in rate_limit_fields(error).items()]
-    body = json.dumps({"error": type(error).__name__, "message": str(error)}).encode()
-    headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": _status(error), "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _status(error: GuardrailsError) -> int:
-    match error:
-        case Denied(control="range"):
-            return 416  # asked again without a range, it is masked as a whole
-        case Denied(sent=True) | Denied(sent=None):
-            return 500  # the application has answered, and its answer is withheld
-        case RateLimited():
-            return 429
-        case Denied(control="caps"):
-            return 413
-        case Denied(control="binding"):
-            return 400  # not what its content type says
-        case Denied():
-            return 403
-        case _:
-            return 503
