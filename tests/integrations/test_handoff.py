@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -244,4 +245,35 @@ def test_g10_wrong_arguments_of_a_handoff_are_said_and_use_nothing_up() -> None:
     for wrong in wrongs:
         with pytest.raises(ConfigError):
             context.accept(envelope, **{"keys": KEYS, **wrong})
+    context.accept(handed(), keys=KEYS, once="memory://")
     assert context.accept(envelope, keys=KEYS).conversation == "c-17"
+
+
+def test_several_tasks_and_threads_go_on_with_one_handoff() -> None:
+    handoff = context.accept(handed(), keys=KEYS)
+    barrier, left = threading.Barrier(3), []
+
+    def thread(number: int) -> None:
+        with handoff, handoff:
+            barrier.wait()
+            ids = current.get()
+        left.append((number, ids.conversation, current.get() is NOBODY))
+
+    threads = [threading.Thread(target=thread, args=(number,)) for number in range(3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sorted(left) == [(number, "c-17", True) for number in range(3)]
+
+    async def task(turns: int) -> bool:
+        with handoff:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        return current.get() is NOBODY
+
+    async def tasks() -> list[bool]:
+        return list(await asyncio.gather(task(3), task(9), task(1)))
+
+    with asyncio.Runner() as runner:
+        assert runner.run(tasks()) == [True] * 3

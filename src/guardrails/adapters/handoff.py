@@ -15,7 +15,8 @@ import secrets
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import TracebackType
@@ -42,6 +43,9 @@ _PURPOSE: Final = "handoff"
 _KEY_ID: Final = 4
 _NONCE: Final = 12
 _SKEW: Final = timedelta(seconds=30)  # between the clocks of two machines
+
+# Of the task or thread that runs here: several may hold the same handoff.
+_blocks: Final[ContextVar[tuple[AbstractContextManager[None], ...]]] = ContextVar("guardrails_handoffs", default=())
 
 
 @final
@@ -73,16 +77,17 @@ class Handoff:
     references: tuple[str, ...]
     issued: datetime
     expires: datetime
-    _blocks: list[AbstractContextManager[None]] = field(default_factory=list, repr=False, compare=False)
 
     def __enter__(self) -> Self:
         block = ids_in_force(tenant=self.tenant, conversation=self.conversation, actor=self.actor)
         block.__enter__()
-        self._blocks.append(block)
+        _blocks.set((*_blocks.get(), block))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._blocks.pop().__exit__(kind, error, trace)
+        *outer, block = _blocks.get()
+        _blocks.set(tuple(outer))
+        block.__exit__(kind, error, trace)
 
     def __repr__(self) -> str:
         return f"Handoff({len(self.summary)} characters, {len(self.references)} references)"
@@ -215,6 +220,7 @@ class Context:
         """
         said = _opened(envelope, _sub_keys(keys))
         issued, expires = (datetime.fromtimestamp(said[name], UTC) for name in ("issued", "expires"))
+        once = None if once == "memory://" else once
         keeper: Once = self._once if once is None else once_in(once) if isinstance(once, str) else once
         at = now()
         if at.tzinfo is None or not hasattr(keeper, "take"):

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, final
 
+from guardrails.core import forks
 from guardrails.errors import Unavailable
 
 _PREFIX: Final = "guardrails:handoff:"
@@ -29,6 +30,7 @@ class OnceHere:
     def __init__(self) -> None:
         self._taken: dict[str, datetime] = {}
         self._lock = threading.Lock()
+        forks.watch_in_child(self)
 
     def take(self, envelope_id: str, until: datetime, /) -> bool:
         """As `Once.take`."""
@@ -40,6 +42,10 @@ class OnceHere:
                 return False
             self._taken[envelope_id] = until
             return True
+
+    def after_fork_in_child(self) -> None:
+        """Go on; whoever held the lock is not here."""
+        self._lock = threading.Lock()
 
 
 @final

@@ -24,7 +24,7 @@ class Digester:
 
     def __init__(self, derived: Sequence[bytes], /) -> None:
         self._key, *old = derived
-        self._old = tuple(old)
+        self._old = tuple((_key_id(key), key) for key in old)
         # HMAC's two pads, hashed once: a digest then costs a third of hmac.digest. Only ever copied, never updated.
         block = self._key.ljust(_BLOCK_BYTES, b"\0")
         self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
@@ -45,8 +45,8 @@ class Digester:
     def all_labels(self, data: str | bytes) -> tuple[str, ...]:
         """The labels under every key, newest first: what a reader looks for while keys rotate."""
         exact = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
-        keys = (self._key, *self._old)
-        return tuple(_label(_key_id(key), hmac.digest(key, exact, "sha256")) for key in keys)
+        older = (_label(key_id, hmac.digest(key, exact, "sha256")) for key_id, key in self._old)
+        return (self.label(exact), *older)
 
     def __repr__(self) -> str:
         return f"Digester(key_id={self.key_id!r}, keys={1 + len(self._old)})"

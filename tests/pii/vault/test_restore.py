@@ -24,6 +24,7 @@ mask = MaskPII(vault=vault, names="off", operators={"DEFAULT": "pseudonym"})
 guard = Guard(mask, channel="llm")
 WORDS = st.sampled_from(
     ["ann@example.com", "+1 212 555 0173", "https://example.com/a", "4242 4242 4242 4242", "219-09-9999", "TOKEN", "IDEMAIL",
+     "IDPERSON-bcdf-ghjk-lmnp-qrst", "idx bcdfghjklmnpqrst",
      "<EMAIL_ADDRESS>", "-bcdf", "\\", '"', "www.", "Hi. Bye", "\n\n", " ", " ", "é", "x", "I", "//"]
 )  # fmt: skip
 TEXTS = st.one_of(st.lists(WORDS, max_size=10).map("".join), st.text(max_size=60))

@@ -63,7 +63,7 @@ class Belongings:
                     rows.store.remove(place, id_of(group))
 
     def _owners(self, known_by: Sequence[str], tenant: str | None) -> set[str]:
-        places = [group for one in dict.fromkeys(known_by) for group in self._rows.groups(tenant, "o", one)]
+        places = self._rows.groups(tenant, "o", *dict.fromkeys(known_by))
         return set(self._rows.store.keys(places, now=self._rows.now())) if places else set()
 
     def _keep(self, subject: str, value: str, tenant: str | None, *, until: float, shorter: bool) -> None:

@@ -99,10 +99,10 @@ class Rows:
         """The stores; keys first, so that what is left after a failure cannot be read."""
         return [self.store] if self.key_store is self.store else [self.key_store, self.store]
 
-    def groups(self, tenant: str | None, kind: str, data: str) -> list[str]:
-        """Names of the group of *data*, under every master key, newest first."""
+    def groups(self, tenant: str | None, kind: str, *data: str) -> list[str]:
+        """Names of the groups of *data*, each under every master key, newest first."""
         self.ready()
-        return groups(self._keys, tenant, kind, data)
+        return groups(self._keys, tenant, kind, *data)
 
     def wrapping_keys(self, tenant: str | None) -> list[bytes]:
         """The keys that seal what belongs to *tenant*, newest first."""

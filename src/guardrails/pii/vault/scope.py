@@ -44,10 +44,11 @@ def tenant_groups(keys: Keys, tenant: str | None) -> list[str]:
     return [f"{one}/" for one in digests(keys, "tenant", None, "-" if tenant is None else f"={tenant}")]
 
 
-def groups(keys: Keys, tenant: str | None, kind: str, data: str) -> list[str]:
-    """The group of *data* under every key, newest first."""
+def groups(keys: Keys, tenant: str | None, kind: str, *data: str) -> list[str]:
+    """The groups of *data* under every key, each newest first."""
     owners = tenant_groups(keys, tenant)
-    return [f"{owner}{kind}/{one}/" for owner, one in zip(owners, digests(keys, kind, tenant, data), strict=True)]
+    named = [zip(owners, digests(keys, kind, tenant, one), strict=True) for one in data]
+    return [f"{owner}{kind}/{digest}/" for pairs in named for owner, digest in pairs]
 
 
 def seal(key: bytes, data: bytes, bound_to: str) -> bytes:

@@ -74,7 +74,7 @@ def likenesses(value: str, *, asked: bool) -> list[str]:
     for reading in readings(value) if asked else [value]:
         found.update(dict.fromkeys(_alike(reading)))
         if asked:
-            found.update(dict.fromkeys(_within(reading)))
+            found.update(dict.fromkeys(_within(reading, disguised=reading != value)))
         if len(found) > _MOST:
             break
     return list(found)[:_MOST]
@@ -100,12 +100,14 @@ def _alike(reading: str) -> Iterator[str]:
             yield "~" + " ".join(sorted(words))
 
 
-def _within(reading: str) -> Iterator[str]:
+def _within(reading: str, *, disguised: bool) -> Iterator[str]:
     """What is found in a part of a value, or behind its disguise."""
-    yield from spellings(reading, asked=True)
+    if disguised:
+        yield from spellings(reading, asked=True)
     for exposed in exposures(reading):
-        yield from spellings(exposed.value, asked=True)
-        yield from _alike(exposed.value)
+        if disguised or len(exposed.value) < len(reading):
+            yield from spellings(exposed.value, asked=True)
+            yield from _alike(exposed.value)
     number = "".join(filter(str.isdigit, reading))
     if number.startswith("1") and len(number) == 11:  # noqa: PLR2004 - the trunk prefix of North America
         yield f"#{number[1:]}"

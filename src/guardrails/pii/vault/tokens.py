@@ -103,8 +103,10 @@ def codes_in(text: str) -> Iterator[Place]:
 def starts_at(text: str, place: Place, entity: str) -> int | None:
     """Where the token begins whose code is at *place*, if *entity*'s label stands there."""
     label = label_of(entity)
-    start = place.start - len(label)
-    return start if start >= 0 and text[start : place.start].upper() == label else None
+    start = max(0, place.start - len(label))
+    before = text[start : place.start]
+    # A letter that only its capital form makes one of a label does not begin one where a stream is cut.
+    return start if before.isascii() and before.upper() == label else None
 
 
 def labelled_at(text: str, place: Place) -> int | None:
