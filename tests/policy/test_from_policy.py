@@ -546,3 +546,19 @@ def test_what_is_always_masked_budgets_and_invented_values_are_settings_too(writ
     replaced(path, "budget: 10s", "budget: 30s")
     with pytest.raises(PolicyError, match="budget"):
         guard.reload()
+
+
+@pytest.mark.parametrize(
+    "ends", ["import sys\nsys.exit(3)\n", "class Odd(BaseException): pass\nraise Odd('ann@example.com')\n"]
+)
+def test_a_module_of_a_policy_ends_no_process_that_reads_it(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    (tmp_path / "ending_module.py").write_text(ends)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = write("version: 1\nplatform:\n  checks:\n    one: {use: 'ending_module:x'}\n")
+
+    with pytest.raises(PolicyError, match="ending_module cannot be imported") as caught:
+        from_policy(path)
+
+    assert "ann@example.com" not in str(caught.value)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from guardrails.policy.document import At
-from guardrails.policy.order import LOOSER, TIGHTER, PerEntity, Relation
+from guardrails.policy.order import LOOSER, TIGHTER, UNRELATED, PerEntity, Relation
 from guardrails.policy.setting import Settings, inner, order_of, otherwise, settings_in
 from guardrails.policy.tightening import PLATFORM
 from guardrails.policy.version import Version
+
+_TURNED: Final = {TIGHTER: LOOSER, LOOSER: TIGHTER}
 
 
 class Change(NamedTuple):
@@ -51,11 +53,16 @@ def changes(before: Version, after: Version) -> Iterator[Change]:
 
 
 def _settings(old: Settings | None, new: Settings | None, at: At) -> Iterator[Change]:
-    if old is None or new is None:
-        if old is not new:
-            yield Change(at, LOOSER if new is None else TIGHTER, old, new)
+    said = old or new
+    if said is None:
         return
-    for name, field in type(old).model_fields.items():
+    added = type(said).added
+    if added is None:
+        old, new = old or type(said)(), new or type(said)()
+    elif old is None or new is None:
+        yield Change(at, added if old is None else _TURNED.get(added, added), old, new)
+        return
+    for name, field in type(said).model_fields.items():
         one, two = getattr(old, name, None), getattr(new, name, None)
         here = (*at, name)
         holds, order = settings_in(field.annotation), order_of(field)
@@ -64,6 +71,7 @@ def _settings(old: Settings | None, new: Settings | None, at: At) -> Iterator[Ch
         elif holds is not None and isinstance(one or two, Mapping):
             for key in _keys(one, two):
                 yield from _settings((one or {}).get(key), (two or {}).get(key), (*here, key))
+            yield from _in_order(one or {}, two or {}, here)
         elif isinstance(order, PerEntity):
             for key in _keys(one, two):
                 values = order.standing(one or {}, key), order.standing(two or {}, key)
@@ -74,6 +82,13 @@ def _settings(old: Settings | None, new: Settings | None, at: At) -> Iterator[Ch
             first, second = (usual if value is None else value for value in (one, two))
             if first != second:
                 yield Change(here, order.compare(first, second), first, second)
+
+
+def _in_order(one: Mapping[str, Any], two: Mapping[str, Any], here: At) -> Iterator[Change]:
+    """Checks stand in the order of the file: the same ones in another order are something else."""
+    before, after = [key for key in one if key in two], [key for key in two if key in one]
+    if here[-1] == "checks" and before != after:
+        yield Change(here, UNRELATED, before, after)
 
 
 def _keys(*mappings: Mapping[str, Any] | None) -> list[str]:

@@ -7,7 +7,7 @@ platform. The reference page and the JSON Schema are generated from here.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -15,7 +15,7 @@ from guardrails.policy.model_audit import Anchor, Audit, Bounds, Recording, Sign
 from guardrails.policy.model_mask import Mask
 from guardrails.policy.model_people import CLASS_SAYS, Concurrency, PersonCap, QuietHours, UniqueRecipients
 from guardrails.policy.model_stores import LimitStore, OptOutStore, PeopleStore, Store, Stores, VaultStore
-from guardrails.policy.order import Fewer, Lower, Ranked, Rates
+from guardrails.policy.order import LOOSER, UNRELATED, Fewer, Lower, Ranked, Rates, Relation
 from guardrails.policy.secret import Secret
 from guardrails.policy.setting import Mode, Settings, says
 from guardrails.policy.values import Duration, FunctionText, InstantText, RateText
@@ -62,6 +62,7 @@ VERSION: Final = 1
 class Epochs(Settings):
     """Secrets of the audit log's digests, one for each tenant and epoch: `Epochs`."""
 
+    added: ClassVar[Relation | None] = UNRELATED
     folder: PathText | None = says("where they are kept; never the audit folder", required=True)
     days: Count | None = says("length of an epoch", otherwise=30)
 
@@ -69,6 +70,7 @@ class Epochs(Settings):
 class Keys(Settings):
     """The master key. Left out: `GUARDRAILS_KEY`, or the key file of this machine."""
 
+    added: ClassVar[Relation | None] = UNRELATED
     master: list[Secret] | None = says(
         "`${NAME}` or `{file: PATH}`, newest first; a file may hold several, one a line", required=True
     )
@@ -125,6 +127,7 @@ class Check(Settings):
 class Caps(Settings):
     """Bounds on one message: `Caps`."""
 
+    added: ClassVar[Relation | None] = None
     text_characters: Count | None = says("all text parts together", otherwise=262_144)
     parts: Count | None = says("text parts", otherwise=1_000)
     depth: Count | None = says("nesting of a payload", otherwise=32)
@@ -140,6 +143,7 @@ class Caps(Settings):
 class Bypassable(Settings):
     """That a control may be bypassed by a switch."""
 
+    added: ClassVar[Relation | None] = LOOSER
     longest: Length | None = says("for how long at most", required=True)
 
 
@@ -194,6 +198,7 @@ class Team(Layer):
 class Defaults(Settings):
     """What holds where a setting of that name is left out, in everything that the platform or a layer adds."""
 
+    added: ClassVar[Relation | None] = None
     channel: Name | None = says("of messages whose guard and decoration name none", otherwise="other")
     mode: Annotated[Mode | None, MODE] = says("of controls", otherwise="enforce")
     region: Text | None = says("of rules for people")

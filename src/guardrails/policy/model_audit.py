@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from guardrails.policy.order import Lower, Ranked
+from guardrails.policy.order import Lower, Ranked, Relation
 from guardrails.policy.secret import Secret
 from guardrails.policy.setting import Settings, says
 from guardrails.policy.values import Duration
@@ -67,6 +67,7 @@ class Sink(Settings):
 class Bounds(Settings):
     """How much the audit log may hold and write: `guardrails.audit.bounds.Bounds`."""
 
+    added: ClassVar[Relation | None] = None
     record_bytes: Count | None = says("one line", otherwise=16_384)
     in_flight: Count | None = says("sends whose outcome is not on record yet", otherwise=10_000)
     batch_records: Count | None = says("records in one write", otherwise=1_024)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from guardrails.policy.order import UNRELATED, Relation
 from guardrails.policy.secret import Secret
 from guardrails.policy.setting import Settings, says
 from guardrails.policy.values import Duration
@@ -10,6 +13,8 @@ from guardrails.policy.words import Count, Text
 
 class Store(Settings):
     """Where something is kept."""
+
+    added: ClassVar[Relation | None] = UNRELATED
 
     url: Secret | None = says('"memory://", "sqlite:///PATH", "redis://...", or `${NAME}`', required=True)
     plaintext_hosts: list[Text] | None = says("hosts other than loopback that may be asked without TLS")
@@ -31,6 +36,7 @@ class PeopleStore(OptOutStore):
 class LimitStore(Store):
     """Counters of limits, and leases."""
 
+    url: Secret | None = says('"memory://", "redis://...", or `${NAME}`; no file', required=True)
     timeout: Duration | None = says("how long one question to a server may take", otherwise=1.0, default="1s")
     most_connections: Count | None = says("connections to it at once", otherwise=8)
     most_keys: Count | None = says("counters kept at once in memory", otherwise=200_000)
@@ -49,6 +55,8 @@ class VaultStore(Store):
 
 class Stores(Settings):
     """Stores by what they are for; `memory://` where one is left out."""
+
+    added: ClassVar[Relation | None] = None
 
     limits: LimitStore | None = says("counters of limits, and leases of `concurrency`")
     suppression: OptOutStore | None = says("people who have opted out")

@@ -35,11 +35,13 @@ def imported(load: Callable[[], Any], what: str) -> Any:
     What *load* gives.
 
     Raises:
-        ConfigError: It raises anything.
+        ConfigError: It raises anything, `SystemExit` too: a module of a policy ends no process that reads it.
     """
     try:
         return load()
-    except Exception as error:  # noqa: BLE001 - any module may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - any module may raise anything
         problem = type(error).__name__ + (f": {error}" if isinstance(error, ImportError) else "")
     raise ConfigError(f"{what} cannot be imported ({problem})", control="policy")
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, Union, get_arg
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-from guardrails.policy.order import Fixed, Order
+from guardrails.policy.order import TIGHTER, Fixed, Order, Relation
 
 Mode: TypeAlias = Literal["enforce", "monitor"]
 _FIXED = Fixed()
@@ -22,6 +22,9 @@ class Settings(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
     platform_only: ClassVar[frozenset[str]] = frozenset()
+    added: ClassVar[Relation | None] = (
+        TIGHTER  # what a policy becomes that has them; None: left out, they say their defaults
+    )
 
     def said(self) -> Iterator[tuple[str, Any]]:
         """Each setting that is not left out."""
