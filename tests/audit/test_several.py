@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from guardrails import ConfigError, Unavailable
-from guardrails.audit import AuditLog, JsonlDirectory, StreamSink, verify_directory
+from guardrails.audit import AuditLog, JsonlDirectory, SqliteSink, StreamSink, verify_directory
+from guardrails.testing import CapturingSink
 from tests.audit.sinks import KEYS, PHONE, FailingSink, GatedSink, MemorySink, eventually, guarded
 
 both = pytest.mark.parametrize("durability", ["fsync", "os"])
@@ -181,6 +182,24 @@ def test_what_cannot_be_met_is_a_config_error(tmp_path: Path, options: dict[str,
 
 
 # -- streams of others
+
+
+def test_a_place_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "link").symlink_to("audit")
+    sink, file = CapturingSink(), tmp_path / "audit.sqlite3"
+    twice: list[Any] = [
+        [sink, sink],
+        [tmp_path / "audit", tmp_path / "link"],
+        [str(tmp_path / "audit"), JsonlDirectory(tmp_path / "audit")],
+        [SqliteSink(file), SqliteSink(file)],
+    ]
+    for places in twice:
+        with pytest.raises(ConfigError, match="twice"):
+            AuditLog(places, keys=KEYS)
+        with pytest.raises(ConfigError, match="reserve another place"):
+            AuditLog(places[0], emergency=places[1], keys=KEYS)
+    AuditLog([sink, CapturingSink(), tmp_path / "audit", SqliteSink(file)], emergency=tmp_path / "other", keys=KEYS)
 
 
 def test_lines_go_to_a_stream_that_is_open_already(tmp_path: Path) -> None:

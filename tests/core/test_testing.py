@@ -162,6 +162,8 @@ def test_a_hanging_write_goes_on_after_resume() -> None:
 class Waits:
     """A control that sleeps first."""
 
+    deadline_seconds = 7_200.0
+
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> object:
         await io.sleep(3600)
         return await forward(call)
@@ -268,3 +270,52 @@ def test_door_steps_of_a_control_that_is_tried_wait_for_the_same_io_as_itself() 
     assert [(name, peers) for name, peers, _ in late.seen] == [
         ("guard", 0), ("Look", 1), ("Other", 0), ("undo", 0), ("undo", 0), ("undo", 0)
     ]  # fmt: skip
+
+
+class Dozes:
+    """Sleeps on the way in, at the door, and on the way out."""
+
+    name = "dozes"
+    deadline_seconds = 10.0
+    phase, store = "reserve", "dozes"
+
+    def __init__(self, before: float = 0.0, door: float = 0.0, after: float = 0.0) -> None:
+        self.before, self.door, self.after = before, door, after
+
+    async def guard(self, call: Any, forward: Any, io: Any, /) -> Any:
+        await io.sleep(self.before)
+        call.at_door(self)
+        reply = await forward(call)
+        await io.sleep(self.after)
+        return reply
+
+    async def commit(self, sealed: Any, peers: Any, io: Any, /) -> None:  # noqa: ARG002 - the shape of a step
+        await io.sleep(self.door)
+
+    async def undo(self, io: Any, /) -> None:
+        """Nothing was taken."""
+
+    def settle(self, outcome: Any, /) -> None:
+        """Nothing to do."""
+
+
+@pytest.mark.parametrize(
+    ("slow", "sent"),
+    [
+        (Dozes(before=3_600), False),
+        (Dozes(door=3_600), False),
+        (Dozes(after=3_600), True),
+        (Dozes(before=6, after=6), True),
+    ],
+)
+def test_g10_a_control_that_is_tried_is_held_to_its_deadline_in_the_time_of_the_trial(slow: Dozes, *, sent: bool) -> None:
+    for tried in (try_control(slow, "hello"), on_asyncio(lambda: atry_control(slow, "hello"))):
+        assert isinstance(tried.error, ControlError)
+        assert tried.error.sent is sent
+        assert (tried.forwarded is not None) is sent
+
+
+def test_a_control_that_is_tried_may_wait_within_its_deadline() -> None:
+    io = FakeIo()
+    assert try_control(Dozes(4, 4, 4), "hello", io=io).error is None
+    assert io.sleeps == [4, 4, 4]

@@ -103,6 +103,7 @@ class AuditLog:
         )
         setup.check_sinks(joined, sinks, durability, anchors)
         reserved = None if emergency is None else setup.read_place(emergency, "emergency=...")
+        setup.refuse_twice(sinks, reserved)
         # Heavy, and needed as soon as there is an AuditLog; `import guardrails` stays light.
         address.load()
 

@@ -76,6 +76,27 @@ def read_sinks(
     return joined, sinks
 
 
+def refuse_twice(sinks: Sequence[Sink], emergency: Sink | None) -> None:
+    """
+    Refuse places that are given twice: two copies in one place are one copy, and a reserve that is lost with the log is none.
+
+    Raises:
+        ConfigError: One is.
+    """
+    places = [_place_of(one) for one in sinks]
+    if len(set(places)) < len(places):
+        raise ConfigError("AuditLog(sink) names one place twice: give each copy a place of its own")
+    if emergency is not None and _place_of(emergency) in places:
+        raise ConfigError(
+            "AuditLog(emergency=...) is where the log itself is kept: reserve another place, best another disk"
+        )
+
+
+def _place_of(sink: Sink) -> object:
+    where = getattr(sink, "folder", None) or getattr(sink, "path", None)
+    return os.path.realpath(where) if isinstance(where, (str, os.PathLike)) else id(sink)
+
+
 def folders_of(sinks: Sequence[Sink]) -> tuple[Path, ...]:
     """The folders that records go to."""
     return tuple(one.folder.absolute() for one in sinks if isinstance(one, JsonlDirectory))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from guardrails.core.guard import Guard
 from guardrails.core.message import Message
 from guardrails.core.stack import PLATFORM, Monitored, slot_of
-from guardrails.errors import ConfigError, GuardrailsError
+from guardrails.errors import ConfigError, ControlError, GuardrailsError
 from guardrails.testing.io import FakeIo
 
 if TYPE_CHECKING:
@@ -118,13 +119,15 @@ class _Bench:
         return getattr(self.control, name)
 
     async def guard(self, call: Call, forward: Forward, io: Io, /) -> object:  # noqa: ARG002 - another one is handed on
+        handed = _TriedIo(self.io, call._journey)  # noqa: SLF001 - whose own time is running
+
         async def registered(call: Call, /) -> object:
             journey = call._journey  # noqa: SLF001 - its steps get the same `io` as the control
-            journey.steps = [(hop, _tried(step, self.io)) for hop, step in journey.steps or ()] or None
+            journey.steps = [(hop, _tried(step, handed)) for hop, step in journey.steps or ()] or None
             return await forward(call)
 
         try:
-            return await self.control.guard(call, registered, self.io)
+            return await self.control.guard(call, registered, handed)
         finally:
             self.verdicts = [note for note in call.so_far().verdicts if note.control == self.name]
 
@@ -139,10 +142,33 @@ class _Bench:
         return Trial(self.forwarded, None if error is not None else self.reply, error, tuple(self.verdicts))
 
 
+class _TriedIo:
+    """The `io` of a trial. Time that passes there alone counts towards deadlines, as it would in a guard."""
+
+    def __init__(self, io: Io, journey: Any) -> None:
+        self._io = io
+        self._journey = journey
+        self._slept: dict[int, float] = {}  # by turn: seconds that passed on no clock but its own
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._io, name)
+
+    async def sleep(self, seconds: float) -> None:
+        turn = self._journey.turn
+        slept = self._slept.get(id(turn), 0.0)
+        left = max(0.0, turn.remaining() - slept)
+        began = time.monotonic()
+        await self._io.sleep(min(seconds, left))
+        self._slept[id(turn)] = slept + max(0.0, min(seconds, left) - (time.monotonic() - began))
+        if seconds > left:
+            turn.timed_out = True
+            raise ControlError("slept past its deadline")
+
+
 class _TriedStep:
     """A door step that is handed another `io`, together with its peers."""
 
-    def __init__(self, step: Step, io: Io) -> None:
+    def __init__(self, step: Step, io: Any) -> None:
         self.step = step
         self.io = io
         self.phase = step.phase
@@ -161,7 +187,7 @@ class _TriedStep:
         self.step.settle(outcome)
 
 
-def _tried(step: Step, io: Io) -> _TriedStep:
+def _tried(step: Step, io: Any) -> _TriedStep:
     return step if isinstance(step, _TriedStep) else _kind(type(step))(step, io)
 
 
