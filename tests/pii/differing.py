@@ -10,8 +10,9 @@ from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegist
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine, NoOpNlpEngine, SpacyNlpEngine
 from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
+from guardrails.pii.cards import CardAmongNumbers
 from guardrails.pii.fast.answers import Answers
-from guardrails.pii.labelled import LabelledNumber, MedicalRecordNumber
+from guardrails.pii.labelled import LabelledNumber, LabelledPhone, MedicalRecordNumber
 from guardrails.pii.offline import use_bundled_suffixes
 from guardrails.pii.phones import SharedPhone
 from guardrails.pii.recognizers import DEFAULT_RECOGNIZERS, build
@@ -26,6 +27,8 @@ WORDS: Final = (
         "Call",
         "on",
         "order 0012345",
+        "tel. 612 34 56 78",
+        "4111,1111,1111,1111",
         "at 10:30",
         "the 3/10/2011",
         "for $120.50",
@@ -112,7 +115,8 @@ def plain() -> AnalyzerEngine:
 def everything() -> AnalyzerEngine:
     """Every pattern recognizer that Presidio ships for any country, and all of ours."""
     theirs = set(pattern_entities(theirs_only=True).values())
-    more = (MedicalRecordNumber, LabelledNumber, Secret, InternationalPhone, LocalPhone, GluedEmail)
+    ours = (MedicalRecordNumber, LabelledNumber, LabelledPhone, Secret, InternationalPhone, LocalPhone, GluedEmail)
+    more = (*ours, CardAmongNumbers)
     kinds: list[type[EntityRecognizer]] = [*DEFAULT_RECOGNIZERS, *more, *theirs]
     registry = RecognizerRegistry(recognizers=[build(kind, "en") for kind in kinds], supported_languages=["en"])
     return _engine(registry, _silent())

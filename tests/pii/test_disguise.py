@@ -146,3 +146,26 @@ def test_g4_a_disguise_may_be_cut_anywhere(text: str, positions: list[int], dres
 
 
 _MASK = MaskPII(names="off")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SSN219-09-9999", "SSN<US_SSN>"),
+        ("ssn:219099999dob:01011980", "ssn:<US_SSN>dob:01011980"),
+        ("phone2125550173", "phone<PHONE_NUMBER>"),
+        ("Tel:+442079460958Fax:+442079460959", "Tel:<PHONE_NUMBER>Fax:<PHONE_NUMBER>"),
+        ("IBANGB82WEST12345698765432", "IBAN<IBAN_CODE>"),
+        ("IBAN:GB82WEST12345698765432BIC:WESTGB2L", "IBAN:<IBAN_CODE>BIC:WESTGB2L"),
+        ("ip192.0.2.44", "ip<IP_ADDRESS>"),
+        ("addr:2001:db8::8a2e:370:7334", "addr:<IP_ADDRESS>"),
+        ("IBAN: DE89 3704 0044\n0532 0130 00", "IBAN: <IBAN_CODE>"),
+        ("> call me on +1 646 555\n> 0123?", "> call me on <PHONE_NUMBER>?"),
+        ("version2.14.0.1 at:10:30:22 from:12:44:10", "version2.14.0.1 at:10:30:22 from:12:44:10"),
+        ("> 12 apples\n> 13 pears", "> 12 apples\n> 13 pears"),
+    ],
+)
+def test_a_value_is_found_with_its_label_glued_to_it_and_over_a_line_of_quoted_mail(
+    mask_pii: MaskPII, text: str, expected: str
+) -> None:
+    assert mask_pii.mask(text)[0] == expected

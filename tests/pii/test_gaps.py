@@ -52,6 +52,34 @@ def test_what_finds_the_rest_serves_a_plain_engine() -> None:
     assert engine.analyze("1234 4242 4242 4242 4242", language="en", entities=["EMAIL_ADDRESS"]) == []
 
 
+@pytest.mark.parametrize(
+    "card",
+    [
+        *("4111\n1111\n1111\n1111", "4111 1111\r\n> 1111 1111", "4111, 1111, 1111, 1111", "4111|1111|1111|1111"),
+        *("4111*1111*1111*1111", "3782,822463,10005"),
+    ],
+)
+def test_a_card_is_one_whatever_stands_between_its_groups(mask_pii: MaskPII, card: str) -> None:
+    assert mask_pii.mask(f"It is {card}. Thanks")[0] == "It is <CREDIT_CARD>. Thanks"
+
+
+@pytest.mark.parametrize("numbers", ["4111, 1111, 1111, 1111, 1111", "1999\n4111\n1111\n1111\n1111", "4111,1111|1111,1111"])
+def test_groups_in_a_longer_list_are_numbers(mask_pii: MaskPII, numbers: str) -> None:
+    assert "CREDIT_CARD" not in {finding.type for finding in mask_pii.find(numbers)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("id4111111111111111x", "id<CREDIT_CARD>x"),
+        ("CARD5555555555554444EXP1227", "CARD<CREDIT_CARD>EXP1227"),
+        ("a4111111111111111bcdef0123456789ab", "a4111111111111111bcdef0123456789ab"),
+    ],
+)
+def test_a_card_with_letters_glued_to_it_is_one_but_not_in_hexadecimal(mask_pii: MaskPII, text: str, expected: str) -> None:
+    assert mask_pii.mask(text)[0] == expected
+
+
 @pytest.mark.parametrize("entity", ["CREDIT_CARD", "US_SSN", "URL"])
 def test_a_gate_lets_through_what_its_recognizer_finds(entity: str) -> None:
     kinds: dict[str, type[Gated]] = {"CREDIT_CARD": GatedCreditCard, "US_SSN": GatedSsn, "URL": StrictUrl}

@@ -7,7 +7,7 @@ from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
 from guardrails.pii import MaskPII
-from guardrails.pii.labelled import LabelledNumber
+from guardrails.pii.labelled import LabelledNumber, LabelledPhone
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,30 @@ def test_who_is_made_for_a_number_names_it(text: str, expected: str) -> None:
     assert [found.type for found in MaskPII(names="off", countries=["uk", "us"]).find(text)] == [expected]
 
 
-def test_it_serves_a_plain_engine() -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mi tel\u00e9fono es 612 34 56 78", "mi tel\u00e9fono es <PHONE_NUMBER>"),
+        ("o meu n\u00famero \u00e9 912 345 678", "o meu n\u00famero \u00e9 <PHONE_NUMBER>"),
+        ("mein Handy: 0176-1234567", "mein Handy: <PHONE_NUMBER>"),
+        ("mon num c 07 12 34 56 78", "mon num c <PHONE_NUMBER>"),
+        ("bel 0900-12345", "bel <PHONE_NUMBER>"),
+        ('"mobile": "91234567"', '"mobile": "<PHONE_NUMBER>"'),
+        ("Tel. 9-17 10-14", "Tel. 9-17 10-14"),
+        ("Call 12.03.2026 or 2026-03-12", "Call 12.03.2026 or 2026-03-12"),
+        ("mobile 2 500 000 subscribers", "mobile 2 500 000 subscribers"),
+        ("pedido n\u00famero 123456789", "pedido n\u00famero 123456789"),
+    ],
+)
+def test_a_phone_of_any_country_is_masked_behind_the_word_for_it(mask_pii: MaskPII, text: str, expected: str) -> None:
+    assert mask_pii.mask(text)[0] == expected
+
+
+def test_they_serve_a_plain_engine() -> None:
     engine = AnalyzerEngine(
-        registry=RecognizerRegistry(recognizers=[LabelledNumber()], supported_languages=["en"]),
+        registry=RecognizerRegistry(recognizers=[LabelledNumber(), LabelledPhone()], supported_languages=["en"]),
         nlp_engine=NoOpNlpEngine([{"lang_code": "en", "model_name": ""}]),
         supported_languages=["en"],
     )
-    assert [found.entity_type for found in engine.analyze("passport X1234567", language="en")] == ["ID"]
+    found = engine.analyze("passport X1234567, m\u00f3vil 612 34 56 78", language="en")
+    assert {one.entity_type for one in found} == {"ID", "PHONE_NUMBER"}

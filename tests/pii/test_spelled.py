@@ -38,6 +38,9 @@ def said(number: str, between: str = " ") -> str:
         ("ann@example,com", "<EMAIL_ADDRESS>"),
         ("ann-at-example-dot-com", "<EMAIL_ADDRESS>"),
         ("ann<at>example<dot>com", "<EMAIL_ADDRESS>"),
+        ("it's a n n at example dot com", "it's <EMAIL_ADDRESS>"),
+        ("call me back at five five five oh one four seven", "call me back at <PHONE_NUMBER>"),
+        ("c'est le z\u00e9ro six douze trente-quatre cinquante et un quatre-vingt-dix-neuf", "c'est le <PHONE_NUMBER>"),
     ],
 )
 def test_what_is_spelled_out_is_masked(mask_pii: MaskPII, text: str, expected: str) -> None:

@@ -16,7 +16,7 @@ import binascii
 import html
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -42,6 +42,18 @@ _UNDERSCORE: Final = re.compile(
 _ALMOST: Final = re.compile(r"(?<![A-Za-z0-9])(?=[OolI]{0,2}\d)(?:[OolI]{0,3}[\d +().-]){5,24}[\dOolI](?![A-Za-z0-9])")
 _MEANT: Final = str.maketrans("OolI", "0011")
 _ONE_BY_ONE: Final = re.compile(r"(?<![\w.,])\d(?:([ ._*/|-])\d(?:\1\d){11,17})(?!\w|[.,]\d|\1\d)")
+# What is glued to the word that says what it is: "ssn219-09-9999", "addr:2001:db8::1", "...432BIC:".
+_SAYS: Final = (
+    r"ssn|social|iban|ip(?:v[46])?|addr(?:ess)?|cc|cards?|visa|acct|tel(?:efono|efon)?|tlf|(?:tele)?phone|mobile?|cell|handy|fax|"
+    r"whatsapp|nr|num"
+)
+_ENDS: Final = r"bic|swift|exp(?:iry|ires)?|cvv2?|cvc2?|dob|tel|fax|phone|mobile|cell|e?mail|name|iban|ssn"
+_LABEL: Final = re.compile(
+    rf"(?i)(?<![^\W_])(?:{_SAYS})(?=[+(]?\d|[A-Z]{{2}}\d\d[A-Z0-9])|(?<=\d)(?:{_ENDS})(?![A-Z])"
+    r"|(?<![\w:])(?=[A-Z0-9_]{0,19}[G-Z_])[A-Z0-9_]{2,20}:(?=[A-F0-9]{1,4}:[A-F0-9:])"
+)
+_QUOTED: Final = re.compile(r"(?<=\d)[ \t]{0,3}\r?\n>[> \t]{0,8}(?=\d)")
+_BROKEN: Final = re.compile(r"(?<=[ -][A-Z0-9]{4})[ \t]{0,3}\r?\n[> \t]{0,8}(?=[A-Z0-9]{1,4}(?![^\W_]))")
 _BASE64: Final = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{12,}={0,2}(?![\w+/=-])")
 _HEX: Final = re.compile(r"(?<!\w)(?:0x)?((?:[0-9A-Fa-f]{2}){6,})(?!\w)")
 _SIGNS: Final = re.compile(
@@ -49,7 +61,16 @@ _SIGNS: Final = re.compile(
     r"|\s(?:[dD][oO][tT]\s|@|[aA][tT]\s+[\w-]{2,32}\.[a-z])|@(?:\s|[a-z]{4,7}(?![\w.-])|[\w-]+(?:,[a-z]|\s\.))|[-_](?:at|dot)[-_]"
     r"|\d(?:([ ._*/|-])\d\1\d\1\d\1\d|[OolI][\d\s-]|_)|[OI]\d|_(?:\d|[A-Z]{2}\d\d)"
 )
-_DISGUISED: Final = (_SIGNS, spelled.IN_A_ROW)
+# What a text holds in which one of the last three finds anything, in short.
+_GLUED: Final = re.compile(
+    rf"(?i)(?:{_SAYS})(?:[+(]?\d[\d() .-]{{5}}|[A-Z]{{2}}\d\d[A-Z0-9])|\d{{4}}(?:{_ENDS})"
+    r"|[G-Z_][A-F]{0,4}\d?:[A-F0-9]{1,4}:[A-F0-9:]"
+)
+_FOLDED_LINES: Final = re.compile(
+    r"\d[ \t]{0,3}\r?\n>[> \t]{0,8}\d|[A-Z]{2}\d\d[ -][A-Z0-9]{4}[A-Z0-9 -]{0,40}\r?\n[> \t]{0,8}[A-Z0-9]"
+)
+_DISGUISED: Final = (_SIGNS, spelled.IN_A_ROW, _GLUED, _FOLDED_LINES)
+_EVERY: Final = range(len(_DISGUISED))
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{12}")
 _WORDS: Final = re.compile(r"\w+")
 _BLANKS: Final = frozenset("\t\n\r")
@@ -72,12 +93,13 @@ def disguises(look: Look, patterns: Look) -> Look:
     def spans(text: str, /) -> list[Span]:
         found = look(text)
         if not text.isascii():
-            return found + _behind(text, look, patterns)
+            return found + _behind(text, look, patterns, _EVERY)
         passing = gate.passing(text)
         if not passing:  # most texts
             return found
-        if any(number in passing and one.search(text) is not None for number, one in enumerate(_DISGUISED)):
-            return found + _behind(text, look, patterns)
+        kinds = [number for number, one in enumerate(_DISGUISED) if number in passing and one.search(text) is not None]
+        if kinds:
+            return found + _behind(text, look, patterns, kinds)
         if _RUN.search(text) is not None:
             return found + list(_in_runs(text, patterns))
         return found
@@ -90,16 +112,19 @@ def _gate() -> Gate:
     return Gate([(one.pattern, one.flags) for one in (*_DISGUISED, _RUN)])
 
 
-def _behind(text: str, look: Look, patterns: Look) -> list[Span]:
-    """What only another view of *text* shows."""
+def _behind(text: str, look: Look, patterns: Look, kinds: Collection[int]) -> list[Span]:
+    """What only another view of *text* shows, where it may hold *kinds* of disguises: places in `_DISGUISED`."""
     found: list[Span] = []
     view = _decoded(plain(text))
     if view.text != text:
+        kinds = _EVERY
         other_words = _WORDS.findall(view.text) != _WORDS.findall(text)
         found += _back(view, (look if other_words else patterns)(view.text))
     for other, spans in (spelled.addresses(view, patterns), spelled.numbers(view, patterns)):
         found += _back(other, spans)
-    for pattern, by, types in _RECKONED:
+    for kind, pattern, by, types in _RECKONED:
+        if kind not in kinds:
+            continue
         other = replaced(view, pattern, by)
         if other is not view:
             found += [span for span in _back(other, patterns(other.text)) if span.type in types]
@@ -155,11 +180,18 @@ def _almost(match: re.Match[str]) -> str | None:
     return None if meant == number or sum(map(str.isdigit, number)) < _LEAST_DIGITS else meant
 
 
-# How else digits may be read, and what counts of what is found then.
-_RECKONED: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str | None], frozenset[str]], ...]] = (
-    (_ONE_BY_ONE, lambda match: match.group().replace(match[1], ""), _CHECKED),
-    (_UNDERSCORE, lambda match: " " * len(match.group()), _SHAPED),
-    (_ALMOST, _almost, _NUMBERS),
+def _apart(match: re.Match[str]) -> str:
+    return f" {match.group().rstrip(':')} "
+
+
+# How else digits may be read: the kind of disguise, what is read as what, and what counts of what is found then.
+_RECKONED: Final[tuple[tuple[int, re.Pattern[str], Callable[[re.Match[str]], str | None], frozenset[str]], ...]] = (
+    (0, _ONE_BY_ONE, lambda match: match.group().replace(match[1], ""), _CHECKED),
+    (0, _UNDERSCORE, lambda match: " " * len(match.group()), _SHAPED),
+    (0, _ALMOST, _almost, _NUMBERS),
+    (2, _LABEL, _apart, _SHAPED | _NUMBERS),
+    (3, _QUOTED, lambda _: " ", _NUMBERS),
+    (3, _BROKEN, lambda _: " ", _CHECKED),
 )
 
 

@@ -1,5 +1,5 @@
 """
-Numbers of people by the words in front of them: medical records, passports, licences, tax and insurance numbers, accounts.
+Numbers of people by the words in front of them: medical records, passports, licences, tax numbers, accounts, phones.
 
 Of such numbers few have a shape that other numbers have not; what says what they are is the label ("passport no. X1234567",
 `"national_id": "..."`). A number without one is not found here.
@@ -19,6 +19,11 @@ from guardrails.pii.patterns import TimedPattern
 from guardrails.pii.recognizers import OwnPatterns
 
 
+def _behind(label: str, between: str, number: str, score: float) -> tuple[Pattern, ...]:
+    """What finds *number* behind *label*, with *between* between them; all of them regular expressions, in any case."""
+    return (TimedPattern("Behind its label", rf"(?i)(?<={label}{between}){number}", score),)
+
+
 class MedicalRecordNumber(OwnPatterns):
     """
     Numbers of medical records, behind the words that say so ("MRN 00123456"); without those words any number would be one.
@@ -28,13 +33,11 @@ class MedicalRecordNumber(OwnPatterns):
 
     ENTITY: ClassVar[str] = "MEDICAL_RECORD_NUMBER"
     GATE = re.compile(r"(?i)mrn|medical rec|patient|chart|health rec")
-    PATTERNS: ClassVar[Sequence[Pattern]] = (
-        TimedPattern(
-            "Behind its label",
-            r"(?i)(?<=\b(?:MRN|(?:medical|health) record(?: (?:number|no\.?|num|id))?|(?:patient|chart) (?:id|number|no\.?))"
-            r"(?: is|s)?[ :#=.\-]{1,4})(?=[A-Z\-]*\d)[A-Z]{0,4}-?\d(?:-?[A-Z0-9]){4,14}\b",
-            0.6,
-        ),
+    PATTERNS: ClassVar[Sequence[Pattern]] = _behind(
+        r"\b(?:MRN|(?:medical|health) record(?: (?:number|no\.?|num|id))?|(?:patient|chart) (?:id|number|no\.?))",
+        r"(?: is|s)?[ :#=.\-]{1,4}",
+        r"(?=[A-Z\-]*\d)[A-Z]{0,4}-?\d(?:-?[A-Z0-9]){4,14}\b",
+        0.6,
     )
 
 
@@ -73,12 +76,57 @@ class LabelledNumber(OwnPatterns):
 
     ENTITY: ClassVar[str] = "ID"
     GATE = re.compile(rf"(?i){_LABEL}")
-    PATTERNS: ClassVar[Sequence[Pattern]] = (
-        TimedPattern(
-            "Behind its label",
-            rf"(?i)(?<=(?<![A-Z0-9]){_LABEL}(?:{_FILL}{{0,3}}s?{_MORE}){{0,3}}{_FILL}{{1,6}})"
-            r"(?=(?:[A-Z .\-/]{0,12}\d){5})"
-            rf"(?-i:[A-Z]{{1,2}} )?{_WITH_DIGIT}(?:[ .\-/](?:{_WITH_DIGIT}|(?-i:[A-Z])(?![A-Z0-9]))){{0,5}}(?![A-Z0-9])",
-            0.39,
-        ),
+    PATTERNS: ClassVar[Sequence[Pattern]] = _behind(
+        rf"(?<![A-Z0-9]){_LABEL}",
+        rf"(?:{_FILL}{{0,3}}s?{_MORE}){{0,3}}{_FILL}{{1,6}}",
+        r"(?=(?:[A-Z .\-/]{0,12}\d){5})"
+        rf"(?-i:[A-Z]{{1,2}} )?{_WITH_DIGIT}(?:[ .\-/](?:{_WITH_DIGIT}|(?-i:[A-Z])(?![A-Z0-9]))){{0,5}}(?![A-Z0-9])",
+        0.39,
     )
+
+
+_WHOSE: Final = "my|his|her|our|their|new|mi|su|mon|son|meine?|ihre|il mio|il suo|o meu|meu|mijn|zijn|haar|contact"
+_PHONES: Final = (
+    r"(?:tele)?phone|tel|mobile|cell|fax|whats\s?app|landline|handset",
+    r"tel[e\u00e9]fono|m[o\u00f3]vil|celular|t[e\u00e9]l(?:[e\u00e9]phone)?|portable|telefon|handy|mobil|rufnummer|festnetz",
+    r"telefono|cellulare|telefone|telem[o\u00f3]vel|fone|zap|telefoon|mobiel",
+    rf"(?:{_WHOSE}) (?:new |nuevo |nouveau |neue )?(?:number|nr|no|num|n[u\u00fa]mero|num\u00e9ro|nummer)",
+)
+_CALLS: Final = (
+    r"(?:call|ring|dial|text|txt|sms)(?: (?:me|us|him|her|them|back))*",
+    r"ll[a\u00e1]m[ae](?:me|nos)?|llame(?: al)?|appelez(?:-(?:moi|nous))?|chiama(?:mi|ci)?|liga(?:-me)?|bel(?: me| ons)?",
+)
+_SAYS_MORE: Final = (
+    rf"(?:{_FILL}{{0,3}}(?:nummer|nr|no|num|numbers?|n[u\u00fa]mero|num\u00e9ro|is|now|es|est|ist|\u00e8|\u00e9|at|on|al|au|c))"
+    rf"{{0,3}}{_FILL}{{1,6}}"
+)
+_GAP: Final = r"[ .\-/()\u00a0]"
+_DATE_OR_AMOUNT: Final = (
+    r"\d{1,2}[./\-]\d{1,2}[./\-]\d{2,4}(?!\d)|\d{4}[./\-]\d{1,2}[./\-]\d{1,2}(?!\d)"
+    r"|[1-9]\d?(?:[ .]\d{3}){2,3}(?![ .]?\d)"
+)
+_HOURS_NOT: Final = rf"\(?\d{{0,2}}{_GAP}{{0,3}}\d{{3}}|(?:\d\d{_GAP}{{1,2}}){{4}}\d\d"
+
+
+def _phone(labels: Sequence[str], least: int) -> tuple[Pattern, ...]:
+    return _behind(
+        rf"(?<![^\W_])(?:{'|'.join(labels)})",
+        _SAYS_MORE,
+        rf"(?!{_DATE_OR_AMOUNT})(?={_HOURS_NOT})\(?\d(?:{_GAP}{{0,2}}\d){{{least - 1},12}}(?![^\W_]|[.,:/-]\d)",
+        0.4,
+    )
+
+
+class LabelledPhone(OwnPatterns):
+    """
+    Phone numbers of any country, behind the words that say so: "mi tel\u00e9fono es 612 34 56 78".
+
+    Presidio knows how numbers are written in eight regions. Dates, hours and millions behind such a word are none, nor are seven
+    digits behind "call": those of North America are `LocalPhone`'s.
+
+    Source: ITU-T E.164: 15 digits at most.
+    """
+
+    ENTITY: ClassVar[str] = "PHONE_NUMBER"
+    GATE = re.compile(rf"\d(?:{_GAP}{{0,2}}\d){{6}}")
+    PATTERNS: ClassVar[Sequence[Pattern]] = (*_phone(_PHONES, 7), *_phone(_CALLS, 8))

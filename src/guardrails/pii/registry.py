@@ -141,6 +141,7 @@ def pattern_engine(
 
     from guardrails.pii.cards import CardAmongNumbers  # noqa: PLC0415
     from guardrails.pii.context import WholeWords  # noqa: PLC0415
+    from guardrails.pii.labelled import LabelledPhone  # noqa: PLC0415
     from guardrails.pii.recognizers import build  # noqa: PLC0415
     from guardrails.pii.recognizers_more import GluedEmail, InternationalPhone, LocalPhone  # noqa: PLC0415
 
@@ -154,7 +155,7 @@ def pattern_engine(
             raise ConfigError(f"MaskPII(entities=...): nothing is left for {type(recognizer).__name__}; add {missing}")
     patterns = [build(known[entity], language) for entity in wanted if entity in known]
     if "PHONE_NUMBER" in wanted:
-        patterns += (build(InternationalPhone, language), build(LocalPhone, language))
+        patterns += (build(kind, language) for kind in (InternationalPhone, LocalPhone, LabelledPhone))
     if "CREDIT_CARD" in wanted:
         patterns.append(build(CardAmongNumbers, language))
     if "EMAIL_ADDRESS" in wanted:

@@ -3,6 +3,7 @@ E-mail addresses and numbers as people say them: "ann dot smith at example dot c
 
 1. What is spelled is written with signs and digits again, for detection only; whether it is anything, patterns decide.
 2. Digits count from seven in a row on, at least three of them as words, in any of the languages that the name model reads.
+   French numbers are said in pairs ("douze trente-quatre").
 
 Pure; standard library only.
 """
@@ -10,7 +11,7 @@ Pure; standard library only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from guardrails.pii.folding import Folded, replaced
@@ -34,14 +35,36 @@ _DIGITS: Final = {
     )
     for word in words.split()
 }
+
+
+_FRENCH_ONES: Final = ("un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf")
+_FRENCH_TEENS: Final = (
+    *("dix", "onze", "douze", "treize", "quatorze", "quinze", "seize"),
+    *("dix-sept", "dix-huit", "dix-neuf"),
+)
+_FRENCH_TENS: Final = {20: "vingt", 30: "trente", 40: "quarante", 50: "cinquante", 60: "soixante", 80: "quatre-vingt"}
+
+
+def _french_pairs() -> Iterator[tuple[str, str]]:
+    yield from ((word, str(number)) for number, word in enumerate(_FRENCH_TEENS, 10))
+    for tens, word in _FRENCH_TENS.items():
+        yield from ((form, str(tens)) for form in (word, f"{word}s"))
+        goes_on = tens + 10 not in _FRENCH_TENS  # soixante-dix, quatre-vingt-dix
+        for number, behind in enumerate((*_FRENCH_ONES, *(_FRENCH_TEENS if goes_on else ())), tens + 1):
+            yield f"{word}-{behind}", str(number)
+            yield f"{word}-et-{behind}", str(number)
+
+
+_PAIRS: Final = dict(_french_pairs())
 _TIMES: Final = {"double": 2, "triple": 3, "treble": 3}
-DIGIT_WORDS: Final = frozenset((*_DIGITS, *_TIMES))
+DIGIT_WORDS: Final = frozenset((*_DIGITS, *_TIMES, *(part for pair in _PAIRS for part in pair.split("-")))) - {"et"}
 _LEAST: Final = 7  # digits of a number
 _LEAST_WORDS: Final = 3  # of them as words
-_WORD: Final = f"(?:{'|'.join(sorted(DIGIT_WORDS, key=len, reverse=True))})"
+_SAYING: Final = sorted((*_DIGITS, *_TIMES, *_PAIRS), key=len, reverse=True)
+_WORD: Final = f"(?:{'|'.join(_SAYING).replace('-', '[- ]')})"
 _ONE: Final = rf"(?:{_WORD}|\d{{1,4}})(?!\w)"
 _SAID: Final = re.compile(rf"(?<!\w)(?:plus\s+)?{_ONE}(?:[\s,.-]{{1,3}}{_ONE}){{3,32}}", re.IGNORECASE)
-_WORDS: Final = re.compile(r"\w+")
+_WORDS: Final = re.compile(rf"(?<!\w)(?:plus|{_ONE})", re.IGNORECASE)
 _OF_NUMBERS: Final = frozenset({"CREDIT_CARD", "PHONE_NUMBER", "US_SSN", "IBAN_CODE", "ID", "MEDICAL_RECORD_NUMBER"})
 # What a text holds in which there is such a number.
 IN_A_ROW: Final = re.compile(
@@ -53,7 +76,8 @@ _AT: Final = r"\s*[(\[{<]\s*(?:at|@)\s*[)\]}>]\s*"
 _DOT: Final = r"\s*[(\[{<]\s*(?:dot|\.)\s*[)\]}>]\s*"
 _SIGNS: Final = {"at": "@", "dot": ".", "underscore": "_", "dash": "-", "hyphen": "-", "minus": "-", "plus": "+"}
 _SIGN: Final = r"\s+(?:dot|underscore|dash|hyphen|minus|plus)\s+"
-_LOCAL: Final = rf"[\w.+-]{{1,128}}(?:(?:{_DOT}|{_SIGN})[\w.+-]{{1,64}}){{0,4}}"
+_LETTERS: Final = r"(?<!['\u2019])[^\W_](?: [^\W_]){2,40}(?= at )"  # "j o h n"
+_LOCAL: Final = rf"(?:{_LETTERS}|[\w.+-]{{1,128}})(?:(?:{_DOT}|{_SIGN})[\w.+-]{{1,64}}){{0,4}}"
 _DOTS: Final = rf"(?:{_DOT}|\s+dot\s+|\.)"
 _PROVIDERS: Final = "gmail|googlemail|yahoo|ymail|hotmail|outlook|icloud|aol|gmx|proton|protonmail|web|live|msn"
 _PROVIDER: Final = rf"(?:{_PROVIDERS})\.(?:com|net|de|fr|es|it|me|co\.uk)"
@@ -81,15 +105,18 @@ def _number(match: re.Match[str]) -> str | None:
     written: list[str] = []
     words, times = 0, 1
     spoken: list[str] = _WORDS.findall(match.group().lower())
-    for word in spoken:
+    for said in spoken:
+        word = said.replace(" ", "-")
         if word in _TIMES:
             times = _TIMES[word]
             continue
-        words += word in _DIGITS
-        written.append("+" if word == "plus" else _DIGITS.get(word, word) * times)
+        words += not word.isdecimal() and word != "plus"
+        written.append("+" if word == "plus" else (_DIGITS.get(word) or _PAIRS.get(word, word)) * times)
         times = 1
     number = "".join(written)
-    return number if words >= _LEAST_WORDS and len(number) >= _LEAST else None
+    if words < _LEAST_WORDS or len(number) < _LEAST:
+        return None
+    return f"{number[:3]}-{number[3:]}" if len(number) == _LEAST else number  # as those of North America are written
 
 
 def addresses(view: Folded, patterns: Callable[[str], list[Span]]) -> tuple[Folded, list[Span]]:
@@ -101,6 +128,8 @@ def addresses(view: Folded, patterns: Callable[[str], list[Span]]) -> tuple[Fold
 def _address(match: re.Match[str]) -> str | None:
     spelled = match.group()
     other = _SPELLED_SIGN.sub(_sign, _SPELLED_AT.sub("@", spelled))
+    local, _, domain = other.partition("@")
+    other = f"{local.replace(' ', '')}@{domain}"
     if _ENDLESS.search(other):
         other += ".com"
     return None if other == spelled else other

@@ -67,6 +67,19 @@ def test_a_place_stays_found_without_the_words_around_it(text: str, expected: li
     assert found(text, "LOCATION") == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["verschoben auf [Montag um 10]", "[gioved\u00ec alle 10]", "[Mon-Fri 9-17, Sat 10-14]", "[140 mmol/L]", "[p99 88 ms]"],
+)
+def test_days_hours_and_measures_are_no_places(text: str) -> None:
+    assert found(text, "LOCATION") == []
+
+
+@pytest.mark.parametrize("name", ["Dan", "Ella", "Julio", "Di", "Ma", "Son"])
+def test_a_name_that_is_a_word_of_another_language_is_one(name: str) -> None:
+    assert found(f"ask [{name}] now", "PERSON") == [name]
+
+
 @pytest.mark.parametrize("text", ["ok [babe]", "[ttyl]", "love [you]", '"currency": [EUR]', "[Hey hun], nearly home"])
 def test_what_people_call_each_other_is_no_name(text: str) -> None:
     assert found(text, "PERSON") == []
@@ -96,6 +109,10 @@ def test_a_name_with_one_word_of_its_own_is_found_whole(name: str) -> None:
         '{"order_id": [7788123]}',
         "Su c\u00f3digo es [661204]",
         "Ihre Bestellung [4471001]",
+        "Merci pour votre commande n\u00b0 [123456789]",
+        "Su n\u00famero de pedido es el [8841220]",
+        "Het ordernummer is [20240088]",
+        "Su c\u00f3digo de verificaci\u00f3n es [778123]",
     ],
 )
 def test_a_number_that_is_said_to_be_another_is_nobodys(text: str) -> None:

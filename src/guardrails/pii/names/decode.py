@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 
 from guardrails.pii.names import noise
 from guardrails.pii.names.places import known_places
-from guardrails.pii.spans import Span
+from guardrails.pii.names.said import said_names
+from guardrails.pii.spans import Span, within
 
 GROUPS: Final = ("PERSON", "LOCATION", "PHONE", "EMAIL", "ID", "URL")
 PERSON: Final = "PERSON"
@@ -29,8 +30,9 @@ ENTITIES: Final[tuple[str, ...]] = (PERSON, LOCATION, ID, PHONE, EMAIL)
 # Below the surest of patterns (phone numbers, 0.4): where both find something, the pattern names it.
 BESIDE_PATTERNS: Final = 0.38
 NUMBER_LEAST: Final = 0.5  # probability of a word of a number or an e-mail address
-KNOWN_PLACE_SCORE: Final = 0.6
+KNOWN_SCORE: Final = 0.6  # of what a list or the words around it say
 BESIDE_SURE: Final = 0.5  # part of the least probability that is enough for a word beside a sure one
+_BY_PATTERN: Final = frozenset({PHONE, EMAIL})
 _DIGITS: Final = 6  # fewer are an amount, a year, a room
 _DIGIT_SHARE: Final = 0.6
 _LETTER: Final = r"[^\W\d_]"
@@ -92,8 +94,8 @@ def decoded(text: str, words: Iterable[Word], least: Mapping[str, float]) -> lis
     if LOCATION in least:
         places = _parts(by_group.get("LOCATION", ()), LOCATION, least[LOCATION])
         places = [span for span in places if any(map(str.isalnum, text[span.start : span.end]))]
-        if least[LOCATION] <= KNOWN_PLACE_SCORE:
-            places += [Span(start, end, LOCATION, KNOWN_PLACE_SCORE) for start, end in known_places(text)]
+        if least[LOCATION] <= KNOWN_SCORE:
+            places += [Span(start, end, LOCATION, KNOWN_SCORE) for start, end in known_places(text)]
         glued = _glued(text, places, _ADDRESS_GAP, _ADDRESS_GAP_LONGEST, least[LOCATION])
         found += noise.places(text, (_whole(text, span) for span in glued))
     found += _numbers(text, by_group, least)
@@ -104,7 +106,12 @@ def decoded(text: str, words: Iterable[Word], least: Mapping[str, float]) -> lis
             for span in _glued(text, addresses, _NUMBER_GAP, 1, NUMBER_LEAST)
             if _AT.search(text, span.start, span.end)
         ]
-    return [_whole(text, span) for span in found]
+    found = [_whole(text, span) for span in found]
+    if PERSON in least and least[PERSON] <= KNOWN_SCORE:  # exact: many of their scripts have no spaces between words
+        taken = [(span.start, span.end) for span in found if span.type == PERSON]
+        said = (Span(start, end, PERSON, KNOWN_SCORE) for start, end in said_names(text))
+        found += [span for span in said if not within(span, taken)]
+    return found
 
 
 def _parts(words: Iterable[Word], entity: str, least: float) -> list[Span]:
@@ -168,7 +175,14 @@ def beside(spans: Iterable[Span], patterns: Iterable[Span], text: str) -> list[S
             left.append(span._replace(start=start, end=begin))
             start = end
         left.append(span._replace(start=start))
-    return [trimmed for span in left if (trimmed := _trimmed(span, text)) is not None]
+    pieces = [trimmed for span in left if (trimmed := _trimmed(span, text)) is not None]
+    return [span for span in pieces if span.type not in _BY_PATTERN or _says_more(text, span)]
+
+
+def _says_more(text: str, span: Span) -> bool:
+    """Whether what is left of a number or an address beside a pattern is more than the word in front of it."""
+    value = text[span.start : span.end]
+    return any(map(str.isdigit, value)) or (span.type == EMAIL and noise.a_name(text, span))
 
 
 def _trimmed(span: Span, text: str) -> Span | None:

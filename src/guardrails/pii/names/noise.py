@@ -16,56 +16,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from guardrails.pii.names.common_words import CHAT, COUNTED, LANGUAGES, PROGRAMS, SENTENCE
 from guardrails.pii.spans import Span
 
-# Left out is what is a name as well: will, may, mark, eve, day, min, an, do, in, so, to.
-_SENTENCE: Final = """
-about after again all also am and any are as at back be because been before both but by cannot could did does doing done don't
-either else every for from get getting go goes going gone got had has have he her here hers him his how if instead into is it
-it's its just let like made make more most much need needs never nearly next nor not nothing now of off often on once only or
-other our ours out over own please put really said same see seen she should since some soon still such than that the their
-theirs them then there these they thing things this those though through til till today tomorrow tonight too until up upon
-very want wants was way we were what when where which while who whom whose why with within without would yes yesterday yet you
-your yours minute minutes hour hours days week weeks month months year years morning afternoon evening night monday tuesday
-wednesday thursday friday saturday sunday
-"""
-_CHAT: Final = """
-aight alrite alright asap atm bcoz bcos bcum brb btw bday coz cos cuz cya dat dis dunno evng ffs fyi gd gt gonna goin gotta
-gud haha hahaha hehe hey hi hiya hello hmm idk ill im imma imo ish ive jk k kk kinda lemme lol lmao lt luv mate mins mornin
-mrng msg muah mwah nah nite nope np nvm ok okay omg ooh oops oredi outta pls plz ppl rofl sry sup tbh thanx thks thnx thru thx
-tmr tmrw tmw tmorrow tomo tomorow tomarrow ttyl txt u ur ure w wana wanna wat wats wif wiv woz wud xo xx xxx ya yea yeah yep
-yup babe baby babes bae boyfriend daddy dad darlin darling dear dude girlfriend girl girls gorgeous grandma grandpa guys hun
-hunny honey lover lovely mom mommy mum mummy sis sweetheart sweetie sweety
-"""
-_PROGRAMS: Final = """
-api count data error false http https id json line message none null number return size status true type undefined url user
-uuid value version aud brl cad chf cny czk dkk eur gbp hkd huf inr jpy krw mxn nok nzd pln rub sek sgd thb usd zar
-"""
-# What is counted and is no part of an address; behind "room" or "floor" it may be one.
-_COUNTED: Final = frozenset(
-    (
-        "chapter",
-        "gate",
-        "half",
-        "job",
-        "lane",
-        "line",
-        "page",
-        "platform",
-        "queue",
-        "row",
-        "seat",
-        "size",
-        "step",
-        "table",
-        "volume",
-    )
-)
-_COMMON: Final = frozenset(f"{_SENTENCE} {_CHAT} {_PROGRAMS}".split())
+_COUNTED: Final = frozenset(COUNTED.split())
+_COMMON: Final = frozenset(f"{SENTENCE} {CHAT} {PROGRAMS} {LANGUAGES}".split())
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W\d_]+)?")
 # A number with or without what it counts, a single letter, a digit that is read aloud in a word ("gr8", "l8r", "4u", "2nite").
 _SAYS_NO_MORE: Final = re.compile(
-    r"\d+(?:am|pm|m?s|min|h|hrs?|k?m|[ckm]m|kg|g|[kmgt]?b|x|k|th|st|nd|rd)?|[a-z]|\d{1,3}[a-z]|[pv]\d{1,3}"
+    r"\d+(?:am|pm|m?s|min|h|hrs?|k?m|[ckm]m|kg|g|[kmgt]?b|x|k|th|st|nd|rd)?|[a-z]|\d{1,3}[a-z]|[a-z]\d{1,3}"
     r"|(?:gr8|l8r?s?|l8tr|m8|w8|h8|b4|4u|2u|ni8|4eva|2day|2mrw|2moro|2nite|2night)",
 )
 _LABELLED: Final = re.compile(
@@ -78,13 +37,15 @@ _NEAR: Final = 16  # characters between a number and the rest of its address
 _SENTENCE_ENDS: Final = re.compile(r"[.!?]\s|\n\n")
 _REACH: Final = 48  # characters in front of a number
 _NUMBERED: Final = (
-    "order|tracking|parcel|package|shipment|invoice|ticket|case|issue|ref|reference|booking|sku|ean|upc|gtin|isbn|issn|serial|part|"
+    r"order(?:nummer|nr)?|tracking|parcel|package|shipment|invoice|ticket|case|issue|ref|reference|booking|sku|ean|upc|gtin|isbn|issn|serial|part|"
     "item|article|product|model|build|batch|lot|version|otp|uuid|guid|commit|hash|ts|timestamp|meter reading|txn|transaction|rma|"
-    "quote|job|bestellung|sendung|commande|pedido|encomenda|ordine|bestelling|"
+    "quote|job|bestellung|sendung|commande|pedido|encomenda|ordine|bestelling|colis|paquete|pacco|pakket|paket|prenotazione|reserva|"
     r"sha\d*|(?:verification|security|promo|error|confirmation|access|login) code|"
-    "(?:your|the|ur|der|ihr|votre|le|su|el|seu|o|il|tuo|uw|de) (?:code|c[o\u00f3]digo|codice)"
+    r"(?:your|the|ur|der|den|ihr|ihren|votre|le|su|el|seu|o|il|tuo|uw|de) (?:code|c[o\u00f3]digo|codice)|"
+    r"(?:code|c[o\u00f3]digo|codice) (?:de|di) "
+    r"(?:verifica\w*|confirma\w*|v\u00e9rification|conferma|seguridad|s\u00e9curit\u00e9|acceso)"
 )
-_IS: Final = "no|number|nr|num|id|code|is|was|of|es|est|ist|lautet|\u00e8|\u00e9"
+_IS: Final = "el|il|o|no|n[\u00b0\u00ba.]|number|nr|num|id|code|is|was|of|es|est|ist|lautet|\u00e8|\u00e9"
 _OF_SOMETHING_ELSE: Final = re.compile(
     rf"(?i)(?:(?<!\w)(?:{_NUMBERED})(?![^\W_])[\s:#.=_\"']*(?:(?:{_IS})(?!\w)[\s:#.=\"']*){{0,2}}[\w-]{{0,12}}"
     r"|\d\.|[0-9a-f]{4}-)\Z"
