@@ -139,7 +139,7 @@ def readings(value: str) -> Iterator[str]:
     view = _decoded(plain(value))
     said, _ = spelled.numbers(view, lambda _: [])
     written, _ = spelled.addresses(view, lambda _: [])
-    one_by_one = replaced(view, *_RECKONED[0][:2])
+    one_by_one = replaced(view, _ONE_BY_ONE, _joined)
     texts = [value, view.text, said.text, written.text, one_by_one.text]
     runs = [decode(match) for pattern, decode in _RUNS for match in pattern.finditer(view.text)]
     yield from dict.fromkeys(text for text in (*texts, *runs) if text)
@@ -180,13 +180,17 @@ def _almost(match: re.Match[str]) -> str | None:
     return None if meant == number or sum(map(str.isdigit, number)) < _LEAST_DIGITS else meant
 
 
+def _joined(match: re.Match[str]) -> str:
+    return match.group().replace(match[1], "")
+
+
 def _apart(match: re.Match[str]) -> str:
     return f" {match.group().rstrip(':')} "
 
 
 # How else digits may be read: the kind of disguise, what is read as what, and what counts of what is found then.
 _RECKONED: Final[tuple[tuple[int, re.Pattern[str], Callable[[re.Match[str]], str | None], frozenset[str]], ...]] = (
-    (0, _ONE_BY_ONE, lambda match: match.group().replace(match[1], ""), _CHECKED),
+    (0, _ONE_BY_ONE, _joined, _CHECKED),
     (0, _UNDERSCORE, lambda match: " " * len(match.group()), _SHAPED),
     (0, _ALMOST, _almost, _NUMBERS),
     (2, _LABEL, _apart, _SHAPED | _NUMBERS),
