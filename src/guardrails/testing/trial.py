@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from guardrails.core.guard import Guard
 from guardrails.core.message import Message
@@ -15,9 +15,13 @@ from guardrails.errors import ConfigError, ControlError, GuardrailsError
 from guardrails.testing.io import FakeIo
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from guardrails.core.call import Call
     from guardrails.core.control import Control, Forward, Io, Outcome, Sealed, Step
     from guardrails.core.verdict import Note
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +154,16 @@ class _TriedIo:
         self._journey = journey
         self._slept: dict[int, float] = {}  # by turn: seconds that passed on no clock but its own
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._io, name)
+    def now(self) -> datetime:
+        return self._io.now()
+
+    def monotonic(self) -> float:
+        return self._io.monotonic()
+
+    async def ask(
+        self, *, blocking: Callable[[], T] | None = None, awaiting: Callable[[], Awaitable[T]] | None = None
+    ) -> T:
+        return await self._io.ask(blocking=blocking, awaiting=awaiting)
 
     async def sleep(self, seconds: float) -> None:
         turn = self._journey.turn
@@ -168,7 +180,7 @@ class _TriedIo:
 class _TriedStep:
     """A door step that is handed another `io`, together with its peers."""
 
-    def __init__(self, step: Step, io: Any) -> None:
+    def __init__(self, step: Step, io: Io) -> None:
         self.step = step
         self.io = io
         self.phase = step.phase
@@ -187,7 +199,7 @@ class _TriedStep:
         self.step.settle(outcome)
 
 
-def _tried(step: Step, io: Any) -> _TriedStep:
+def _tried(step: Step, io: Io) -> _TriedStep:
     return step if isinstance(step, _TriedStep) else _kind(type(step))(step, io)
 
 
