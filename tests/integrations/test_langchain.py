@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -54,7 +56,10 @@ class World:
     def pieces(self) -> list[str]:
         return [self.answer[at : at + self.cut] for at in range(0, len(self.answer), self.cut)]
 
-    def agent(self, middleware: Any, **options: Any) -> Any:
+    def agent_with(self, stack: list[Any]) -> Any:
+        return self.agent(stack[0], more=stack[1:])
+
+    def agent(self, middleware: Any, *, more: Sequence[Any] = (), **options: Any) -> Any:
         @tool
         def look(who: str) -> Any:
             """Look for somebody."""
@@ -69,7 +74,7 @@ class World:
 
         tools = [alook] if options.pop("is_async", False) else [look]
         script = [{**call(who=f"{BOB} now"), "name": tools[0].name}]
-        return create_agent(PlayedModel(owner=self, script=script), tools, middleware=[middleware], **options)
+        return create_agent(PlayedModel(owner=self, script=script), tools, middleware=[middleware, *more], **options)
 
 
 def masking(*controls: Any) -> Guard:
@@ -123,6 +128,47 @@ def test_g1_a_tool_that_is_refused_is_not_called_and_the_run_ends() -> None:
 class Refuse:
     async def guard(self, call: Any, forward: Any, io: Any, /) -> object:
         raise Denied("no")
+
+
+class Cheaper(AgentMiddleware):
+    """Puts another model in place of the one that was asked for."""
+
+    def __init__(self, model: Any, *, is_assigned: bool = False) -> None:
+        super().__init__()
+        self._model, self._is_assigned = model, is_assigned
+
+    def wrap_model_call(self, request: Any, handler: Any) -> Any:
+        if self._is_assigned:
+            request.model = self._model
+            return handler(request)
+        return handler(request.override(model=self._model))
+
+
+@pytest.mark.filterwarnings("ignore:Direct attribute assignment")
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("is_assigned", [True, False])
+def test_g3_a_model_that_another_middleware_puts_in_place_is_guarded_too(is_first: bool, is_assigned: bool) -> None:  # noqa: FBT001
+    asked, other = World(), World()
+    stack = [
+        GuardMiddleware(masking()),
+        Cheaper(PlayedModel(owner=other, script=[call(who=BOB)]), is_assigned=is_assigned),
+    ]
+    result = asked.agent_with(stack if is_first else stack[::-1]).invoke(QUESTION)
+    assert other.wire
+    assert not any(text in "".join(other.wire) for text in (BOB, EVE, MINE))
+    assert EVE not in repr(result)
+
+
+def test_g3_what_a_middleware_makes_of_a_tool_s_error_is_masked_where_the_guard_stands_first() -> None:
+    world = World()
+    world.result = ToolMessage(f"found {EVE}", tool_call_id="call-1")
+
+    class Failing(AgentMiddleware):
+        def wrap_tool_call(self, request: Any, handler: Any) -> Any:
+            return ToolMessage(f"it failed for {EVE}", tool_call_id=request.tool_call["id"])
+
+    result = world.agent_with([GuardMiddleware(masking()), Failing()]).invoke(QUESTION)
+    assert EVE not in repr(result)
 
 
 def test_tools_may_be_left_alone() -> None:

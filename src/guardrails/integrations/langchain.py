@@ -7,6 +7,8 @@ masked before LangChain hands the pieces out. `GuardedChatModel(inner=model, gua
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from guardrails.adapters.hosts import host
@@ -18,7 +20,7 @@ from guardrails.core.message import Message
 
 host("langchain", extra="langchain", distribution="langchain", least=(1, 4), below=(2,))
 
-from langchain.agents.middleware import AgentMiddleware  # noqa: E402 - said first what to install
+from langchain.agents.middleware import AgentMiddleware, ModelRequest  # noqa: E402 - said first what to install
 
 from guardrails.adapters.attempts import Attempts  # noqa: E402 - as above
 from guardrails.adapters.chat_model import GuardedChatModel, thread_id  # noqa: E402 - as above
@@ -29,6 +31,8 @@ __all__ = ["GuardMiddleware", "GuardedChatModel"]
 class GuardMiddleware(AgentMiddleware):
     """
     A guard around the model and the tools of an agent, in every mode of `invoke`, `stream` and their async twins.
+
+    It may stand anywhere among other middleware; first, it also masks what they make of a tool's errors.
 
     What is refused raises, and the agent's run ends with it. The run's `thread_id` is the conversation, where
     `guardrails.context` names none. State and checkpoints keep what the user wrote as it was: see `MaskingSerializer` in
@@ -46,14 +50,15 @@ class GuardMiddleware(AgentMiddleware):
         self._tools = guard if tools is None or tools is True else tools
         self._reply = reply
         self._attempts = Attempts()
+        self._request = _request_with(self._guarded)
 
     def wrap_model_call(self, request: Any, handler: Any) -> Any:
         """Call a guarded model."""
-        return handler(request.override(model=self._guarded(request)))
+        return handler(self._request.of(request))
 
     async def awrap_model_call(self, request: Any, handler: Any) -> Any:
         """As `wrap_model_call`."""
-        return await handler(request.override(model=self._guarded(request)))
+        return await handler(self._request.of(request))
 
     def wrap_tool_call(self, request: Any, handler: Any) -> Any:
         """Call a tool with masked arguments; its result leaves masked."""
@@ -80,11 +85,33 @@ class GuardMiddleware(AgentMiddleware):
     def _tool_reply(self, guard: Guard) -> str:
         return self._reply or ("mask" if guard.masks else "pass")
 
-    def _guarded(self, request: Any) -> GuardedChatModel:
-        model = GuardedChatModel(inner=request.model, guard=self._guard, reply=self._reply)
-        info = getattr(request.runtime, "execution_info", None)
+    def _guarded(self, inner: Any, runtime: Any) -> GuardedChatModel:
+        if isinstance(inner, GuardedChatModel) and inner.guard is self._guard:
+            return inner
+        model = GuardedChatModel(inner=inner, guard=self._guard, reply=self._reply)
+        info = getattr(runtime, "execution_info", None)
         model.belong(self._attempts, getattr(info, "task_id", None))
         return model
+
+
+def _request_with(guarded: Callable[[Any, Any], GuardedChatModel]) -> Any:
+    """A class of requests whose model is guarded, also one that a later middleware puts there (a fallback, a cheaper one)."""
+
+    class Request(ModelRequest[Any]):
+        """A request for a guarded model."""
+
+        def __init__(self, *, model: Any, runtime: Any = None, **more: Any) -> None:
+            super().__init__(model=guarded(model, runtime), runtime=runtime, **more)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, guarded(value, self.runtime) if name == "model" else value)
+
+        @classmethod
+        def of(cls, request: Any) -> ModelRequest[Any]:
+            """The same request, for a guarded model."""
+            return cls(**{field.name: getattr(request, field.name) for field in fields(ModelRequest)})
+
+    return Request
 
 
 class _ToolCall:
