@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -145,6 +146,38 @@ assert ended == [0] * 40, ended
 
 def test_a_process_that_forks_while_threads_write_leaves_no_child_waiting() -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKS], check=True, timeout=60)
+
+
+def test_who_is_forgotten_while_others_register_them_leaves_nothing_that_cannot_be_forgotten() -> None:
+    vault, going, errors = Vault(keys=KEYS), True, []
+
+    def write(number: int) -> None:
+        try:
+            while going:
+                vault.own("ann", [f"ann{number}@example.com"])
+                vault.link(f"+1212555010{number}", subject="ann")
+                vault.session("ann").token("PERSON", "Ann")
+        except GuardrailsError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(150):
+            vault.forget("ann")
+        going = False
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    vault.forget("ann")
+    assert errors == []
+    store = vault._rows.store
+    assert isinstance(store, MemoryStore)
+    assert [group for group, rows in store._groups.items() if rows] == ["about"]
 
 
 @given(steps=st.lists(st.tuples(st.integers(-20, 90), st.integers(0, 3)), min_size=1, max_size=25))

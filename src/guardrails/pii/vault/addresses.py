@@ -24,6 +24,7 @@ SUBJECT: Final = (
 _ADDRESS: Final = "address:"  # whoever is known by an address alone
 _CONVERSATION: Final = "conversation:"
 _TO: Final = "to"
+_LINKS: Final = "links"
 _MOST_LINKS: Final = 10_000  # of one subject
 _NO_SUBJECT: Final = "nobody says whose data this is: the call needs a recipient or a conversation"
 
@@ -63,10 +64,10 @@ class Addresses:
         until = math.inf if expires is None else expires.timestamp()
         group = rows.groups(tenant, "l", place)[0]
         said = json.dumps([subject, verified]).encode("ascii")
-        kept_by = _links_of(rows.groups(tenant, "s", subject)[0])
-        rows.add(kept_by, id_of(group), group.encode("ascii"), until=until, most=_MOST_LINKS)  # so that `forget` finds it
-        rows.store.put(kept_by, id_of(group), group.encode("ascii"), until=until, now=rows.now())
+        kept_by, listed = rows.groups(tenant, _LINKS, subject)[0], group.encode("ascii")
+        rows.add(kept_by, id_of(group), listed, until=until, most=_MOST_LINKS)  # so that `forget` finds it
         rows.store.put(group, _TO, seal(rows.wrapping_keys(tenant)[0], said, group), until=until, now=rows.now())
+        rows.store.put(kept_by, id_of(group), listed, until=until, now=rows.now())
         for older in rows.groups(tenant, "l", place)[1:]:
             rows.store.remove(older, _TO)
 
@@ -91,15 +92,19 @@ class Addresses:
             return _ADDRESS + place
         return link[0] if link[1] else None
 
-    def forget(self, subject: str, tenant: str | None) -> None:
-        """Forget all links to a subject; those that lead to somebody else by now stay."""
+    def forget(self, subject: str, tenant: str | None) -> int:
+        """Forget all links to a subject, and how many; those that lead to somebody else by now stay."""
         rows = self._rows
-        for kept_by in map(_links_of, rows.groups(tenant, "s", subject)):
+        gone = 0
+        for kept_by in rows.groups(tenant, _LINKS, subject):
             for key in rows.store.keys([kept_by], now=rows.now()):
                 group = (rows.row(kept_by, key) or b"").decode("ascii", "replace")
+                rows.store.remove(kept_by, key)  # first: who links it meanwhile lists it again
+                gone += 1
                 row = rows.row(group, _TO)
                 if row is not None and self._leads_to(row, group, tenant) in (subject, None):
                     rows.store.remove(group, _TO)
+        return gone
 
     def _leads_to(self, row: bytes, group: str, tenant: str | None) -> str | None:
         try:
@@ -159,7 +164,3 @@ def _place_of_person(address: str) -> str:
     # Who may choose a sender's name must not name a conversation.
     place = normalise(address).value
     return _ADDRESS + place if place.startswith(_CONVERSATION) else place
-
-
-def _links_of(group: str) -> str:
-    return f"{group}links/"

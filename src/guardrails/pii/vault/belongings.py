@@ -12,6 +12,7 @@ from guardrails.pii.vault.spellings import likenesses, spellings
 if TYPE_CHECKING:
     from guardrails.pii.vault.rows import Rows
 
+_OWNED: Final = "owned"
 _MOST_OWNERS: Final = 10_000  # of one value
 
 
@@ -54,33 +55,41 @@ class Belongings:
         """Ids that a subject has among the owners of a value."""
         return {id_of(group) for group in self._rows.groups(tenant, "s", subject)}
 
-    def forget(self, subject: str, tenant: str | None) -> None:
-        """Forget what is this subject's."""
+    def forget(self, subject: str, tenant: str | None) -> int:
+        """Forget what is this subject's; how many values that were."""
         rows = self._rows
-        for group in rows.groups(tenant, "s", subject):
-            for key in rows.store.keys([_owned_by(group)], now=rows.now()):
-                for place in json.loads(rows.row(_owned_by(group), key) or b"[]"):
-                    rows.store.remove(place, id_of(group))
+        ids = self.ids_of(subject, tenant)
+        gone = 0
+        for group in rows.groups(tenant, _OWNED, subject):
+            for key in rows.store.keys([group], now=rows.now()):
+                places = json.loads(rows.row(group, key) or b"[]")
+                rows.store.remove(group, key)  # first: who registers the value meanwhile sees that it is gone
+                gone += 1
+                for place in places:
+                    for one in ids:
+                        rows.store.remove(place, one)
+        return gone
 
     def _owners(self, known_by: Sequence[str], tenant: str | None) -> set[str]:
         places = self._rows.groups(tenant, "o", *dict.fromkeys(known_by))
         return set(self._rows.store.keys(places, now=self._rows.now())) if places else set()
 
     def _keep(self, subject: str, value: str, tenant: str | None, *, until: float, shorter: bool) -> None:
-        group = self._rows.groups(tenant, "s", subject)[0]
+        rows = self._rows
+        mine = id_of(rows.groups(tenant, "s", subject)[0])
         known_by = [*spellings(value, asked=False), *likenesses(value, asked=False)]
-        places = [self._rows.groups(tenant, "o", one)[0] for one in known_by]
-        name = id_of(self._rows.groups(tenant, "o", "\0".join(known_by))[0])
-        self._put(_owned_by(group), name, json.dumps(places).encode("ascii"), until, self._rows.most, shorter=shorter)
+        places = [rows.groups(tenant, "o", one)[0] for one in known_by]
+        owned = rows.groups(tenant, _OWNED, subject)[0]
+        name = id_of(rows.groups(tenant, "o", "\0".join(known_by))[0])
+        listed = json.dumps(places).encode("ascii")
+        self._put(owned, name, listed, until, rows.most, shorter=shorter)
         for place in places:
-            self._put(place, id_of(group), b"", until, _MOST_OWNERS, shorter=shorter)
+            self._put(place, mine, b"", until, _MOST_OWNERS, shorter=shorter)
+        if rows.row(owned, name) is None:  # forgotten meanwhile: the next `forget` is to find it
+            self._put(owned, name, listed, until, rows.most, shorter=shorter)
 
     def _put(self, group: str, key: str, row: bytes, until: float, most: int, *, shorter: bool) -> None:
         rows = self._rows
         ends = rows.add(group, key, row, until=until, most=most)[1]
         if ends < until or (shorter and ends > until):
             rows.store.put(group, key, row, until=until, now=rows.now())
-
-
-def _owned_by(group: str) -> str:
-    return f"{group}own/"

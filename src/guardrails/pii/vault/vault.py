@@ -214,9 +214,8 @@ class Vault:
         return gone
 
     def _forgotten(self, whom: str, tenant: str | None) -> int:
-        self._belongings.forget(whom, tenant)
-        self._addresses.forget(whom, tenant)
-        return sum(map(self._rows.removed, self._rows.groups(tenant, "s", whom)))
+        known = self._belongings.forget(whom, tenant) + self._addresses.forget(whom, tenant)
+        return known + sum(map(self._rows.removed, self._rows.groups(tenant, "s", whom)))
 
     @wordless
     def values(self, subject: str, *, tenant: str | None = None) -> list[tuple[str, str]]:
