@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import pytest
@@ -13,6 +15,18 @@ from hypothesis import settings
 # How long one example takes says something about the machine, and pytest's own timeout finds what hangs.
 settings.register_profile("without a clock", deadline=None)
 settings.load_profile("without a clock")
+
+
+@contextmanager
+def switching_often(seconds: float = 1e-6) -> Iterator[None]:
+    """Threads change as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(seconds)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
 
 Run: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import sys
 import threading
 import time
 import traceback
@@ -24,6 +23,7 @@ from guardrails.core.guard import Guard
 from guardrails.core.message import Message
 from guardrails.errors import ConfigError, ControlError, Denied, GuardrailsError, RateLimited, Unavailable
 from tests.audit.sinks import KEYS, PHONE, SMALL, FailingSink, GatedSink, MemorySink, eventually, guarded, stages
+from tests.conftest import switching_often
 
 Durability = Literal["fsync", "os"]
 both = pytest.mark.parametrize("durability", ["fsync", "os"])
@@ -267,22 +267,18 @@ def test_threads_share_one_chain(durability: Durability, tmp_path: Path) -> None
     log = AuditLog(tmp_path / "log", durability=durability, keys=KEYS, deadline_seconds=60.0)
     send = guarded(log)
     barrier = threading.Barrier(8)
-    interval = sys.getswitchinterval()
 
     def work() -> None:
         barrier.wait()
         for number in range(50):
             send(PHONE, str(number))
 
-    sys.setswitchinterval(1e-6)
-    try:
+    with switching_often():
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    finally:
-        sys.setswitchinterval(interval)
     log.close()
 
     report = verify_directory(tmp_path / "log")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from guardrails.errors import ControlError, Denied, GuardrailsError, RateLimited
 from guardrails.keys import Keys
 from guardrails.ratelimit import RateLimit
 from guardrails.testing import CapturingSink, RecordingSend, assert_never_sent
-from tests.conftest import LOOPS, on_asyncio, on_trio
+from tests.conftest import LOOPS, on_asyncio, on_trio, switching_often
 from tests.core.doubles import Change, Look, Raise, Record
 from tests.core.ways import TO, WAYS, Way
 
@@ -518,16 +517,12 @@ def test_g6_threads_behind_a_barrier_get_exactly_what_the_limit_allows(refused: 
             except RateLimited as error:
                 limited.append(error)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
+    with switching_often():
         workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-    finally:
-        sys.setswitchinterval(before)
     assert len(sent) == allowed
     assert len(limited) == threads * 3 - allowed
     assert record.results == ["sent"] * allowed

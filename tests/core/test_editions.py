@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterable
 
@@ -20,6 +19,7 @@ from guardrails.core.stack import Stack, platform_slots
 from guardrails.core.verdict import Deny
 from guardrails.errors import ConfigError, ControlError, Denied, GuardrailsError
 from guardrails.testing import RecordingSend
+from tests.conftest import switching_often
 from tests.core.doubles import Change, Look, Record
 from tests.core.ways import TO
 
@@ -190,20 +190,18 @@ def test_no_message_is_lost_doubled_or_mixed_while_editions_change() -> None:
             number = (number + 1) % 10
             exchange(guard, edition(Mark(str(number)), Mark(str(number))))
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
+    with switching_often(1e-5):
         changing = threading.Thread(target=change)
         changing.start()
-        senders = [threading.Thread(target=lambda: [send(TO, "-") for _ in range(300)]) for _ in range(4)]
-        for thread in senders:
-            thread.start()
-        for thread in senders:
-            thread.join()
-    finally:
-        over.set()
-        changing.join()
-        sys.setswitchinterval(before)
+        try:
+            senders = [threading.Thread(target=lambda: [send(TO, "-") for _ in range(300)]) for _ in range(4)]
+            for thread in senders:
+                thread.start()
+            for thread in senders:
+                thread.join()
+        finally:
+            over.set()
+            changing.join()
     assert len(bodies) == 1_200
     assert all(len(body) == 3 and body[1] == body[2] for body in bodies)
 

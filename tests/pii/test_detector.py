@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from threading import Barrier, Thread
 from types import FrameType
@@ -28,6 +27,7 @@ from guardrails.pii.fast import answers
 from guardrails.pii.patterns import PatternTimeoutError, TimedPattern
 from guardrails.pii.phones import SharedPhone
 from guardrails.pii.spans import Span
+from tests.conftest import switching_often
 from tests.pii.texts import CUTS, EXAMPLES, LONG, SHORT, cut
 
 thorough = settings(
@@ -132,15 +132,11 @@ def test_results_are_the_same_in_every_thread() -> None:
         results.append([control.mask(text) for text in texts])
 
     threads = [Thread(target=work) for _ in range(8)]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
+    with switching_often():
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    finally:
-        sys.setswitchinterval(interval)
     assert results == [[MaskPII(names="off").mask(text) for text in texts]] * 8
 
 

@@ -18,6 +18,7 @@ from guardrails import AuditLog, Deny, Guard, check, monitor
 from guardrails.core.message import Message
 from guardrails.errors import Denied, RateLimited, Unavailable
 from guardrails.ratelimit import Limit, RateLimit
+from tests.conftest import switching_often
 from tests.ratelimit.passage import Clock, Passage, Refused, send, step
 
 STRATEGIES = ("fixed-window", "moving-window", "sliding-window-counter")
@@ -28,10 +29,8 @@ ANN = "+12125550173"
 @pytest.fixture
 def restless() -> Iterator[None]:
     """Threads change as often as they can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+    with switching_often():
+        yield
 
 
 def _together(work: Callable[[int], int]) -> int:

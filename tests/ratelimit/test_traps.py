@@ -12,8 +12,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import limits
@@ -26,6 +24,7 @@ from guardrails.core.control import Outcome
 from guardrails.core.message import Message
 from guardrails.errors import ConfigError, ControlError
 from guardrails.ratelimit import Limit, RateLimit
+from tests.conftest import switching_often
 from tests.ratelimit.conftest import KEYS
 from tests.ratelimit.passage import Clock, Passage, send, step
 from tests.servers import Server
@@ -60,16 +59,6 @@ def sends(control: RateLimit, *recipients: str, of: int = 20, tenant: str | None
             continue
         passed += 1
     return passed
-
-
-@contextmanager
-def switching_often() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def test_g6_trap_01_a_refused_hit_of_a_fixed_window_still_counts(server: Server) -> None:
