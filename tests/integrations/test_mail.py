@@ -267,6 +267,26 @@ def test_whom_a_mail_is_sent_on_to_receives_it(inbox: tuple[Inbox, int]) -> None
     assert kept.people == [["dan@example.com"], [BOB, "carol@example.com"]]
 
 
+def test_g10_a_mail_that_cannot_be_read_is_refused_with_a_reason(inbox: tuple[Inbox, int]) -> None:
+    kept, port = inbox
+    head = b"To: bob@example.com\r\n"
+    deep = b"Content-Type: text/plain\r\n\r\nhello\r\n"
+    for level in range(400):
+        deep = b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n%s\r\n--b%d--\r\n" % (
+            level,
+            level,
+            deep,
+            level,
+        )
+    raw = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n!! ann@example.com !!"
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        guarded = guard_smtp(client, Guard(mask()))
+        for data, why in ((deep, "nested too deeply"), (raw, "encoding that cannot be read")):
+            with pytest.raises(Denied, match=why):
+                guarded.sendmail("shop@example.com", [BOB], head + data)
+    assert kept.mails == []
+
+
 def test_g2_no_method_of_a_client_goes_past_the_guard(inbox: tuple[Inbox, int]) -> None:
     kept, port = inbox
 

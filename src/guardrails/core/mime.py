@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import email
 from collections.abc import Iterator, Mapping, Sequence
+from email.errors import InvalidBase64CharactersDefect, InvalidBase64LengthDefect
 from email.message import EmailMessage
 from email.message import Message as AnyMail
 from email.policy import SMTP
@@ -52,6 +53,8 @@ _NO_TEXTS: Final = frozenset(
 )
 _PEOPLE: Final = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender"})
 _SIGNED: Final = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_NOT_BASE64: Final = (InvalidBase64CharactersDefect, InvalidBase64LengthDefect)
+_DEEPEST: Final = 64  # levels of parts within parts
 _OWN_NAMES: Final = ("parts", "attachments", "around")  # of texts that are no headers
 _KEPT: Final = ("Content-Disposition", "Content-ID", "Content-Language")
 
@@ -78,8 +81,7 @@ class Mime:
 
     def __init__(self, source: AnyMail | bytes | str, *, is_attached: bool = False) -> None:
         self._goes = not is_attached
-        data = source.encode() if isinstance(source, str) else source if isinstance(source, bytes) else source.as_bytes()
-        self.copy: EmailMessage = email.message_from_bytes(data, policy=SMTP)
+        self.copy: EmailMessage = _parsed(source)
         if self.copy.get_content_type() in _SIGNED or "DKIM-Signature" in self.copy:
             raise Denied("a signed or encrypted e-mail cannot be read; guard it before it is signed", control="binding")
         self._parts: dict[int, EmailMessage] = {}
@@ -135,7 +137,7 @@ class Mime:
             text = str(part.get_content())
         except (LookupError, ValueError):
             text = None
-        if text is None:
+        if text is None or any(isinstance(one, _NOT_BASE64) for one in part.defects):
             raise Denied("a text part in an encoding that cannot be read", control="binding")
         box = box_of(part.get_content_subtype())
         self.bodies[number] = text if box is None else box.opened(text)
@@ -181,6 +183,21 @@ class Mime:
         for name, value in kept.items():
             del part[name]
             part[name] = value
+
+
+def _parsed(source: AnyMail | bytes | str) -> EmailMessage:
+    """A copy of an e-mail, whose parts can be looked into."""
+    try:
+        data = source.encode() if isinstance(source, str) else source if isinstance(source, bytes) else source.as_bytes()
+        mail = email.message_from_bytes(data, policy=SMTP)
+    except RecursionError:
+        mail = None
+    level: list[AnyMail] = [] if mail is None else [mail]
+    for _ in range(_DEEPEST):
+        level = [inner for one in level if one.is_multipart() for inner in one.get_payload() if isinstance(inner, AnyMail)]
+    if mail is None or level:
+        raise Denied("an e-mail that is nested too deeply", control="caps")
+    return mail
 
 
 def is_text(header: str) -> bool:
