@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from guardrails.errors import ConfigError
 from guardrails.keys import Keys, file
+from guardrails.keys.several import keys_in, new_key, rotate
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and owners are those of POSIX")
 
@@ -181,3 +183,33 @@ def test_a_key_file_inside_the_audit_folder_is_refused(home: Path, tmp_path: Pat
         keys.refuse_inside(tmp_path / "deep" / "hom")  # a name that merely begins alike
         keys.refuse_inside(home / "audit")
     Keys.ephemeral().refuse_inside(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, -1, True, "2", 1.5])
+def test_no_rotation_leaves_a_file_without_keys(keep: Any, tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.write_text(f"{new_key()}\n{new_key()}\n")
+    with pytest.raises(ConfigError, match="keep"):
+        rotate(path, keep=keep)
+    assert len(keys_in(path)) == 2
+
+
+def test_of_several_rotations_at_once_none_loses_anothers_key(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.write_text(f"{new_key()}\n")
+    link = tmp_path / "link.key"
+    link.symlink_to(path)
+    barrier = threading.Barrier(6)
+
+    def turn(where: Path) -> None:
+        barrier.wait()
+        rotate(where)
+
+    threads = [threading.Thread(target=turn, args=(where,)) for where in (path, link) * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(keys_in(path))) == 7
+    assert link.is_symlink()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link.key", "master.key"]

@@ -52,6 +52,8 @@ class Keys:
     epochs: Epochs | None
 
     def __init__(self, master: Material | Callable[[], Material], *, epochs: Epochs | None = None) -> None:
+        if epochs is not None and not isinstance(epochs, Epochs):
+            raise ConfigError(f"Keys(epochs=...) takes Epochs(folder), not {type(epochs).__name__}")
         self.epochs = epochs
         self._digesters: dict[tuple[str, str | None, str], Digester] = {}
         self._masters: dict[None, tuple[bytes, ...]] = {}  # empty until first use; filled by one atomic setdefault

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -70,13 +72,21 @@ def rotate(path: str | os.PathLike[str], *, keep: int | None = None) -> Keys:
         keep: How many keys stay, the new one included; None for all.
 
     Raises:
-        ConfigError: The file cannot be read or written.
+        ConfigError: The file cannot be read or written, or *keep* is no number of keys.
     """
+    if keep is not None and (type(keep) is not int or keep < 1):
+        raise ConfigError("rotate(keep=...) takes how many keys stay, at least 1: the new one")
+    path = Path(path).resolve()  # what a link leads to
+    with _alone(path):
+        return _rotated(path, keep)
+
+
+def _rotated(path: Path, keep: int | None) -> Keys:
     held = [new_key(), *(key.hex() for key in keys_in(path))][:keep]
     if len(held) > MOST:
         del held
         raise ConfigError(f"more than {MOST} keys: say how many stay, with keep=")
-    temporary = f"{os.fspath(path)}.{secrets.token_hex(8)}"
+    temporary = f"{path}.{secrets.token_hex(8)}"
     problem: str | None = None
     try:
         write_secret(temporary, "".join(f"{one}\n" for one in held).encode("ascii"))
@@ -88,5 +98,28 @@ def rotate(path: str | os.PathLike[str], *, keep: int | None = None) -> Keys:
         with contextlib.suppress(FileNotFoundError):
             Path(temporary).unlink()
     if problem is not None:
-        raise ConfigError(f"the key file {os.fspath(path)} cannot be replaced ({problem})")
+        raise ConfigError(f"the key file {path} cannot be replaced ({problem})")
     return Keys(keys_in(path))
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else rotates meanwhile: of two at once, each keeps the other's key."""
+    if sys.platform == "win32":  # a lock is not to be had there
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - not everywhere
+
+    try:
+        while True:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                break
+            os.close(handle)  # it was replaced while we waited
+    except OSError as error:
+        raise ConfigError(f"the key file {path} cannot be read ({type(error).__name__})") from None
+    try:
+        yield
+    finally:
+        os.close(handle)
