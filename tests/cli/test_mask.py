@@ -100,6 +100,15 @@ def test_a_record_that_cannot_be_read_stops_the_run_or_is_left_out(tmp_path: Pat
     assert (tmp_path / "out").read_text() == '{"text": "<EMAIL_ADDRESS>"}\n' * 2
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_a_file_in_which_nothing_would_be_found_is_refused(tmp_path: Path, name: str, encoding: str) -> None:
+    (tmp_path / name).write_bytes('"a"\n"ann@example.com"\n'.encode(encoding))
+    result = run("mask", tmp_path / name, "--names", "off", "--skip-bad")
+    assert result.exit_code != 0
+    assert "ann" not in result.output.replace("\0", "")
+
+
 def test_g2_a_blocked_record_is_never_written(tmp_path: Path) -> None:
     options = ("--names", "off", "--operator", "EMAIL_ADDRESS=block")
     done = run("mask", *options, stdin=f"hello\nto {EMAIL}\n")

@@ -283,3 +283,50 @@ def test_g8_a_yaml_whose_model_is_missing_is_refused_before_presidio_downloads_i
 def test_a_wrong_argument_says_what_to_write(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(says)):
         MaskPII(**{"names": "off", **arguments})
+
+
+class Odd(LocalRecognizer):
+    """Answers as told."""
+
+    def __init__(self, start: Any, end: Any, score: float) -> None:
+        self._answer = RecognizerResult("ODD", start, end, score)
+        super().__init__(supported_entities=["ODD"], name="Odd")
+
+    def load(self) -> None:
+        """Nothing."""
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
+        del text, entities, nlp_artifacts
+        return [self._answer]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "score"),
+    [(0, 999, 1.0), (-5, 3, 1.0), (5, 3, 1.0), (0.0, 3.0, 1.0), (0, 3, float("nan")), (0, 3, 7.0), (0, 3, -0.1)],
+)
+@pytest.mark.parametrize("how", ["recognizers", "names", "analyzer"])
+def test_g10_a_recognizer_that_names_no_place_of_the_text_refuses_it(how: str, start: Any, end: Any, score: float) -> None:
+    odd = Odd(start, end, score)
+    silent = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": ""}])
+    registry = RecognizerRegistry(recognizers=[odd], supported_languages=["en"])
+    engine = AnalyzerEngine(registry=registry, nlp_engine=silent, supported_languages=["en"])
+    given: dict[str, Any] = {
+        "recognizers": {"recognizers": [odd]},
+        "names": {"names": odd},
+        "analyzer": {"analyzer": engine},
+    }
+    with pytest.raises(ControlError, match="Odd") as refused:
+        MaskPII(**{"names": "off", **given[how]}).mask("write to ann@example.com")
+    assert "ann@" not in str(refused.value)
+
+
+def test_a_denied_word_counts_inside_of_a_sentence_without_spaces() -> None:
+    assert masked("\u8054\u7cfb\u738b\u82b3\u3002 Ann, Annie", deny=["\u738b\u82b3", "ann"]) == (
+        "\u8054\u7cfb<DENIED>\u3002 <DENIED>, Annie"
+    )
+
+
+@pytest.mark.parametrize("language", ["en-US", "EN", "english", "e"])
+def test_a_language_is_its_short_code(language: str) -> None:
+    with pytest.raises(ConfigError, match="two or three small letters"):
+        MaskPII(names="off", languages=[language])

@@ -2,7 +2,8 @@
 Records of a file, and the texts in them: lines, paragraphs, JSON Lines, CSV.
 
 1. A record is read with everything that belongs to it, line ending too; one in which nothing changed is written byte for byte.
-2. What cannot be read is a `BadRecord` with the number of its line, never with its text.
+2. What cannot be read is a `BadRecordError` with the number of its line, never with its text. What is no UTF-8 at all ends the
+   run: every record of it would pass as it is.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from guardrails.errors import ConfigError, Denied
 FORMATS: Final = ("lines", "text", "jsonl", "csv")
 _BY_SUFFIX: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
 _LONGEST_RECORD: Final = 16 * 1024 * 1024  # bytes
+_NUL_SHARE: Final = 8  # of so many bytes one is zero: in UTF-16 every second one of Latin letters, digits and signs is
 _CAPS: Final = Caps(text_characters=_LONGEST_RECORD, parts=100_000, values=1_000_000)
 _DELIMITERS: Final = (",", ";", "\t", "|")
 
@@ -94,6 +96,11 @@ def _lines(stream: BinaryIO, line: int, offset: int) -> Iterator[tuple[bytes, in
             return
         if len(raw) >= _LONGEST_RECORD:
             raise BadRecordError(f"line {line} is longer than {_LONGEST_RECORD // 1024 // 1024} MiB")
+        if b"\0" in raw and raw.count(b"\0") * _NUL_SHARE >= len(raw):
+            raise ConfigError(
+                f"line {line} is half zero bytes, as UTF-16 and files that are no text are, and nothing in it would be found; "
+                "write it as UTF-8 first (iconv -f UTF-16 -t UTF-8)"
+            )
         offset += len(raw)
         yield raw, line, offset
         line += 1

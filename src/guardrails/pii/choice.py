@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from guardrails.pii.brought import Brought
 
+_LANGUAGE: Final = re.compile("[a-z]{2,3}")  # ISO 639
 _SPACY: Final = "spacy:"
 _MODEL_READS: Final = ("en", "es", "fr", "de", "it", "pt", "nl")
 
@@ -52,6 +54,9 @@ def detector(
                 "instead of recognizers=, deny= or countries="
             )
         return EngineDetector(engine_from(analyzer), entities, floors, floor, languages=languages)
+    for one in languages:
+        if _LANGUAGE.fullmatch(one) is None:
+            raise ConfigError(f'MaskPII(languages=[{one!r}]): a language is two or three small letters, such as "en"')
     language = languages[0]
     always = denied(deny, language)
     if entities is not None:

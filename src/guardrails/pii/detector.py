@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from guardrails.errors import ConfigError
-from guardrails.pii.failures import SpeakableError
+from guardrails.pii.failures import SpeakableError, check_result
 from guardrails.pii.names.decode import beside
 from guardrails.pii.registry import check_names, pattern_engine
 from guardrails.pii.spans import Span
@@ -114,7 +114,11 @@ class PatternDetector:
         return [span for span in found if span.type in self.entities] if self._is_narrowed else found
 
     def _by_name(self, text: str) -> list[Span]:
-        found = [one for recognizer in self._named for one in recognizer.analyze(text, self._names, self._nothing) or ()]
+        found: list[RecognizerResult] = []
+        for recognizer in self._named:
+            for result in recognizer.analyze(text, self._names, self._nothing) or ():
+                check_result(recognizer, text, result)
+                found.append(result)
         floors = self._floors
         return self._distinct(_as_spans(one for one in found if one.score >= floors.get(one.entity_type, 2.0)))
 

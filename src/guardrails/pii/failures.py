@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from functools import wraps
+from numbers import Integral
 from traceback import walk_tb
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from guardrails.errors import ControlError, GuardrailsError
 
@@ -35,6 +36,20 @@ def what_failed(error: Exception) -> str:
         if isinstance(owner, EntityRecognizer):
             return f"recognizer {type(owner).__name__} raised {kind}"
     return f"detection raised {kind}"
+
+
+def check_result(recognizer: object, text: str, result: Any) -> None:
+    """
+    Whether what a recognizer found is a place in *text*, with a score.
+
+    Raises:
+        SpeakableError: It is not: the text would be cut at the wrong places, or the finding be left out.
+    """
+    place = (result.start, result.end)
+    if not all(isinstance(one, Integral) for one in place) or not 0 <= result.start <= result.end <= len(text):
+        raise SpeakableError(f"recognizer {type(recognizer).__name__} found something that is no place in the text")
+    if not 0 <= result.score <= 1:
+        raise SpeakableError(f"recognizer {type(recognizer).__name__} gave a score that is not from 0 to 1")
 
 
 def wordless(act: Callable[P, T]) -> Callable[P, T]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 DENIED: Final = "DENIED"
 _SECONDS: Final = 1.0  # of an allowed pattern, for one window
+# Thai, Lao, Burmese, Khmer, kana, Han, Hangul.
+_UNSPACED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _ENTITY: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 MOST_WORDS: Final = 10_000  # of one list: compiling so many takes seconds, and looking at a message milliseconds (G11)
@@ -117,7 +119,7 @@ class Allowed:
 
 def denied(given: DenyList, language: str) -> list[EntityRecognizer]:
     """
-    Presidio recognizers for what is always masked: whole words, in any case.
+    Presidio recognizers for what is always masked: whole words, in any case; anywhere in scripts that put no space between words.
 
     Args:
         given: Strings, found as `DENIED`; or entity name to strings.
@@ -126,7 +128,7 @@ def denied(given: DenyList, language: str) -> list[EntityRecognizer]:
     Raises:
         ConfigError: Something else was given, or too much.
     """
-    from presidio_analyzer import PatternRecognizer  # noqa: PLC0415 - loads presidio
+    from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer  # noqa: PLC0415 - loads presidio
 
     if isinstance(given, str) or not isinstance(given, Collection):
         raise ConfigError("MaskPII(deny=...) takes a list of str, or a mapping of entity name to list of str")
@@ -141,7 +143,15 @@ def denied(given: DenyList, language: str) -> list[EntityRecognizer]:
         if not all(isinstance(word, str) and word.strip() for word in words):
             raise ConfigError(f"MaskPII(deny={{{entity!r}: ...}}): every entry is a str that is not blank")
         longest_first = sorted({word.strip() for word in words}, key=lambda word: (-len(word), word))
+        apart = [word for word in longest_first if _UNSPACED.search(word) is None]
+        within = "|".join(re.escape(word) for word in longest_first if _UNSPACED.search(word) is not None)
         found.append(
-            PatternRecognizer(entity, deny_list=longest_first, name=f"Denied{entity}", supported_language=language)
+            PatternRecognizer(
+                entity,
+                patterns=[Pattern("inside of a sentence", within, EntityRecognizer.MAX_SCORE)] if within else [],
+                deny_list=apart,
+                name=f"Denied{entity}",
+                supported_language=language,
+            )
         )
     return found

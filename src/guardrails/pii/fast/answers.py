@@ -26,6 +26,7 @@ from presidio_analyzer.predefined_recognizers import IbanRecognizer, PhoneRecogn
 
 from guardrails.pii.cards import CardGroups
 from guardrails.pii.context import Phrases, WholeWords, in_context, phrases, raised
+from guardrails.pii.failures import check_result
 from guardrails.pii.fast.gate import Gate
 from guardrails.pii.fast.known import knows_presidio
 from guardrails.pii.fast.lean import LeanPattern, lean_patterns, patterns_of
@@ -247,6 +248,7 @@ class Answers:
         """What *recognizer* answers, as the engine passes it on."""
         found = recognizer.analyze(text=text, entities=self._names, nlp_artifacts=artifacts) or []
         for result in found:
+            check_result(recognizer, text, result)
             if not result.recognition_metadata:
                 result.recognition_metadata = {}
             result.recognition_metadata.setdefault(_ID, recognizer.id)
@@ -280,10 +282,16 @@ class Answers:
         if self._only is not None:
             return self._one_by_one(text)
         if self._floors is None:
-            return [_span(one) for one in self._engine.analyze(text, language=self._language, entities=self._entities)]
+            found = self._engine.analyze(text, language=self._language, entities=self._entities)
+            return [_span(one) for one in self._checked(text, found)]
         # The engine's own floors must not hide what ours let through: everything first, then ours.
         found = self._engine.analyze(text, language=self._language, entities=self._entities, score_threshold=0.0)
-        return [_span(result) for result in found if result.score >= self._floor_of(result)]
+        return [_span(result) for result in self._checked(text, found) if result.score >= self._floor_of(result)]
+
+    def _checked(self, text: str, found: list[RecognizerResult]) -> list[RecognizerResult]:
+        for result in found:
+            check_result(self._by_id.get(str((result.recognition_metadata or {}).get(_ID)), self._engine), text, result)
+        return found
 
     def _one_by_one(self, text: str) -> list[Span]:
         """What chosen recognizers of our own engine answer."""
