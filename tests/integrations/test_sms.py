@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import logging
@@ -293,6 +294,19 @@ def test_g6_sinch_retries_are_charged_once_and_refusals_send_nothing(api: Api) -
     with pytest.raises(RateLimited):
         client.sms.batches.send_sms(to=[PHONE], from_="shop", body=TEXT)
     assert len(api.bodies) == 2
+
+
+def test_g3_a_rehearsal_is_masked_for_sinch_receives_it_and_counts_nothing(api: Api) -> None:
+    client = sinch(api, guard(RateLimit("1/hour", per="recipient")))
+    for _ in range(2):
+        with contextlib.suppress(ValueError):  # the stand-in's answer is another one
+            client.sms.batches.dry_run_sms(to=[PHONE], from_="shop", body=TEXT)
+    client.sms.batches.send_sms(to=[PHONE], from_="shop", body="hello")
+    assert [(path.rpartition("/")[2], body["body"]) for path, body in api.bodies] == [
+        ("dry_run", MASKED),
+        ("dry_run", MASKED),
+        ("batches", "hello"),
+    ]
 
 
 def test_g1_a_request_to_sinch_that_sends_and_has_no_route_is_refused(api: Api) -> None:

@@ -26,7 +26,8 @@ from guardrails.errors import Denied
 
 METADATA: Final = "conversation_metadata"
 
-_READS: Final = re.compile(r"/(dry_run|delivery_feedback)$|/oauth2/|/contacts|/webhooks|/numbers?:")
+_REHEARSES: Final = "/dry_run"  # sent to nobody, and yet to Sinch
+_READS: Final = re.compile(r"/delivery_feedback$|/oauth2/|/contacts|/webhooks|/numbers?:")
 _SENDS: Final = ("/batches", "messages", "callouts", ":inject-message", ":inject-event")
 _KEY: Final = secrets.token_bytes(32)
 
@@ -63,9 +64,10 @@ class Posted:
         )
 
     def attempt(self) -> AbstractContextManager[None]:
-        """A context in which what was charged at the first attempt is charged no more."""
+        """A context in which what was charged at the first attempt is charged no more, and a rehearsal never."""
         was_charged = getattr(self._request, "guardrails_charged", None) == _digest(self._request.request_body)
-        return repeats(self.message) if was_charged else nullcontext()
+        is_free = was_charged or urlsplit(self._request.url).path.endswith(_REHEARSES)
+        return repeats(self.message) if is_free else nullcontext()
 
     def body(self, sealed: Message) -> str | bytes:
         """What is posted, now that it is charged; opaque ids of ours travel where Sinch keeps metadata with a conversation."""
@@ -101,7 +103,7 @@ def posted(request: Any, *, masks: bool) -> Posted | None:
     if request.http_method.upper() not in ("POST", "PUT", "PATCH") or not isinstance(request.request_body, str | bytes):
         return None
     for route in SINCH:
-        if re.search(route.path, path):
+        if re.search(route.path, path.removesuffix(_REHEARSES)):
             return Posted(request, route, masks=masks)
     if _READS.search(path) or not any(word in path for word in _SENDS):
         return None
