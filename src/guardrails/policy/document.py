@@ -15,11 +15,11 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import yaml
 
+from guardrails.policy.contents import contents
 from guardrails.policy.problems import Place, PolicyError, Problem
 
 MOST_BYTES: Final = 4 * 1024 * 1024
@@ -77,8 +77,7 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     """
     file = os.fspath(path)
     try:
-        with Path(file).open("rb") as stream:
-            raw = stream.read(MOST_BYTES + 1)
+        raw = contents(file, MOST_BYTES)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
         raise PolicyError(file, [Problem(None, "", f"it cannot be read ({why})")]) from None

@@ -12,6 +12,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from guardrails.errors import ConfigError
+from guardrails.policy.contents import contents
 from guardrails.policy.values import refuse
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -62,8 +63,7 @@ class Secret:
                 return found
             raise SecretError(self, f"the environment variable {self.name} is not set")
         try:
-            with Path(folder, self.name).open("rb") as stream:
-                raw = stream.read(_MOST_SECRET_BYTES + 1)
+            raw = contents(Path(folder, self.name), _MOST_SECRET_BYTES)
             if len(raw) <= _MOST_SECRET_BYTES:
                 return raw.decode("utf-8").strip()
             why = "it is too large"

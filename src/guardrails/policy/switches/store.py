@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from guardrails.errors import ConfigError, Unavailable
+from guardrails.policy.contents import contents
 from guardrails.server.endpoint import endpoint
 
 MOST_LINES: Final = 10_000
@@ -78,8 +79,7 @@ class FileStore:
     def read(self) -> list[bytes]:
         """All complete lines; one that is being written has no end yet."""
         try:
-            with self._path.open("rb") as stream:
-                raw = stream.read(_MOST_BYTES + 1)
+            raw = contents(self._path, _MOST_BYTES, pipes=False)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -94,7 +94,7 @@ class FileStore:
         handle = None
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o644)
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
             written = os.write(handle, line + b"\n")
             os.fsync(handle)
         except OSError as error:
