@@ -189,6 +189,27 @@ def test_the_database_refuses_changes_through_sql_and_is_for_its_owner_only(tmp_
     database.close()
 
 
+def test_g1_a_write_ahead_log_that_was_taken_away_refuses_the_send_and_takes_no_record_with_it(tmp_path: Path) -> None:
+    where, sent = tmp_path / "audit.sqlite3", list[str]()
+    log = AuditLog(SqliteSink(where), keys=KEYS)
+    send = guarded(log, send=lambda _to, body: sent.append(body))
+    send(PHONE, "one")
+    eventually(lambda: log.health()["in_flight"] == 0)
+    for left in tmp_path.glob("audit.sqlite3-*"):
+        left.unlink()
+    with pytest.raises(Unavailable):
+        send(PHONE, "two")
+    assert sent == ["one"]
+    eventually(lambda: not log.health().get("problem"))
+    send(PHONE, "three")
+    log.close()
+
+    write_streams(SqliteSink(where), tmp_path / "files")
+    report = verify_directory(tmp_path / "files")
+    assert not report.integrity + report.completeness + report.semantics
+    assert report.intents >= 2
+
+
 @pytest.mark.parametrize("then", ["nothing", "another file"])
 def test_g1_a_database_that_was_taken_away_under_its_writer_refuses_sends_until_there_is_one(
     then: str, tmp_path: Path

@@ -46,6 +46,8 @@ class SqliteSink:
         self._seq = 0
         self._durable: bool | None = None
         self._identity = (0, 0)
+        self._log: tuple[int, int] | None = None  # of the write-ahead log; None before the first write, or without one
+        self._has_log = False
         self._found = NOTHING
         forks.watch(self)
 
@@ -67,12 +69,12 @@ class SqliteSink:
         # The writer calls from one thread at a time, but not always from the same.
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            database.execute("PRAGMA journal_mode=WAL")
+            (mode,) = database.execute("PRAGMA journal_mode=WAL").fetchone()
             database.executescript(_SCHEMA)
         except BaseException:
             database.close()
             raise
-        self._durable, self._identity = None, identity
+        self._durable, self._identity, self._log, self._has_log = None, identity, None, mode == "wal"
         return database
 
     @staticmethod
@@ -114,8 +116,11 @@ class SqliteSink:
             with contextlib.suppress(sqlite3.Error):
                 database.execute("ROLLBACK")
             raise
-        if self._found_at(self.path.absolute()) != self._identity:
-            raise OSError("the database was replaced under its writer")
+        path = self.path.absolute()
+        log = self._found_at(path.with_name(f"{path.name}-wal")) if self._has_log else None
+        self._log = self._log or log
+        if self._found_at(path) != self._identity or log != self._log:
+            raise OSError("the database or its write-ahead log was replaced under its writer")
         self._seq += len(rows)
 
     def close(self) -> None:

@@ -47,7 +47,7 @@ class SqliteFile:
         self._schema = tuple(schema)
         self._called = called
         self._lock = threading.Lock()
-        self._inode = (0, 0)
+        self._inode = self._log_inode = (0, 0)
         forks.watch(self)
         if not self._path.parent.is_dir():
             raise ConfigError(f"{asked_by}: the folder of the SQLite file does not exist; create it")
@@ -80,6 +80,8 @@ class SqliteFile:
                 yield rows
                 if writes:
                     rows.execute("COMMIT")
+                    if self._log_inode == (0, 0):
+                        self._log_inode = _inode_of(self._log_path)
         except (sqlite3.Error, OSError) as error:
             kind = type(error).__name__  # its text may quote what was to be written
         else:
@@ -116,7 +118,7 @@ class SqliteFile:
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None:
             # A file that was taken away or replaced goes on to answer from nowhere: look whether it is still the same.
-            if _inode_of(self._path) == self._inode:
+            if _inode_of(self._path) == self._inode and self._log_inode in ((0, 0), _inode_of(self._log_path)):
                 return self._connection
             self._close()
         if not self._path.exists():
@@ -127,8 +129,13 @@ class SqliteFile:
             if time.monotonic() > until:
                 raise sqlite3.OperationalError
             time.sleep(_PAUSE_SECONDS)
-        self._connection, self._inode = made, inode
+        self._connection, self._inode, self._log_inode = made, inode, (0, 0)
         return made
+
+    @property
+    def _log_path(self) -> Path:
+        """Of SQLite's write-ahead log. Whoever takes that away takes what is not in the file itself by then."""
+        return self._path.with_name(f"{self._path.name}-wal")
 
     def _made(self) -> sqlite3.Connection | None:
         """A connection to a file with our tables; None while processes that start together make them."""

@@ -219,6 +219,21 @@ def test_g10_a_file_that_was_replaced_is_asked_and_not_the_one_that_was_there(tm
     elsewhere.close()
 
 
+def test_g10_no_opt_out_is_lost_with_a_write_ahead_log_that_was_taken_away(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/o.db"
+    suppression = made(Suppression(storage, keys=KEYS))
+    suppression.add(ANN)
+    for left in (*tmp_path.glob("o.db-*"),):
+        left.unlink()
+    suppression.add(BOB)  # not to a file that has no name any more
+
+    rows = sqlite3.connect(tmp_path / "o.db").execute("SELECT count(*) FROM opt_outs").fetchone()
+    assert rows == (2,)
+    with pytest.raises(Blocked):
+        sender(suppression)(ANN, "hello")
+    suppression.close()
+
+
 _FORKS = """
 import os, sys, time
 from guardrails.keys import Keys
