@@ -154,10 +154,12 @@ def _of_new(start: MutableMapping[str, Any]) -> dict[str, Any]:
     return {**start, "headers": [(n, v) for n, v in start.get("headers", ()) if n.lower() not in _OF_OLD]}
 
 
-def held(scope: Scope) -> dict[str, Any]:
-    """A request whose answer passes `send` whole."""
-    offered = {name: value for name, value in (scope.get("extensions") or {}).items() if name not in _PAST_US}
-    return {**scope, "extensions": offered}
+def held(scope: Scope) -> Scope:
+    """A request whose answer passes `send` whole; the same object where that is so already."""
+    offered = scope.get("extensions") or {}
+    if _PAST_US.isdisjoint(offered):
+        return scope
+    return {**scope, "extensions": {name: value for name, value in offered.items() if name not in _PAST_US}}
 
 
 def is_json(kind: str) -> bool:
