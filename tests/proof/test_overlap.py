@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from guardrails import AuditLog, Call, ConfigError, Deny, Guard, MaskPII, Message, RateLimit, Rewrite, check
@@ -14,10 +17,12 @@ from guardrails.audit import read_records
 from guardrails.cli.app import app
 from guardrails.proof.ablation import overlap
 from guardrails.proof.corpus import Specimen, read_corpus
-from guardrails.proof.inventory import from_audit, inventory
+from guardrails.proof.inventory import inventory
 from guardrails.proof.judged import Overlap
 from guardrails.proof.page import page
 from guardrails.proof.recorded import recorded
+from guardrails.proof.told import from_audit, stream_lines
+from guardrails.proof.watch import alarms
 
 
 @check
@@ -237,3 +242,38 @@ def test_limits_and_masks_that_differ_from_most_drift() -> None:
     ]
     assert inventory(guards[:2]).drifts == []
     assert found.as_dict()["drifts"][0]["others"] == 2
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+NOTES = st.lists(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("name", "layer", "verdict", "findings", "duration_us"), VALUES))
+)
+RECORDS = st.fixed_dictionaries(
+    {"stage": st.sampled_from(("genesis", "intent", "decision", "canary")) | VALUES},
+    optional={
+        "guards": VALUES | NOTES,
+        **dict.fromkeys(
+            ("stream", "ts", "host", "pid", "library", "config", "policy", "operation", "passed", "failed"), VALUES
+        ),
+    },
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(records=st.lists(RECORDS, max_size=4))
+def test_whatever_records_say_they_are_read_without_a_crash(
+    records: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    lines = (json.dumps(one) for one in records)
+    (folder / "20261127T120000.000000Z-x.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+    told = list(stream_lines(from_audit(folder)))
+    fired = [one.sentence for one in recorded(read_records(folder))]
+    alarmed = alarms(folder, canary_seconds=60, checkpoint_seconds=60, now=datetime.now(UTC))
+
+    assert all(isinstance(one, str) for one in (*told, *fired, *(one.what for one in alarmed)))

@@ -28,9 +28,9 @@ def inventory(
     Exit code 0: nothing drifts. 1: something does. 2: wrong usage.
     """
     from guardrails.errors import ConfigError  # noqa: PLC0415 - `--help` does not need it
-    from guardrails.proof.inventory import from_audit, stream_lines  # noqa: PLC0415
     from guardrails.proof.inventory import inventory as listed  # noqa: PLC0415
     from guardrails.proof.target import load  # noqa: PLC0415
+    from guardrails.proof.told import from_audit, stream_lines  # noqa: PLC0415
 
     with one_line_errors():
         if holds_log(Path(target)):

@@ -13,6 +13,7 @@ So whatever channel, tenant and team say, and in whatever order, a message has a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any, Final, Protocol
@@ -51,11 +52,12 @@ class Order(Protocol):
         """The value that holds when both are said; *base* where they cannot be compared."""
 
 
-class _Ordered:
+class _Ordered(ABC):
     """`meet` of an order in which any two values can be compared, or the first one stands."""
 
+    @abstractmethod
     def compare(self, base: Any, other: Any, /) -> Relation:
-        raise NotImplementedError
+        """How *other* relates to *base*."""
 
     def meet(self, base: Any, other: Any, /) -> Any:
         return other if self.compare(base, other) in (TIGHTER, EQUAL) else base
@@ -69,9 +71,9 @@ class _Said(_Ordered):
             return EQUAL if base == other else UNRELATED
         return self.between(base, other)
 
+    @abstractmethod
     def between(self, base: Any, other: Any, /) -> Relation:
         """The same, of two values."""
-        raise NotImplementedError
 
 
 def _lower(base: Any, other: Any) -> Relation:

@@ -1,5 +1,5 @@
 """
-Which guards there are, whose they are, and what is in them: from an import of the application, or from an audit log.
+Which guards there are, whose they are, and what is in them. (`told` has what an audit log tells of them.)
 
 Two guards whose limits have one name and different amounts, or whose masks look for different things, *drift*: somebody changed
 one of them and not the other. That is said, with file and line of both.
@@ -8,14 +8,12 @@ one of them and not the other. That is said, with file and line of both.
 from __future__ import annotations
 
 import ast
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guardrails.audit.reading import read_records
 from guardrails.core.stack import where_is
 from guardrails.proof.place import relative
 
@@ -278,81 +276,3 @@ def _shown(value: Any) -> str:
 def _relative(where: str) -> str:
     file, colon, line = where.rpartition(":")
     return f"{relative(file)}{colon}{line}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamEntry:
-    """
-    One writer, as its audit log tells.
-
-    Args:
-        stream: Its id.
-        began: When.
-        host: Where.
-        pid: Which process.
-        library: Version of this library.
-        config: What the log was set to.
-        policies: Digests of the policies in force.
-        controls: Name, layer and whether it only watched, of every control that a record names, with how often it was asked.
-        operations: Sends, with how often they came to the door.
-    """
-
-    stream: str
-    began: str
-    host: str
-    pid: int
-    library: str
-    config: Mapping[str, Any]
-    policies: Sequence[str]
-    controls: Mapping[str, int]
-    operations: Mapping[str, int]
-
-
-def from_audit(folder: Path) -> list[StreamEntry]:
-    """
-    What the records in *folder* say about who guards what.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    genesis: dict[str, dict[str, Any]] = {}
-    policies: dict[str, set[str]] = defaultdict(set)
-    controls: dict[str, Counter[str]] = defaultdict(Counter)
-    operations: dict[str, Counter[str]] = defaultdict(Counter)
-    for record in read_records(folder):
-        stream = str(record.get("stream"))
-        stage = record.get("stage")
-        if stage == "genesis":
-            genesis[stream] = record
-        if isinstance(record.get("policy"), str):
-            policies[stream].add(record["policy"])
-        if stage in ("intent", "decision"):
-            operations[stream][str(record.get("operation"))] += 1
-            for one in record.get("guards", ()):
-                if isinstance(one, dict):
-                    watches = " (watches only)" if one.get("monitored") else ""
-                    controls[stream][f"{one.get('layer')} {one.get('name')}{watches}"] += 1
-    return [
-        StreamEntry(
-            stream=stream,
-            began=str(record.get("ts")),
-            host=str(record.get("host")),
-            pid=int(record.get("pid", 0)),
-            library=str(record.get("library")),
-            config=dict(record.get("config", {})),
-            policies=sorted(policies[stream]),
-            controls=dict(sorted(controls[stream].items())),
-            operations=dict(sorted(operations[stream].items())),
-        )
-        for stream, record in sorted(genesis.items(), key=lambda pair: str(pair[1].get("ts")))
-    ]
-
-
-def stream_lines(entries: Iterable[StreamEntry]) -> Iterator[str]:
-    """For a terminal."""
-    for entry in entries:
-        yield f"stream {entry.stream[:8]} since {entry.began}: {entry.host}, process {entry.pid}, version {entry.library}"
-        yield f"    log    {json.dumps(entry.config, sort_keys=True)}"
-        yield from (f"    policy {digest}" for digest in entry.policies)
-        yield from (f"    asked  {name}: {count} times" for name, count in entry.controls.items())
-        yield from (f"    send   {name}: {count} times" for name, count in entry.operations.items())

@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,9 @@ class Recorded:
         return f"`{self.name}` acted on {self.acted} of {self.asked} messages{f' ({found})' if found else ''}; {cost}"
 
 
+_LONGEST_US: Final = 10**12  # of one control; more is no duration
+
+
 def recorded(records: Iterable[Mapping[str, Any]]) -> list[Recorded]:
     """What the intents and decisions of a log say about each control."""
     asked: Counter[tuple[str, str]] = Counter()
@@ -65,9 +68,9 @@ def recorded(records: Iterable[Mapping[str, Any]]) -> list[Recorded]:
             acted[key] += verdict in ("mask", "rewrite", "deny", "defer", "shadow_deny")
             refused[key] += verdict in ("deny", "defer")
             failed[key] += verdict in ("error", "shadow_error")
-            types.setdefault(key, Counter()).update(note.get("findings") or {})
-            if isinstance(note.get("duration_us"), int):
-                took.setdefault(key, []).append(note["duration_us"])
+            types.setdefault(key, Counter()).update(_found(note))
+            if isinstance(duration := note.get("duration_us"), int) and 0 <= duration < _LONGEST_US:
+                took.setdefault(key, []).append(duration)
     return [
         Recorded(
             name,
@@ -84,6 +87,10 @@ def recorded(records: Iterable[Mapping[str, Any]]) -> list[Recorded]:
 
 
 def _notes(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for note in record.get("guards") or ():
-        if isinstance(note, dict):
-            yield note
+    notes = record.get("guards")
+    yield from (note for note in notes if isinstance(note, dict)) if isinstance(notes, list) else ()
+
+
+def _found(note: Mapping[str, Any]) -> dict[str, int]:
+    found = note.get("findings")
+    return {kind: count for kind, count in found.items() if isinstance(count, int)} if isinstance(found, dict) else {}
