@@ -76,7 +76,8 @@ class PatternDetector:
         more: Sequence[EntityRecognizer] = (),
         also: Sequence[str] = (),
     ) -> None:
-        from guardrails.pii.fast.answers import Answers, distinct  # noqa: PLC0415 - loads presidio
+        from guardrails.pii.fast.answers import Answers  # noqa: PLC0415 - loads presidio
+        from guardrails.pii.fast.hits import distinct  # noqa: PLC0415
 
         self.engine: AnalyzerEngine = pattern_engine(entities, language=language, names=names, more=more, also=also)
         recognizers: tuple[EntityRecognizer, ...] = tuple(self.engine.registry.recognizers)

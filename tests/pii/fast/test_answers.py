@@ -21,7 +21,8 @@ from presidio_analyzer.predefined_recognizers import EmailRecognizer, IbanRecogn
 
 from guardrails.pii import MaskPII
 from guardrails.pii.fast import answers, gate
-from guardrails.pii.fast.answers import Answers, distinct
+from guardrails.pii.fast.answers import Answers
+from guardrails.pii.fast.hits import distinct
 from guardrails.pii.fast.known import knows_presidio
 from guardrails.pii.spans import Span
 from tests.pii.differing import ALPHABETS, ENGINES, differing, everything, in_context, plain, texts

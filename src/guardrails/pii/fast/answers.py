@@ -13,21 +13,20 @@ Source: presidio-analyzer 2.2.366 `AnalyzerEngine.analyze`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
-from presidio_analyzer import AnalysisExplanation, AnalyzerEngine, EntityRecognizer, PatternRecognizer, RecognizerResult
+from presidio_analyzer import AnalyzerEngine, EntityRecognizer, PatternRecognizer, RecognizerResult
 from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 from presidio_analyzer.predefined_recognizers import IbanRecognizer, PhoneRecognizer
 
 from guardrails.pii.cards import CardGroups
-from guardrails.pii.context import Phrases, WholeWords, in_context, phrases, raised
+from guardrails.pii.context import Phrases, WholeWords, phrases
 from guardrails.pii.failures import check_result
 from guardrails.pii.fast.gate import Gate
+from guardrails.pii.fast.hits import ID, NAME, Hit, as_result, as_span, distinct, in_their_context, merged_results, name_of
 from guardrails.pii.fast.known import knows_presidio
 from guardrails.pii.fast.lean import LeanPattern, lean_patterns, patterns_of
 from guardrails.pii.phones import gate_of, places_of
@@ -38,19 +37,8 @@ if TYPE_CHECKING:
     from presidio_analyzer.nlp_engine import NlpArtifacts
 
 Floors = Callable[[EntityRecognizer, str], float]
-_ID: Final = RecognizerResult.RECOGNIZER_IDENTIFIER_KEY
-_NAME: Final = RecognizerResult.RECOGNIZER_NAME_KEY
 _ALONE: Final = (IbanRecognizer.analyze, IbanInAnyCase.analyze, CardGroups.analyze)
 _loading = Lock()
-
-
-class Hit(NamedTuple):
-    """What a recognizer of a known kind found."""
-
-    recognizer: EntityRecognizer
-    start: int
-    end: int
-    score: float
 
 
 class _Member(NamedTuple):
@@ -194,7 +182,7 @@ class Answers:
         if not hits:
             return []
         if self._words:
-            hits = _raised(text, hits, self._words)
+            hits = in_their_context(text, hits, self._words)
         least = self._least
         return distinct(
             [
@@ -251,8 +239,8 @@ class Answers:
             check_result(recognizer, text, result)
             if not result.recognition_metadata:
                 result.recognition_metadata = {}
-            result.recognition_metadata.setdefault(_ID, recognizer.id)
-            result.recognition_metadata.setdefault(_NAME, _name(recognizer))
+            result.recognition_metadata.setdefault(ID, recognizer.id)
+            result.recognition_metadata.setdefault(NAME, name_of(recognizer))
         return found
 
     def _in_context(
@@ -261,12 +249,12 @@ class Answers:
         """As the engine goes on from what its recognizers found."""
         if artifacts is None:
             artifacts = self._engine.nlp_engine.process_text(text, self._language)
-        merged = _merged([*map(_result, hits)]) + results
+        merged = merged_results([*map(as_result, hits)]) + results
         enhanced = self._engine._enhance_using_context(text, merged, artifacts, self._recognizers)  # noqa: SLF001
-        return distinct([_span(result) for result in enhanced if result.score >= self._floor_of(result)])
+        return distinct([as_span(result) for result in enhanced if result.score >= self._floor_of(result)])
 
     def _floor_of(self, result: RecognizerResult) -> float:
-        recognizer = self._by_id.get(str((result.recognition_metadata or {}).get(_ID)))
+        recognizer = self._by_id.get(str((result.recognition_metadata or {}).get(ID)))
         if recognizer is None:
             return self._default
         return self._floor(recognizer, result.entity_type)
@@ -283,14 +271,14 @@ class Answers:
             return self._one_by_one(text)
         if self._floors is None:
             found = self._engine.analyze(text, language=self._language, entities=self._entities)
-            return [_span(one) for one in self._checked(text, found)]
+            return [as_span(one) for one in self._checked(text, found)]
         # The engine's own floors must not hide what ours let through: everything first, then ours.
         found = self._engine.analyze(text, language=self._language, entities=self._entities, score_threshold=0.0)
-        return [_span(result) for result in self._checked(text, found) if result.score >= self._floor_of(result)]
+        return [as_span(result) for result in self._checked(text, found) if result.score >= self._floor_of(result)]
 
     def _checked(self, text: str, found: list[RecognizerResult]) -> list[RecognizerResult]:
         for result in found:
-            check_result(self._by_id.get(str((result.recognition_metadata or {}).get(_ID)), self._engine), text, result)
+            check_result(self._by_id.get(str((result.recognition_metadata or {}).get(ID)), self._engine), text, result)
         return found
 
     def _one_by_one(self, text: str) -> list[Span]:
@@ -298,7 +286,7 @@ class Answers:
         artifacts = self._engine.nlp_engine.process_text(text, self._language)
         found = [one for recognizer in self._recognizers for one in self._asked(recognizer, text, artifacts)]
         found = self._engine._enhance_using_context(text, found, artifacts, self._recognizers)  # noqa: SLF001
-        return distinct([_span(one) for one in found if one.score >= self._floor_of(one)])
+        return distinct([as_span(one) for one in found if one.score >= self._floor_of(one)])
 
 
 def _is_plain(engine: AnalyzerEngine) -> bool:
@@ -320,74 +308,3 @@ def _kind(recognizer: EntityRecognizer) -> tuple[Any, re.Pattern[str] | None]:
         vars(each)["analyze"] for each in kind.__mro__[kind.__mro__.index(Gated) + 1 :] if "analyze" in vars(each)
     )
     return behind, recognizer.GATE
-
-
-def _result(hit: Hit) -> RecognizerResult:
-    recognizer = hit.recognizer
-    return RecognizerResult(
-        recognizer.supported_entities[0],
-        hit.start,
-        hit.end,
-        hit.score,
-        AnalysisExplanation(recognizer=_name(recognizer), original_score=hit.score),
-        {_NAME: _name(recognizer), _ID: recognizer.id},
-    )
-
-
-def _name(recognizer: Any) -> str:
-    name: str = recognizer.name
-    return name
-
-
-def _raised(text: str, hits: list[Hit], words: Mapping[str, Phrases]) -> list[Hit]:
-    """*hits*, each with the score that its context words give it; first, duplicates within one recognizer go."""
-    by_recognizer: dict[str, list[Hit]] = {}
-    for hit in hits:
-        by_recognizer.setdefault(hit.recognizer.id, []).append(hit)
-    found: list[Hit] = []
-    for name, same in by_recognizer.items():
-        of = words.get(name)
-        if of is None:
-            found += same
-            continue
-        kept = same
-        if len(same) > 1:
-            spans = set(distinct([Span(hit.start, hit.end, "", hit.score) for hit in same]))
-            kept = [hit for hit in same if (hit.start, hit.end, "", hit.score) in spans]
-        found += [
-            hit._replace(score=raised(hit.score)) if hit.score < 1 and in_context(text, hit.start, of) else hit
-            for hit in kept
-        ]
-    return found
-
-
-def _merged(results: list[RecognizerResult]) -> list[RecognizerResult]:
-    """*results* as their recognizers would have returned them: without duplicates within one recognizer."""
-    by_recognizer: dict[str, list[RecognizerResult]] = {}
-    for result in results:
-        by_recognizer.setdefault(result.recognition_metadata[_ID], []).append(result)
-    return [kept for found in by_recognizer.values() for kept in EntityRecognizer.remove_duplicates(found)]
-
-
-def _span(result: RecognizerResult) -> Span:
-    return Span(result.start, result.end, result.entity_type, result.score)
-
-
-def distinct(found: list[Span]) -> list[Span]:
-    """
-    *found* without what lies inside of another of its type that is at least as sure.
-
-    Source: presidio-analyzer 2.2.366 `EntityRecognizer.remove_duplicates`.
-    """
-    if len(found) < 2:  # noqa: PLR2004 - nothing to compare
-        return found
-    ordered = sorted(set(found), key=lambda span: (span.type, span.start, -span.end, -span.score))
-    kept: list[Span] = []
-    for _, spans in groupby(ordered, key=attrgetter("type")):
-        active: list[Span] = []
-        for span in spans:
-            active = [one for one in active if one.end >= span.start]
-            if not any(one.end >= span.end and one.score >= span.score for one in active):
-                kept.append(span)
-                active.append(span)
-    return kept
