@@ -55,7 +55,7 @@ def test_g4_the_masked_speech_is_the_mask_of_the_whole_speech(text: str, cuts: l
     def say(prompt: str) -> Iterator[str]:
         yield from chunks(prompt, cuts)
 
-    whole = Masking(mask._of_speech, mask._operators)
+    whole = Masking(mask._examiners.speech, mask._operators)
     expected = whole.feed(text) + whole.flush()
     assert "".join(Guard(mask, channel="voice").wrap(lambda prompt: chunks(prompt + text, cuts))("")) == expected
 

@@ -119,7 +119,7 @@ def test_the_name_model_runs_once_for_a_template(monkeypatch: pytest.MonkeyPatch
 
 
 def test_patterns_alone_are_not_remembered() -> None:
-    assert MaskPII(names="off")._memory is None
+    assert MaskPII(names="off")._examiners.memory is None
 
 
 @pytest.mark.parametrize("cache", [-1, 1.5, True, "many", 10**9])

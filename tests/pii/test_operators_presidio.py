@@ -48,7 +48,7 @@ def engine() -> AnonymizerEngine:
 def test_our_splice_gives_the_text_of_presidios_engine(
     mask_pii: MaskPII, engine: AnonymizerEngine, text: str, chosen: dict[str, OperatorConfig]
 ) -> None:
-    masking = Masking(mask_pii._examiner, operators_for(chosen, mask_pii.entities))
+    masking = Masking(mask_pii._examiners.usual, operators_for(chosen, mask_pii.entities))
     try:
         ours = masking.feed(text) + masking.flush()
     except SpeakableError:
@@ -73,7 +73,7 @@ def encodable(text: str) -> bool:
 def test_a_value_that_presidios_operator_cannot_hash_stops_both(mask_pii: MaskPII, engine: AnonymizerEngine) -> None:
     text = "https://example.com/a\ud83d"
     chosen = {"DEFAULT": OperatorConfig("hash", {"salt": "0123456789abcdef"})}
-    masking = Masking(mask_pii._examiner, operators_for(chosen, mask_pii.entities))
+    masking = Masking(mask_pii._examiners.usual, operators_for(chosen, mask_pii.entities))
     with pytest.raises(SpeakableError, match="operator for URL raised UnicodeEncodeError"):
         _ = masking.feed(text) + masking.flush()
     with pytest.raises(UnicodeEncodeError):

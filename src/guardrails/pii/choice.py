@@ -10,6 +10,7 @@ from guardrails.errors import ConfigError
 from guardrails.pii.brought import engine_from, recognizers_from
 from guardrails.pii.detector import Detector, EngineDetector, PatternDetector
 from guardrails.pii.lists import DenyList, denied
+from guardrails.pii.operators import DEFAULT
 from guardrails.pii.registry import DEFAULT_ENTITIES, of_countries, of_languages
 
 if TYPE_CHECKING:
@@ -119,3 +120,18 @@ def _named(
 def is_list_of_words(value: object) -> bool:
     """Whether *value* is a collection of non-empty str."""
     return isinstance(value, Collection) and not isinstance(value, str) and all(isinstance(w, str) and w for w in value)
+
+
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def floors_of(thresholds: float | Mapping[str, float] | None) -> tuple[float | None, dict[str, float]]:
+    """Least score of all entities (None: not given) and of single ones."""
+    if thresholds is None:
+        return None, {}
+    floors = dict(thresholds) if isinstance(thresholds, Mapping) else {DEFAULT: thresholds}
+    for entity, floor in floors.items():
+        if not _is_score(floor):
+            raise ConfigError(f"MaskPII(thresholds={{{entity!r}: ...}}): a threshold is a number from 0 to 1")
+    return floors.pop(DEFAULT, None), floors

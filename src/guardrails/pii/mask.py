@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from guardrails import address
 from guardrails.core.exposure import CERTAIN, exposures
@@ -13,21 +13,19 @@ from guardrails.core.verdict import Finding
 from guardrails.errors import Blocked, ConfigError, ControlError, GuardrailsError, Unavailable
 from guardrails.pii import scripts
 from guardrails.pii.budget import Budget, check_budget
-from guardrails.pii.channels import grown_sms, in_time_for_speech
-from guardrails.pii.choice import detector
-from guardrails.pii.detector import WARM_UP, Detector, on_time
-from guardrails.pii.disguise import Look, disguises
+from guardrails.pii.channels import grown_sms
+from guardrails.pii.choice import detector, floors_of
+from guardrails.pii.detector import WARM_UP, Detector
 from guardrails.pii.effort import takes_long
+from guardrails.pii.examiners import Examiners
 from guardrails.pii.failures import what_failed
 from guardrails.pii.lists import Allowed, AllowList, DenyList
-from guardrails.pii.memory import MOST_SEGMENTS, SEGMENTS, Memory
+from guardrails.pii.memory import SEGMENTS, checked_cache
 from guardrails.pii.offline import use_bundled_suffixes
-from guardrails.pii.operators import DEFAULT, Block, Keep, Operator, OperatorLike, operators_for
+from guardrails.pii.operators import Block, Keep, Operator, OperatorLike, operators_for
 from guardrails.pii.operators_keyed import Encrypt, Hash
 from guardrails.pii.operators_scoped import ScopedOperators
 from guardrails.pii.operators_synthetic import Synthetic
-from guardrails.pii.precedence import heeding
-from guardrails.pii.reader import Examiner
 from guardrails.pii.registry import check_names
 from guardrails.pii.scoped import ScopedMask
 from guardrails.pii.stream import MaskFilter, Masking, exact, masked_whole
@@ -41,9 +39,6 @@ if TYPE_CHECKING:
     from guardrails.core.control import Forward, Io, Reply
     from guardrails.core.message import Message
     from guardrails.pii.brought import Brought
-
-# Characters of a segment: "Ok Ann. Bye." alone says too little about who Ann is, and each run of the model has its price.
-SHORTEST_WITH_NAMES: Final = 200
 
 
 @final
@@ -130,7 +125,7 @@ class MaskPII:
         name: str = "mask_pii",
     ) -> None:
         check_vault(vault, own, restore_into, learn)
-        floor, floors = _floors(thresholds)
+        floor, floors = floors_of(thresholds)
         use_bundled_suffixes()
         self.name = name
         languages = (language or "en",) if languages is None else languages
@@ -166,13 +161,9 @@ class MaskPII:
         self._left_out = frozenset() if entities is None else CERTAIN - self._detector.entities
         self._allowed = frozenset((one.type, one.value) for word in self._allow.words for one in exposures(word))
         self._languages = tuple(languages)
-        self._is_engine = analyzer is not None
-        self._cache = _checked_cache(cache)
-        look, again = on_time(self._detector.spans), on_time(self._detector.again)
-        self._reads: tuple[Look, Look] = (
-            (look, again) if self._is_engine else (disguises(look, again), disguises(again, again))
+        self._examiners = Examiners(
+            self._detector, self._allow, is_engine=analyzer is not None, segments=checked_cache(cache)
         )
-        self._examine()
         self._warm = False
         self.open()
 
@@ -184,36 +175,8 @@ class MaskPII:
             above: Of the layer that comes first.
             tightness: Of the operator of an entity; larger leaves less of a value.
         """
-        read, again = zip(self._reads, above._reads, strict=True)
-        self._reads = heeding(*read, tightness), heeding(*again, tightness)
-        self._examine()
+        self._examiners.beneath(above._examiners, tightness)
         return self
-
-    def _examine(self) -> None:
-        """Make what looks at texts."""
-        read, again = self._reads
-        self._fresh = self._examiner = Examiner(
-            read,
-            again,
-            self._detector.entities,
-            looks_again=self._detector.looks_again,
-            allow=self._allow,
-            shortest=SHORTEST_WITH_NAMES if self._detector.has_names else 0,
-        )
-        # Speech is looked at word by word, with patterns only: a listener does not wait for the end of a sentence.
-        self._of_speech = self._examiner.by_words(in_time_for_speech(read if self._is_engine else again))
-        self._of_ids = self._examiner
-        self._memory = Memory(self._cache) if self._cache and self._detector.has_names else None
-        if self._memory is not None:
-            self._examiner = self._fresh.remembering(self._memory, None)
-        if self._detector.has_names:
-            self._of_ids = Examiner(
-                again,
-                again,
-                self._detector.entities,
-                looks_again=False,
-                allow=self._allow,
-            )
 
     def open(self) -> None:
         """Load now what would be loaded under the first message, and make sure again that nothing is fetched."""
@@ -261,7 +224,7 @@ class MaskPII:
         Raises:
             ControlError: Detection failed; the error names the recognizer and holds no text.
         """
-        done = masked_whole(Masking(self._examiner, self._plain), text, self._failed)
+        done = masked_whole(Masking(self._examiners.usual, self._plain), text, self._failed)
         del text  # no frame of the error holds it
         if isinstance(done, GuardrailsError):
             raise done
@@ -297,7 +260,7 @@ class MaskPII:
 
         Names are not looked for: the model reads sentences, and what it says about `thread-7f3c` is noise.
         """
-        return not self._of_ids.examine(exact(identifier), ())
+        return not self._examiners.ids.examine(exact(identifier), ())
 
     def allows(self, entity: str, value: str, /) -> bool:
         """
@@ -342,14 +305,12 @@ class MaskPII:
     def _for(self, message: Message, *, dry: bool, budget: Budget | None) -> MaskPII | ScopedMask:
         """The mask for *message*: this control, unless something is its own."""
         operators = self._scoped.of(message.channel, message.direction)
-        examiner = self._examiner
-        if self._memory is not None and message.tenant is not None:
-            examiner = self._fresh.remembering(self._memory, message.tenant)
+        examiner = self._examiners.of(message.tenant)
         if budget is not None:
             examiner = examiner.within(budget)
-        of_streams = self._of_speech if message.channel == "voice" else None
+        of_streams = self._examiners.speech if message.channel == "voice" else None
         vault = self._vault
-        if vault is None and operators is self._operators and examiner is self._examiner and of_streams is None:
+        if vault is None and operators is self._operators and examiner is self._examiners.usual and of_streams is None:
             return self
         return ScopedMask(
             examiner,
@@ -369,7 +330,7 @@ class MaskPII:
         return isinstance(operators.get(entity), Keep)
 
     def _masking(self) -> Masking:
-        return Masking(self._examiner, self._operators)
+        return Masking(self._examiners.usual, self._operators)
 
     def _failed(self, error: Exception) -> GuardrailsError:
         if isinstance(error, Blocked):
@@ -385,26 +346,5 @@ class MaskPII:
         )
 
 
-def _checked_cache(cache: object) -> int:
-    if isinstance(cache, bool) or not isinstance(cache, int) or not 0 <= cache <= MOST_SEGMENTS:
-        raise ConfigError(f"MaskPII(cache=...) takes a number of segments from 0 to {MOST_SEGMENTS:,}")
-    return cache
-
-
 def _shown(names: object) -> str:
     return names if isinstance(names, str) else type(names).__name__
-
-
-def _is_score(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-def _floors(thresholds: float | Mapping[str, float] | None) -> tuple[float | None, dict[str, float]]:
-    """Least score of all entities (None: not given) and of single ones."""
-    if thresholds is None:
-        return None, {}
-    floors = dict(thresholds) if isinstance(thresholds, Mapping) else {DEFAULT: thresholds}
-    for entity, floor in floors.items():
-        if not _is_score(floor):
-            raise ConfigError(f"MaskPII(thresholds={{{entity!r}: ...}}): a threshold is a number from 0 to 1")
-    return floors.pop(DEFAULT, None), floors

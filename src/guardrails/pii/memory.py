@@ -14,6 +14,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import Final, final
 
+from guardrails.errors import ConfigError
 from guardrails.pii.spans import Span
 
 Look = Callable[[str], list[Span]]
@@ -21,6 +22,18 @@ Look = Callable[[str], list[Span]]
 SEGMENTS: Final = 2_048  # kept by default; about 1 MB
 MOST_SEGMENTS: Final = 1_000_000
 SHORTEST: Final = 16  # characters; less is found as fast as it is looked up
+
+
+def checked_cache(cache: object) -> int:
+    """
+    The number of segments to keep, as it was given.
+
+    Raises:
+        ConfigError: It is no such number.
+    """
+    if isinstance(cache, bool) or not isinstance(cache, int) or not 0 <= cache <= MOST_SEGMENTS:
+        raise ConfigError(f"MaskPII(cache=...) takes a number of segments from 0 to {MOST_SEGMENTS:,}")
+    return cache
 
 
 @final
