@@ -68,13 +68,12 @@ class Addresses:
         rows.add(kept_by, id_of(group), listed, until=until, most=_MOST_LINKS)  # so that `forget` finds it
         rows.store.put(group, _TO, seal(rows.wrapping_keys(tenant)[0], said, group), until=until, now=rows.now())
         rows.store.put(kept_by, id_of(group), listed, until=until, now=rows.now())
-        for older in rows.groups(tenant, "l", place)[1:]:
-            rows.store.remove(older, _TO)
+        if older := rows.groups(tenant, "l", place)[1:]:
+            rows.store.remove(*((one, _TO) for one in older))
 
     def unlink(self, place: str, tenant: str | None) -> None:
         """Forget whose *place* is."""
-        for group in self._rows.groups(tenant, "l", place):
-            self._rows.store.remove(group, _TO)
+        self._rows.store.remove(*((group, _TO) for group in self._rows.groups(tenant, "l", place)))
 
     def linked(self, place: str, tenant: str | None) -> tuple[str, bool] | None:
         """Whose *place* is, and whether that was verified."""
@@ -99,11 +98,11 @@ class Addresses:
         for kept_by in rows.groups(tenant, _LINKS, subject):
             for key in rows.store.keys([kept_by], now=rows.now()):
                 group = (rows.row(kept_by, key) or b"").decode("ascii", "replace")
-                rows.store.remove(kept_by, key)  # first: who links it meanwhile lists it again
+                rows.store.remove((kept_by, key))  # first: who links it meanwhile lists it again
                 gone += 1
                 row = rows.row(group, _TO)
                 if row is not None and self._leads_to(row, group, tenant) in (subject, None):
-                    rows.store.remove(group, _TO)
+                    rows.store.remove((group, _TO))
         return gone
 
     def _leads_to(self, row: bytes, group: str, tenant: str | None) -> str | None:

@@ -63,11 +63,9 @@ class Belongings:
         for group in rows.groups(tenant, _OWNED, subject):
             for key in rows.store.keys([group], now=rows.now()):
                 places = json.loads(rows.row(group, key) or b"[]")
-                rows.store.remove(group, key)  # first: who registers the value meanwhile sees that it is gone
+                # This row first: who registers the value meanwhile sees that it is gone.
+                rows.store.remove((group, key), *((place, one) for place in places for one in ids))
                 gone += 1
-                for place in places:
-                    for one in ids:
-                        rows.store.remove(place, one)
         return gone
 
     def _owners(self, known_by: Sequence[str], tenant: str | None) -> set[str]:

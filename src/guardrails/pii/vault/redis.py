@@ -125,9 +125,16 @@ class RedisStore:
         held: list[dict[bytes, bytes]] = self._asked(all_of)
         return [key.decode("ascii") for rows in held for key, row in rows.items() if _row(row)[1] > now]
 
-    def remove(self, group: str, key: str, /) -> None:
-        """Delete a row, if it is there."""
-        self._asked(lambda client: client.hdel(PREFIX + group, key))
+    def remove(self, *places: tuple[str, str]) -> None:
+        """Delete rows, if they are there."""
+
+        def removed(client: Any) -> None:
+            with client.pipeline(transaction=False) as asked:
+                for group, key in places:
+                    asked.hdel(PREFIX + group, key)
+                asked.execute()
+
+        self._asked(removed)
 
     def remove_groups(self, prefix: str, /) -> int:
         """Delete every group whose name begins with *prefix*."""

@@ -88,10 +88,10 @@ class SqliteStore:
                 found += [key for (key,) in rows.execute(asked, (now, *some))]
         return found
 
-    def remove(self, group: str, key: str, /) -> None:
-        """Delete a row, if it is there."""
-        with self._file.asked() as rows:
-            rows.execute("DELETE FROM rows WHERE grp = ? AND key = ?", (group, key))
+    def remove(self, *places: tuple[str, str]) -> None:
+        """Delete rows, if they are there."""
+        with self._file.asked(writes=True) as rows:
+            rows.executemany("DELETE FROM rows WHERE grp = ? AND key = ?", places)
 
     def remove_groups(self, prefix: str, /) -> int:
         """Delete every group whose name begins with *prefix*; deleted pages are overwritten."""

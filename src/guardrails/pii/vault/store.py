@@ -52,8 +52,8 @@ class Store(Protocol):
     def keys(self, groups: Sequence[str], /, *, now: float) -> list[str]:
         """The keys of the live rows of all *groups*."""
 
-    def remove(self, group: str, key: str, /) -> None:
-        """Delete a row, if it is there."""
+    def remove(self, *places: tuple[str, str]) -> None:
+        """Delete rows, each of a group and under a key, if they are there."""
 
     def remove_groups(self, prefix: str, /) -> int:
         """Delete every group whose name begins with *prefix*; how many rows that were."""
@@ -123,10 +123,11 @@ class MemoryStore:
         with self._lock:
             return [key for group in groups for key, (_, until) in self._groups.get(group, {}).items() if until > now]
 
-    def remove(self, group: str, key: str, /) -> None:
-        """Delete a row, if it is there."""
+    def remove(self, *places: tuple[str, str]) -> None:
+        """Delete rows, if they are there."""
         with self._lock:
-            self._groups.get(group, {}).pop(key, None)
+            for group, key in places:
+                self._groups.get(group, {}).pop(key, None)
 
     def remove_groups(self, prefix: str, /) -> int:
         """Delete every group whose name begins with *prefix*."""
