@@ -419,3 +419,26 @@ def test_g3_keys_that_are_no_names_of_fields_are_masked() -> None:
     )
     assert shop.bodies == [{"<EMAIL_ADDRESS>": {"<PHONE_NUMBER>": 1}, "a b": 2}]
     assert answer.json()["heard"] == shop.bodies[0]
+
+
+@pytest.mark.parametrize("kind", ["x", " ", "json", "application/x-json", "APPLICATION/JSON"])
+def test_g3_a_content_type_that_says_nothing_hides_nothing(kind: str) -> None:
+    shop = Shop()
+    client(shop, Guard(MaskPII(names="off"))).post("/echo", content=json.dumps([TEXT]), headers={"content-type": kind})
+    assert shop.bodies == [[MASKED]]
+
+
+@pytest.mark.parametrize("parameter", ["filename*=utf-8''a.txt", "FileName*=a"])
+def test_g10_a_field_that_some_parsers_take_for_a_file_is_refused(parameter: str) -> None:
+    shop = Shop()
+    form = f'--x\r\nContent-Disposition: form-data; name="a"; {parameter}\r\n\r\n{TEXT}\r\n--x--\r\n'
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    assert client(shop, Guard(MaskPII(names="off"))).post("/echo", content=form, headers=kind).status_code == 400
+
+
+def test_many_keys_of_ones_own_are_no_many_texts() -> None:
+    shop = Shop()
+    counts = {f"at {number}": number for number in range(5_000)}
+    asked = client(shop, Guard(MaskPII(names="off")))
+    assert asked.post("/echo", json={**counts, "ann@example.com": 1}).status_code == 200
+    assert shop.bodies == [{**counts, "<EMAIL_ADDRESS>": 1}]

@@ -25,7 +25,7 @@ _OF_OLD: Final = frozenset(
 )
 # With these a server sends a file by itself, past everybody's `send`.
 _PAST_US: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
-_JSON: Final = ("/json", "+json")
+_JSON: Final = ("/json", "/x-json", "+json")
 
 
 class Answer:

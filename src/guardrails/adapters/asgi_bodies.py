@@ -15,6 +15,7 @@ from guardrails.core.codecs import decode, encode
 from guardrails.errors import Denied
 
 _MULTIPART: Final = "multipart/form-data"
+_BETWEEN: Final = "\n;\n"  # nothing that is found goes across it
 
 
 class Asked:
@@ -31,6 +32,7 @@ class Asked:
     """
 
     def __init__(self, kind: str, body: bytes | None, skip: frozenset[str]) -> None:
+        kind = _said(kind)
         self._body = body
         self._put: Callable[[Mapping[str, str]], bytes] | None = None
         self.parts: Mapping[str, str] = {"request": ""}
@@ -42,12 +44,15 @@ class Asked:
         elif (codec := _codec(kind, body)) is not None:
             data = decode(body, codec)
             found = texts_of(data, skip=skip)
-            odd = dict.fromkeys(odd_keys(data)) if codec == "json" else ()
-            keys = {f"keys[{number}]'": key for number, key in enumerate(odd)}
+            odd = list(dict.fromkeys(odd_keys(data))) if codec == "json" else []
+            keys = {"keys'": _BETWEEN.join(odd)} if odd else {}
             texts = {**found.parts, **keys}
 
             def put(news: Mapping[str, str]) -> bytes:
-                renamed = {key: news.get(path, key) for path, key in keys.items()}
+                new = news["keys'"].split(_BETWEEN) if odd else []
+                if len(new) != len(odd):
+                    raise Denied("keys that cannot be told apart any more", control="binding", sent=False)
+                renamed = dict(zip(odd, new, strict=True))
                 changed: Any = encode(with_keys(found.put(news), renamed.__getitem__), codec, like=body)
                 return bytes(changed)
 
@@ -63,7 +68,13 @@ class Asked:
 
 def is_read(kind: str) -> bool:
     """Whether bodies of requests of this content type are looked into; one that does not say what it is may be anything."""
+    kind = _said(kind)
     return not kind or is_json(kind) or events_of(kind) is not None or is_text(kind) or kind.lower().startswith(_MULTIPART)
+
+
+def _said(kind: str) -> str:
+    """A content type; what is none says nothing, and applications read its body all the same."""
+    return kind if "/" in kind else ""
 
 
 def _codec(kind: str, body: bytes) -> str | None:

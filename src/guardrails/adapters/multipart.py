@@ -17,6 +17,8 @@ from guardrails.errors import Denied
 
 _BOUNDARY: Final = re.compile(r"""boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))""", re.IGNORECASE)
 _END: Final = b"\r\n"
+# Some parsers read these and some do not, so that one sees a file where another sees a field: RFC 7578, 4.2 forbids them.
+_EXTENDED: Final = re.compile(rb"name\*", re.IGNORECASE)
 _PLAIN: Final = ("", "7bit", "8bit", "binary")
 
 
@@ -45,7 +47,7 @@ class Multipart:
         self.texts: dict[str, str] = {}
         for number, part in enumerate(self._parts[:-1]):
             head, between, content = part.partition(_END * 2)
-            if not between or head.strip(b" \t")[:2] != _END:
+            if not between or head.strip(b" \t")[:2] != _END or _EXTENDED.search(head):
                 raise Denied("a form that cannot be read", control="binding", sent=False)
             told = BytesHeaderParser(policy=HTTP).parsebytes(head.strip(b" \t")[2:])
             if isinstance(told, EmailMessage) and _is_field(told, skip):
