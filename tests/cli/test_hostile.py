@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.cli.output import CRASHED, one_line, printable, to_somewhere, unescaped
+from guardrails.proof.reading import read_project
 from tests.cli.conftest import Run
 
 SENDS = "import smtplib\ndef send(body):\n    smtplib.SMTP().sendmail('a', 'b', body)\n"
@@ -77,7 +81,10 @@ def test_a_crash_is_one_line_without_the_errors_text(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["sends", "homegrown", "inventory", "watch --once", "overlap", "policy check", "scan"])
+@pytest.mark.parametrize(
+    "command",
+    ["sends", "homegrown", "inventory", "watch --once", "overlap", "policy check", "scan", "new-control one --dir"],
+)
 def test_a_name_that_is_too_long_is_one_line(run: Run, command: str) -> None:
     done = run(*command.split(), "x" * 5_000)
 
@@ -150,3 +157,21 @@ def test_names_of_files_are_no_markup(run: Run, tmp_path: Path) -> None:
 
     assert "[bold].txt:1" in scanned.stdout
     assert (masked.returncode, (tmp_path / "out.txt").read_text()) == (0, "Write to <EMAIL_ADDRESS>\n")
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "code" / "closed").mkdir(parents=True)
+    (tmp_path / "code" / "open.py").write_text(SENDS)
+    listed = os.scandir
+
+    def closed(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", closed)  # root may list every folder
+
+    project = read_project(tmp_path / "code", tests=False)
+
+    assert list(project.modules) == ["open"]
+    assert project.unreadable == [("closed", "PermissionError")]

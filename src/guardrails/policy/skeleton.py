@@ -120,7 +120,7 @@ def write_skeleton(name: str, folder: str | os.PathLike[str]) -> tuple[list[Path
         raise ConfigError(f"{name!r} is the name of a module that is there already; write another one, such as no_{name}")
     place = Path(folder)
     files = {place / f"{name}.py": _CONTROL, place / f"test_{name}.py": _TEST}
-    there = [str(path) for path in files if path.exists()]
+    there = [str(path) for path in files if os.path.lexists(path)]
     if there:
         raise ConfigError(f"{', '.join(there)}: there already; nothing was written")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +43,11 @@ def read_project(
     if not there:
         raise ConfigError(f"{root}: there is no such file or folder")
     project = Project({}, [])
-    for path in _files(root, tests=tests, exclude=exclude):
+
+    def unlisted(error: OSError) -> None:
+        project.unreadable.append((os.path.relpath(error.filename, root), type(error).__name__))
+
+    for path in _files(root, tests=tests, exclude=exclude, unreadable=unlisted):
         shown = str(path.relative_to(root)) if root.is_dir() else path.name
         try:
             if path.stat().st_size > MOST_BYTES:
@@ -109,19 +114,23 @@ def _imports_only(path: Path, shown: str, name: str, source: bytes) -> Module:
     return module
 
 
-def _files(root: Path, *, tests: bool, exclude: Sequence[str]) -> Iterator[Path]:
+def _files(root: Path, *, tests: bool, exclude: Sequence[str], unreadable: Callable[[OSError], None]) -> Iterator[Path]:
     if root.is_file():
         yield root
         return
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(_below(root, unreadable)):
         inside = path.relative_to(root)
-        folders = inside.parts[:-1]
-        if any(part in _SKIPPED or part.startswith(".") for part in folders):
-            continue
-        if not tests and (path.name.startswith(_TESTS) or any(part in ("tests", "test") for part in folders)):
+        if not tests and (path.name.startswith(_TESTS) or any(part in ("tests", "test") for part in inside.parts[:-1])):
             continue
         if not any(inside.match(pattern) for pattern in exclude):
             yield path
+
+
+def _below(root: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    """Python files in *root*; a folder that cannot be listed is told, for what is in it nobody has looked at."""
+    for folder, folders, names in os.walk(root, onerror=unreadable):
+        folders[:] = [one for one in folders if one not in _SKIPPED and not one.startswith(".")]
+        yield from (Path(folder, name) for name in names if name.endswith(".py"))
 
 
 def _name_of(path: Path, root: Path) -> str:
