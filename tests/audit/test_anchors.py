@@ -238,6 +238,30 @@ def test_g7_sends_stop_when_no_checkpoint_was_kept_for_the_grace_and_go_on_in_th
     assert (report.exit_code, len(report.streams)) == (0, 1), report.lines()
 
 
+def test_an_anchor_that_raises_what_is_no_exception_is_tried_again(tmp_path: Path) -> None:
+    class Stopped(BaseException):
+        """Such as the panic of a library that is not written in Python."""
+
+    log, witness, signer = watched(tmp_path, grace_seconds=60.0)
+    send = guarded(log)
+    send(PHONE, "one")
+    refused: list[int] = []
+
+    class Panicking(DirectoryAnchor):
+        def keep(self, stream: str, size: int, note: bytes, /) -> None:
+            if not refused:
+                refused.append(size)
+                raise Stopped
+            super().keep(stream, size, note)
+
+    witness.folder = Panicking(tmp_path / "anchor")
+    send(PHONE, "two")
+    eventually(lambda: bool(refused) and log.health()["anchor_behind_seconds"] == 0 and log.health()["queued"] == 0)
+    log.close()
+    report = verified(tmp_path, signer)
+    assert report.exit_code == 0, report.lines()
+
+
 def test_an_anchor_that_hangs_holds_up_neither_sends_nor_the_end(tmp_path: Path) -> None:
     log, witness, signer = watched(tmp_path, 60.0)
     send = guarded(log)

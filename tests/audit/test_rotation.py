@@ -207,6 +207,7 @@ def retained(folder: Path, days: int, monkeypatch: pytest.MonkeyPatch, **options
     """Two streams, the first of which is past its time; what was there before."""
     sink = JsonlDirectory(folder, retain_days=30)
     sends(sink, 2, **options)
+    sink._housekeeping.wait()  # one at a time
     before = list(folder.iterdir())
     aged(folder, days, monkeypatch)
     log = AuditLog(sink, keys=KEYS, durability="os", **options)  # type: ignore[arg-type]  # what AuditLog takes
@@ -237,6 +238,7 @@ def test_tombstones_that_begin_a_stream_name_no_checkpoint_of_the_one_before(
     folder = tmp_path / "log"
     sink = JsonlDirectory(folder, retain_days=30, rotate_bytes=3_000)
     sends(sink, 1, **anchored)
+    sink._housekeeping.wait()  # one at a time
     aged(folder, 31, monkeypatch)
     log = AuditLog(sink, keys=KEYS, durability="os", checkpoint_every=4, **anchored)  # type: ignore[arg-type]  # as above
     send = guarded(log)
@@ -270,7 +272,9 @@ def test_a_send_whose_intent_expired_before_its_outcome_is_no_contradiction(
     aged(tmp_path, 30.5 - 1, monkeypatch)
     for path in tmp_path.iterdir():
         os.utime(path, (0, 0))
-    sends(sink, 1)
+    for _ in range(2):
+        sink._housekeeping.wait()  # one at a time
+        sends(sink, 1)
     sink._housekeeping.wait()
     sends(sink, 1)
 

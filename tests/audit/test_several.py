@@ -184,6 +184,66 @@ def test_what_cannot_be_met_is_a_config_error(tmp_path: Path, options: dict[str,
 # -- streams of others
 
 
+class _Stopped(BaseException):
+    """Such as the panic of a library that is not written in Python."""
+
+
+class PanickingSink(CapturingSink):
+    """Raises what is no Exception while it is told to."""
+
+    panics = False
+
+    def write(self, lines: Sequence[bytes], /, *, durable: bool) -> None:
+        if self.panics:
+            raise _Stopped
+        super().write(lines, durable=durable)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_g10_a_sink_that_raises_what_is_no_exception_refuses_sends_and_is_tried_again(*, several: bool) -> None:
+    sink = PanickingSink()
+    log = AuditLog([sink, CapturingSink()] if several else sink, keys=KEYS)
+    send = guarded(log)
+    send(PHONE, "one")
+    sink.panics = True
+    with pytest.raises(Unavailable):
+        send(PHONE, "two")
+    sink.panics = False
+    eventually(lambda: not log.health().get("problem"))
+    assert send(PHONE, "three") == "sent"
+    log.close()
+    assert sink.records[-1]["stage"] == "close"
+
+
+def test_g7_a_sink_that_keeps_streams_for_longer_keeps_what_another_one_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, long = JsonlDirectory(tmp_path / "short", retain_days=30), JsonlDirectory(tmp_path / "long", retain_days=400)
+
+    def some() -> None:
+        log = AuditLog([short, long], keys=KEYS)
+        guarded(log)(PHONE, "text")
+        for sink in (short, long):
+            sink._housekeeping.wait()
+        guarded(log)(PHONE, "text")
+        log.close()
+        for sink in (short, long):
+            for path in sink.folder.iterdir():
+                os.utime(path, (0, 0))
+
+    real = time.time_ns
+    some()
+    for days, left in ((31, 1), (402, 1)):
+        before = len(list(long.folder.iterdir()))
+        monkeypatch.setattr("guardrails.audit.record.time.time_ns", lambda days=days: real() + days * 86_400 * 10**9)
+        some()
+        eventually(lambda left=left: len(list(short.folder.iterdir())) == left)  # type: ignore[misc]  # bound now
+        eventually(lambda: len(list(long.folder.iterdir())) == (before + 1 if days == 31 else 2))  # noqa: B023 - at once
+        for sink in (short, long):
+            report = verify_directory(sink.folder, retain_days=sink._housekeeping.retain_days)
+            assert not report.integrity + report.completeness + report.semantics, report.lines()
+
+
 def test_a_place_that_is_named_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "audit").mkdir()
     (tmp_path / "link").symlink_to("audit")

@@ -87,7 +87,7 @@ class Anchoring:
         for anchor in self._anchors:
             try:
                 anchor.keep(stream, size, note)
-            except Exception as error:  # noqa: BLE001 - an anchor may raise anything: the next note takes this one's place
+            except BaseException as error:  # noqa: BLE001 - an anchor may raise anything: the next note takes this one's place
                 problem = type(error).__name__
         if self._done is not done:  # the stream was given up meanwhile
             return

@@ -61,6 +61,7 @@ class _Lane:
         self.sink = sink
         self.required = required
         self.missed: str | None = None  # the stream of which it misses something
+        self.expired: set[str] = set()  # streams that it wants to remove
         self._given = self._done = 0  # bytes; each written by one thread alone
         self.rejoin_seconds = _REJOIN_SECONDS
         self.rejoin_at = 0.0
@@ -98,9 +99,9 @@ class _Lane:
             if stream != self.missed:
                 try:
                     task()
-                except Exception as error:  # noqa: BLE001 - a sink may raise anything; it is out until the next stream
+                except BaseException as error:  # noqa: BLE001 - a sink may raise anything; it is out until the next stream
                     self.miss(stream, type(error).__name__)
-                    with contextlib.suppress(Exception):
+                    with contextlib.suppress(BaseException):
                         self.sink.close()
                 else:
                     taken = True
@@ -193,15 +194,22 @@ class SeveralSinks:
 
     def expired(self) -> Sequence[Expired]:
         """Streams to remove, from any sink."""
-        found = {one.stream: one for lane in self._lanes if isinstance(lane.sink, Retaining) for one in lane.sink.expired()}
+        found: dict[str, Expired] = {}
+        for lane in self._lanes:
+            if isinstance(lane.sink, Retaining):
+                told = {one.stream: one for one in lane.sink.expired()}
+                lane.expired |= told.keys()
+                found |= told
         return tuple(found.values())
 
     def remove(self, streams: Iterable[Expired], /) -> None:
-        """Remove them from each sink, behind what it has to do."""
+        """Remove them from each sink that wanted that, behind what it has to do: another one may keep them for longer."""
         gone = tuple(streams)
         for lane in self._lanes:
-            if isinstance(lane.sink, Retaining):
-                lane.put(self._stream, 0, _removing(lane.sink, gone), None)
+            own = tuple(one for one in gone if one.stream in lane.expired)
+            lane.expired.difference_update(one.stream for one in own)
+            if own and isinstance(lane.sink, Retaining):
+                lane.put(self._stream, 0, _removing(lane.sink, own), None)
 
     def _settle(self, vote: _Vote) -> None:
         needed = {lane.index for lane in self._lanes if lane.required}

@@ -333,7 +333,11 @@ class Writer:
                     self._wake.acquire(timeout=-1 if due is None else due)
                 self._idle = False
                 continue
-            if queue.write_some() and self._is_over():
+            try:
+                ended = queue.write_some()
+            except BaseException:  # noqa: BLE001 - a sink may raise anything; in this thread it stops nobody but the log
+                ended = not entries
+            if ended and self._is_over():
                 return
 
     def _is_over(self) -> bool:
