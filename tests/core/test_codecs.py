@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from guardrails import Guard
 from guardrails.core.codecs import decode, encode
+from guardrails.core.markup import blocks, with_blocks
 from guardrails.errors import Denied, GuardrailsError
 from tests.core.doubles import Change, Look
 
@@ -347,3 +348,23 @@ def test_a_guard_that_sends_neither_pays_for_no_parser_of_html_or_e_mail() -> No
     program = "import sys; from guardrails import Guard; Guard; print({'html.parser', 'email.message'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("<b>4242</b> <i>4242</i>", "4242 4242"),
+        ("<p>4242<br>4242<br/>\n4242</p>", "4242\n4242\n4242"),
+        ("<b>ann@</b><i>example.com</i>", "ann@example.com"),
+    ],
+)
+def test_texts_of_one_line_are_one_with_what_a_reader_sees_between_them(source: str, seen: str) -> None:
+    (text,) = blocks(source)
+    assert re.sub("[\u2061-\u2064]", "", text) == seen
+    assert with_blocks(source, [text]) == source
+    assert with_blocks(source, [text.replace("4242", "0", 1)]) == source.replace("4242", "0", 1)
+
+
+def test_blanks_between_tags_take_no_time() -> None:
+    source = "<b>a</b>" + " " * 50_000 + "<div>b</div>"
+    assert blocks(source) == ["a", "b"]

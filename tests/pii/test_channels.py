@@ -162,3 +162,16 @@ def test_a_text_message_that_grows_is_recorded_before_and_after(channel: str, te
     Guard(record, mask, channel=channel)(RecordingSend())(TO, text)
     details = [dict(note.detail) for note in record.sealed[0].verdicts if note.detail]
     assert details == ([] if detail is None else [detail])
+
+
+def test_what_stands_in_a_tag_behind_a_finding_stays_there(mask_pii: MaskPII) -> None:
+    sent: list[str] = []
+
+    def keep(html: str) -> None:
+        sent.append(html)
+
+    send = Guard(mask_pii, channel="email").wrap(keep, text="html|html")
+    send("<b>+1 212 555 0173</b> <a href='/x'>now</a><br><i>4242</i> <i>4242</i> <i>4242</i> <i>4242</i>")
+    assert sent == [
+        "<b>&lt;PHONE_NUMBER&gt;</b> <a href='/x'>now</a><br><i>&lt;CREDIT_CARD&gt;</i> <i></i> <i></i> <i></i>"
+    ]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape, unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Final
 
 # Attributes that are shown or read aloud, or that carry addresses.
@@ -59,14 +60,14 @@ def rewritten(source: str, news: Sequence[tuple[Span, str]]) -> str:
 
 def blocks(source: str) -> list[str]:
     """
-    The texts of *source*, those that only inline tags divide as one: `ann@<b>example.com</b>` is one address.
+    The texts of *source*, those that only inline tags and line breaks divide as one: `ann@<b>example.com</b>` is one address.
 
     Where a tag stood there is an invisible mark; `with_blocks` needs it to put what is left of the text back in its place.
 
     >>> blocks("<p>write to ann@<b>example.com</b></p>")[0].encode("ascii", "ignore")
     b'write to ann@example.com'
     """
-    return [_joined([span.text for span in group]) for group in _groups(source)]
+    return [_joined(source, group) for group in _groups(source)]
 
 
 def with_blocks(source: str, news: Sequence[str]) -> str:
@@ -77,17 +78,18 @@ def with_blocks(source: str, news: Sequence[str]) -> str:
     """
     changes: list[tuple[Span, str]] = []
     for group, new in zip(_groups(source), news, strict=True):
-        texts = [span.text for span in group]
-        if new != _joined(texts):
+        if new != _joined(source, group):
             parted = _parted(new, len(group))
             changes += [one for one in zip(group, parted, strict=True) if one[0].text != one[1]]
     return rewritten(source, sorted(changes, key=lambda one: one[0].start))
 
 
-_OPENS, _ZERO, _ONE = "\u2063", "\u2061", "\u2062"
-_MARK: Final = re.compile(f"{_OPENS}([{_ZERO}{_ONE}]+){_OPENS}")
+_OPENS, _ZERO, _ONE, _GAP = "\u2063", "\u2061", "\u2062", "\u2064"
+_MARK: Final = re.compile(rf"{_OPENS}([{_ZERO}{_ONE}]+){_OPENS}(?:{_GAP}\s)?")
+_BREAK: Final = re.compile(r"<br\b", re.IGNORECASE)
+_TAG: Final = re.compile(r"<[^<>]*>")
 _INLINE: Final = re.compile(
-    r"(?:</?(?:a|abbr|b|bdi|bdo|big|cite|code|em|font|i|kbd|label|mark|q|s|samp|small|span|strong|sub|sup|tt|u|var|wbr)\b[^<>]*>)+",
+    r"(?:\s|</?(?:a|abbr|b|bdi|bdo|big|cite|code|em|font|i|kbd|label|mark|q|s|samp|small|span|strong|sub|sup|tt|u|var|wbr|br)\b[^<>]*>)+",
     re.IGNORECASE,
 )
 
@@ -101,7 +103,7 @@ def _groups(source: str) -> list[list[Span]]:
         elif (
             last is not None
             and _INLINE.fullmatch(source, last[-1].end, span.start)
-            and not any(mark in span.text for mark in (_OPENS, _ZERO, _ONE))
+            and not any(mark in span.text for mark in (_OPENS, _ZERO, _ONE, _GAP))
         ):
             last.append(span)
         else:
@@ -110,10 +112,15 @@ def _groups(source: str) -> list[list[Span]]:
     return groups
 
 
-def _joined(texts: Sequence[str]) -> str:
-    out = [texts[0]]
-    for number, text in enumerate(texts[1:], 1):
-        out += [_OPENS, f"{number:b}".replace("0", _ZERO).replace("1", _ONE), _OPENS, text]
+def _joined(source: str, group: Sequence[Span]) -> str:
+    """The texts of *group*, each but the first behind its mark and what a reader sees there: nothing, a blank, a new line."""
+    out = [group[0].text]
+    for number, (before, span) in enumerate(pairwise(group), 1):
+        between = source[before.end : span.start]
+        around = before.text[len(before.text.rstrip()) :] + span.text[: -len(span.text.lstrip()) or None]
+        # Two line breaks would end a paragraph: `<br>` mostly stands at the end of a line.
+        gap = "\n" if _BREAK.search(between) and "\n" not in around else " " if _TAG.sub("", between) else ""
+        out += [_OPENS, f"{number:b}".replace("0", _ZERO).replace("1", _ONE), _OPENS, gap and _GAP + gap, span.text]
     return "".join(out)
 
 

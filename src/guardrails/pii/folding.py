@@ -29,6 +29,9 @@ _KEPT_WIDE: Final = frozenset("\u3000")
 _DASHES: Final = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63")
 _DOTS: Final = frozenset("\u2024\ufe52\uff61\u3002")
 _FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0")
+_MARKS: Final = frozenset(
+    "\u2061\u2062\u2063\u2064"
+)  # where a tag stood (`guardrails.core.markup`): behind a finding it stays
 _ZERO_WIDTH: Final = ("Cf", "Me")
 _MARKED: Final = frozenset("0123456789@.-")
 _EMAIL_OR_WORD: Final = re.compile(r"[A-Za-z]")
@@ -96,7 +99,7 @@ def fold_characters(view: Folded) -> Folded:
             letters.append(other)
             starts.append(start)
             ends.append(end)
-        elif ends:
+        elif ends and character not in _MARKS:
             ends[-1] = max(ends[-1], end)
     return Folded(_unmixed("".join(letters)), tuple(starts), tuple(ends))
 
