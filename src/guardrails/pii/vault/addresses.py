@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from guardrails.core.message import Message
     from guardrails.pii.vault.rows import Rows
 
-SUBJECT: Final = (
-    "subject:"  # and the id that a team gave; else whom a message is about is "address:..." or "conversation:..."
-)
+# A subject is known by the id that a team gave, else by an address or a conversation.
+SUBJECT: Final = "subject:"
 _ADDRESS: Final = "address:"  # whoever is known by an address alone
 _CONVERSATION: Final = "conversation:"
 _TO: Final = "to"
