@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -26,6 +27,27 @@ def switching_often(seconds: float = 1e-6) -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    """
+    Run each in a thread of its own, all from one moment on, and let the threads change as often as they can.
+
+    They have begun before that: Python cannot install the tracer of coverage in two threads at a time, and ends the second.
+    """
+    begin = threading.Barrier(len(works) + 1)
+
+    def run(work: Callable[[], object]) -> None:
+        begin.wait()
+        work()
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    with switching_often():
+        begin.wait()
+        for thread in threads:
+            thread.join()
 
 
 Run: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]

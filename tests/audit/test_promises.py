@@ -23,7 +23,7 @@ from guardrails.core.guard import Guard
 from guardrails.core.message import Message
 from guardrails.errors import ConfigError, ControlError, Denied, GuardrailsError, RateLimited, Unavailable
 from tests.audit.sinks import KEYS, PHONE, SMALL, FailingSink, GatedSink, MemorySink, eventually, guarded, stages
-from tests.conftest import switching_often
+from tests.conftest import at_once
 
 Durability = Literal["fsync", "os"]
 both = pytest.mark.parametrize("durability", ["fsync", "os"])
@@ -266,19 +266,12 @@ def test_threads_share_one_chain(durability: Durability, tmp_path: Path) -> None
     # Switching threads every microsecond on a busy machine may well take longer than the usual deadline.
     log = AuditLog(tmp_path / "log", durability=durability, keys=KEYS, deadline_seconds=60.0)
     send = guarded(log)
-    barrier = threading.Barrier(8)
 
     def work() -> None:
-        barrier.wait()
         for number in range(50):
             send(PHONE, str(number))
 
-    with switching_often():
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    at_once(*[work] * 8)
     log.close()
 
     report = verify_directory(tmp_path / "log")

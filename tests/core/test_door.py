@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from guardrails.errors import ControlError, Denied, GuardrailsError, RateLimited
 from guardrails.keys import Keys
 from guardrails.ratelimit import RateLimit
 from guardrails.testing import CapturingSink, RecordingSend, assert_never_sent
-from tests.conftest import LOOPS, on_asyncio, on_trio, switching_often
+from tests.conftest import LOOPS, at_once, on_asyncio, on_trio
 from tests.core.doubles import Change, Look, Raise, Record
 from tests.core.ways import TO, WAYS, Way
 
@@ -499,10 +499,8 @@ def test_g6_threads_behind_a_barrier_get_exactly_what_the_limit_allows(refused: 
     record = Record()
     allows = Guard(record, limit, channel="sms")(RecordingSend())
     refuses = Guard(Record(), limit, Raise(Denied("no")), channel="sms")(RecordingSend())
-    barrier = threading.Barrier(threads)
 
     def work(number: int) -> None:
-        barrier.wait()
         for _ in range(3):
             if refused:
                 with contextlib.suppress(RateLimited):
@@ -517,12 +515,7 @@ def test_g6_threads_behind_a_barrier_get_exactly_what_the_limit_allows(refused: 
             except RateLimited as error:
                 limited.append(error)
 
-    with switching_often():
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+    at_once(*(partial(work, number) for number in range(threads)))
     assert len(sent) == allowed
     assert len(limited) == threads * 3 - allowed
     assert record.results == ["sent"] * allowed

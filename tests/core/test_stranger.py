@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from guardrails import AuditLog, Blocked, Call, Denied, Deny, Guard, MaskPII, Me
 from guardrails.core.control import Forward, Io
 from guardrails.errors import ConfigError, ControlError
 from guardrails.testing import CapturingSink, RecordingSend, assert_never_sent, try_control
-from tests.conftest import Run, on_asyncio, switching_often
+from tests.conftest import Run, at_once, on_asyncio
 
 TO = "+12125550173"
 MAIL = "ann@example.com"
@@ -525,13 +524,9 @@ def test_g3_several_threads_that_read_one_stream_get_masked_text() -> None:
         except BaseException as error:  # noqa: BLE001 - shown below
             failures.append(error)
 
-    with switching_often(), guard:
+    with guard:
         stream = guard(sends(iter(sent)))(TO, "hello")
-        threads = [threading.Thread(target=read, args=(stream,)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(*[lambda: read(stream)] * 8)
     assert failures == []
     assert not any(MAIL in chunk for chunk in out)
     assert sum(map(len, out)) == sum(len(one.replace(MAIL, "<EMAIL_ADDRESS>")) for one in sent)

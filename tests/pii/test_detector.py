@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from threading import Barrier, Thread
 from types import FrameType
 from typing import Any
 
@@ -27,7 +26,7 @@ from guardrails.pii.fast import answers
 from guardrails.pii.patterns import PatternTimeoutError, TimedPattern
 from guardrails.pii.phones import SharedPhone
 from guardrails.pii.spans import Span
-from tests.conftest import switching_often
+from tests.conftest import at_once
 from tests.pii.texts import CUTS, EXAMPLES, LONG, SHORT, cut
 
 thorough = settings(
@@ -123,20 +122,9 @@ def test_results_are_the_same_in_every_thread() -> None:
     texts = [
         f"Hello {value}. Bye {other}" for values in EXAMPLES.values() for value in values for other in ("x", values[0])
     ]
-    barrier = Barrier(8)
     results: list[list[tuple[str, Any]]] = []
     control = MaskPII(names="off")
-
-    def work() -> None:
-        barrier.wait()
-        results.append([control.mask(text) for text in texts])
-
-    threads = [Thread(target=work) for _ in range(8)]
-    with switching_often():
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    at_once(*[lambda: results.append([control.mask(text) for text in texts])] * 8)
     assert results == [[MaskPII(names="off").mask(text) for text in texts]] * 8
 
 

@@ -6,8 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from guardrails import AuditLog, Deny, Guard, check, monitor
 from guardrails.core.message import Message
 from guardrails.errors import Denied, RateLimited, Unavailable
 from guardrails.ratelimit import Limit, RateLimit
-from tests.conftest import switching_often
+from tests.conftest import at_once
 from tests.ratelimit.passage import Clock, Passage, Refused, send, step
 
 STRATEGIES = ("fixed-window", "moving-window", "sliding-window-counter")
@@ -26,32 +25,14 @@ THREADS = 8
 ANN = "+12125550173"
 
 
-@pytest.fixture
-def restless() -> Iterator[None]:
-    """Threads change as often as they can."""
-    with switching_often():
-        yield
-
-
 def _together(work: Callable[[int], int]) -> int:
     """Run *work* in threads that start at once; the sum of what they return."""
-    barrier = threading.Barrier(THREADS)
     results: list[int] = []
-
-    def run(number: int) -> None:
-        barrier.wait()
-        results.append(work(number))
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(lambda number=number: results.append(work(number)) for number in range(THREADS)))
     assert len(results) == THREADS
     return sum(results)
 
 
-@pytest.mark.usefixtures("restless")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_g6_racing_threads_are_granted_exactly_the_limit(strategy: str) -> None:
     for _ in range(15):
@@ -86,7 +67,6 @@ def test_g6_racing_threads_are_granted_exactly_the_limit(strategy: str) -> None:
         assert control._ledger._held == {}
 
 
-@pytest.mark.usefixtures("restless")
 def test_g6_a_hot_key_is_granted_exactly_and_nobody_fails_for_contention() -> None:
     for _ in range(10):
         control = RateLimit("100/hour", per="recipient", clock=Clock())

@@ -24,7 +24,7 @@ from guardrails.core.control import Outcome
 from guardrails.core.message import Message
 from guardrails.errors import ConfigError, ControlError
 from guardrails.ratelimit import Limit, RateLimit
-from tests.conftest import switching_often
+from tests.conftest import at_once
 from tests.ratelimit.conftest import KEYS
 from tests.ratelimit.passage import Clock, Passage, send, step
 from tests.servers import Server
@@ -143,28 +143,21 @@ def test_g6_trap_04_a_refusal_by_one_limit_burns_the_others(server: Server) -> N
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_g6_trap_05_threads_are_admitted_beyond_the_limit(strategy: str) -> None:
-    with switching_often():
-        for _ in range(20):
-            control = RateLimit(Limit("5/hour", strategy=strategy))
-            guard = Guard(control, channel="sms")
-            barrier = threading.Barrier(8)
-            passed: list[int] = []
+    for _ in range(20):
+        control = RateLimit(Limit("5/hour", strategy=strategy))
+        guard = Guard(control, channel="sms")
+        passed: list[int] = []
 
-            def one(guard: Guard = guard, barrier: threading.Barrier = barrier, passed: list[int] = passed) -> None:
-                barrier.wait()
-                for _ in range(3):
-                    try:
-                        guard.run(Message("hello", channel="sms"), lambda _: "sent")
-                    except RateLimited:
-                        continue
-                    passed.append(1)
+        def one(guard: Guard = guard, passed: list[int] = passed) -> None:
+            for _ in range(3):
+                try:
+                    guard.run(Message("hello", channel="sms"), lambda _: "sent")
+                except RateLimited:
+                    continue
+                passed.append(1)
 
-            threads = [threading.Thread(target=one) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            assert len(passed) == 5
+        at_once(*[one] * 8)
+        assert len(passed) == 5
 
 
 LAST_WORDS = """

@@ -6,17 +6,22 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from guardrails.audit.folder import make_folder
 from guardrails.audit.found import NOTHING, Found
 from guardrails.core import forks
 
+T = TypeVar("T")
 _NEWEST: Final = 32
 _TAILS: Final = 16  # streams whose ends are read back: other processes may write to the same database
 _BUSY_SECONDS: Final = 1.0  # another process writes; the log's own deadline is longer
+_PAUSE_SECONDS: Final = 0.005
+_PRIMARY: Final = 0xFF  # of an extended error code; source: https://www.sqlite.org/rescode.html
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 # Append-only for whoever goes through SQL; the chain shows what whoever goes around it did.
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS guardrails_audit (
@@ -69,8 +74,9 @@ class SqliteSink:
         # The writer calls from one thread at a time, but not always from the same.
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            (mode,) = database.execute("PRAGMA journal_mode=WAL").fetchone()
-            database.executescript(_SCHEMA)
+            # SQLite itself waits for nobody here: whoever else opens the same new file is making the same changes.
+            (mode,) = _patiently(lambda: database.execute("PRAGMA journal_mode=WAL").fetchone())
+            _patiently(lambda: database.executescript(_SCHEMA))
         except BaseException:
             database.close()
             raise
@@ -180,6 +186,23 @@ class SqliteSink:
 
     def __repr__(self) -> str:
         return f"SqliteSink({str(self.path)!r})"
+
+
+def _patiently(act: Callable[[], T]) -> T:
+    """
+    Try until nobody else holds the file, for as long as SQLite would.
+
+    Raises:
+        sqlite3.Error: Somebody still does, or something else is wrong.
+    """
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return act()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY not in _BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _stored(line: object) -> bytes:
