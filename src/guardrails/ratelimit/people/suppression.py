@@ -12,13 +12,14 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from guardrails import address
 from guardrails.core.message import Message
 from guardrails.core.trial import Trial
 from guardrails.errors import Blocked, ConfigError
 from guardrails.keys import Keys
+from guardrails.ratelimit.people.asked import AskAgain, Listed
 from guardrails.ratelimit.people.classes import ClassOf, class_of, read_classes
 from guardrails.ratelimit.people.optouts import MemoryOptOuts, OptOut, OptOutStore
 from guardrails.ratelimit.people.person import joined, people, person, place
@@ -27,7 +28,7 @@ from guardrails.ratelimit.people.storage import MEMORY, digester_for, file_of, s
 
 if TYPE_CHECKING:
     from guardrails.core.call import Call
-    from guardrails.core.control import Forward, Io, Outcome, Reply, Sealed
+    from guardrails.core.control import Forward, Io, Reply
     from guardrails.ratelimit.replay import Replay
 
 _SOURCE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
@@ -149,7 +150,7 @@ class Suppression:
         await self.ask(message, io, canary=call.canary)
         call.note("allow")
         if not call.dry_run:
-            call.at_door(AskAgain(self, message, call.canary))
+            call.at_door(AskAgain(self, message, call.canary, self._store))
         return await forward(call)
 
     @property
@@ -325,57 +326,6 @@ class Suppression:
 
     def __repr__(self) -> str:
         return f"Suppression({type(self._store).__name__})"
-
-
-class Listed:
-    """
-    A list of opt-outs in a replay. Whoever closes it closes nothing: the list is in use.
-
-    Args:
-        original: Whose list it is.
-    """
-
-    kind: Final = "limit"
-    needs: Final = Suppression.needs
-
-    def __init__(self, original: Suppression) -> None:
-        self.name: str = original.name
-        self._original = original
-
-    async def guard(self, call: Call, forward: Forward, io: Io, /) -> Reply:
-        """As the original."""
-        return await self._original.guard(call, forward, io)
-
-
-class AskAgain:
-    """Door step: a STOP may have arrived since the message came in."""
-
-    __slots__ = ("_canary", "_message", "_rule", "store")
-
-    phase: str = "recheck"
-
-    def __init__(self, rule: Suppression, message: Message, canary: str | None = None, /) -> None:
-        self.store: object = rule._store  # noqa: SLF001 - same module
-        self._canary = canary
-        self._rule = rule
-        self._message = message
-
-    async def commit(self, sealed: Sealed, peers: Sequence[Any], io: Io, /) -> None:  # noqa: ARG002 - recipients stay
-        """
-        Ask again for this step and its peers.
-
-        Raises:
-            Blocked: Somebody has opted out meanwhile.
-            Unavailable: The list cannot be asked.
-        """
-        for step in (self, *peers):
-            await step._rule.ask(step._message, io, canary=step._canary)  # noqa: SLF001 - same class
-
-    async def undo(self, io: Io, /) -> None:
-        """Nothing was taken."""
-
-    def settle(self, outcome: Outcome, /) -> None:
-        """Not looked at."""
 
 
 def _is_time(text: str) -> bool:
