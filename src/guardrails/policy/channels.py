@@ -16,7 +16,7 @@ from collections.abc import Collection
 from typing import Final
 
 from guardrails.core.profiles import PROFILES
-from guardrails.errors import ConfigError
+from guardrails.policy.slips import refuse_slip
 
 _OURS: Final = frozenset({*PROFILES, "handoff", "http", "mms", "other", "tool"})
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -48,9 +48,7 @@ def checked_channel(channel: str, known: Collection[str], policy: str) -> None:
     Raises:
         ConfigError: It is a slip of one of them.
     """
-    near = meant(channel, known)
-    if near is not None:
-        raise ConfigError(f"the channel {channel!r} is not in the policy {policy}{advice(channel, near)}", control="policy")
+    refuse_slip("channel", channel, meant(channel, known), policy)
 
 
 def checked_scope(channel: str, known: Collection[str], policy: str) -> bool:
@@ -67,11 +65,6 @@ def checked_scope(channel: str, known: Collection[str], policy: str) -> bool:
     """
     checked_channel(channel, {*known, *_OURS}, policy)
     return channel in known or channel in _OURS
-
-
-def advice(channel: str, near: str) -> str:
-    """What to change."""
-    return f"; did you mean {near!r}? If it is another channel, write `{channel}: {{}}` under channels:"
 
 
 def _plain(name: str) -> str:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from guardrails.errors import ConfigError
+from guardrails.policy.slips import refuse_slip
 
 _SEPARATORS: Final = re.compile(r"[\s._:-]+")
 _SHORTEST: Final = 4  # characters, of the longer one: of three, every name is near
@@ -46,15 +46,7 @@ def checked_tenant(tenant: str, known: Collection[str], policy: str) -> None:
     Raises:
         ConfigError: It is a slip of one of them.
     """
-    near = meant_tenant(tenant, known)
-    if near is not None:
-        text = f"the tenant {tenant!r} is not in the policy {policy}{advice(tenant, near)}"
-        raise ConfigError(text, control="policy")
-
-
-def advice(tenant: str, near: str) -> str:
-    """What to change."""
-    return f"; did you mean {near!r}? If it is another tenant, write `{tenant}: {{}}` under tenants:"
+    refuse_slip("tenant", tenant, meant_tenant(tenant, known), policy)
 
 
 def _plain(name: str) -> str:

@@ -15,7 +15,7 @@ from guardrails.errors import ConfigError
 from guardrails.pii.lists import check_size
 from guardrails.pii.registry import pattern_entities
 from guardrails.policy import model
-from guardrails.policy.channels import advice, meant
+from guardrails.policy.channels import meant
 from guardrails.policy.controls import AUDIT, LIMITS, MASK, SUPPRESSION, Controls
 from guardrails.policy.custom import SettingsError
 from guardrails.policy.defaults import filled
@@ -27,8 +27,8 @@ from guardrails.policy.problems import PolicyError, Problem, nearest
 from guardrails.policy.reading import NAMED, policy_file, spelled
 from guardrails.policy.secret import Secret, SecretError
 from guardrails.policy.setting import Settings
+from guardrails.policy.slips import advice
 from guardrails.policy.switches.switch import public_key
-from guardrails.policy.tenants import advice as tenant_advice
 from guardrails.policy.tenants import meant_tenant
 from guardrails.policy.tightening import PLATFORM, layers_of, loosened
 from guardrails.policy.unfit import names_taken, unfit_rules
@@ -153,15 +153,15 @@ class Version:
         channels = self.known("channels")
         if (near := meant(self.channel, channels)) is not None:
             yield self._problem(
-                (PLATFORM, "defaults", "channel"), f"is no channel of this policy{advice(self.channel, near)}"
+                (PLATFORM, "defaults", "channel"), f"is no channel of this policy{advice('channel', self.channel, near)}"
             )
         for number, example in enumerate(self.file.examples or ()):
             if example.channel is not None and (near := meant(example.channel, channels)) is not None:
                 on_channel: At = ("examples", number, "channel")
-                yield self._problem(on_channel, f"there is no such channel{advice(example.channel, near)}")
+                yield self._problem(on_channel, f"there is no such channel{advice('channel', example.channel, near)}")
             if example.tenant is not None and (near := meant_tenant(example.tenant, self.known("tenants"))) is not None:
                 of_tenant: At = ("examples", number, "tenant")
-                yield self._problem(of_tenant, f"there is no such tenant{tenant_advice(example.tenant, near)}")
+                yield self._problem(of_tenant, f"there is no such tenant{advice('tenant', example.tenant, near)}")
             if example.team is not None and example.team not in self.known("teams"):
                 here = ("examples", number, "team")
                 yield self._problem(here, f"there is no such team{nearest(example.team, self.known('teams'))}")
